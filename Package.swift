@@ -1,0 +1,117 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The rooms of Sluice, in the order data flows. `ROOM=Policy swift test` builds that room, what it imports and its
+// tests only, without fetching a package. ARCHITECTURE.md states who may import whom; Tests/TidyTests checks it.
+
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .treatAllWarnings(as: .error),
+]
+
+/// A third-party package: where it comes from and which of its products we link.
+struct Library {
+  let url: String
+  let version: Version
+  let package: String
+  let product: String
+  var dependency: Package.Dependency { .package(url: url, exact: version) }
+  var link: Target.Dependency { .product(name: product, package: package) }
+}
+let libraries: [String: Library] = [
+  "ArgumentParser": Library(
+    url: "https://github.com/apple/swift-argument-parser", version: "1.8.2", package: "swift-argument-parser",
+    product: "ArgumentParser"),
+  "GRDB": Library(
+    url: "https://github.com/groue/GRDB.swift", version: "7.10.0", package: "GRDB.swift", product: "GRDB"),
+  "Hummingbird": Library(
+    url: "https://github.com/hummingbird-project/hummingbird", version: "2.28.1", package: "hummingbird",
+    product: "Hummingbird"),
+  "Logging": Library(
+    url: "https://github.com/apple/swift-log", version: "1.16.2", package: "swift-log", product: "Logging"),
+  "SwiftCSV": Library(
+    url: "https://github.com/swiftcsv/SwiftCSV", version: "0.10.0", package: "SwiftCSV", product: "SwiftCSV"),
+  "Yams": Library(url: "https://github.com/jpsim/Yams", version: "6.2.2", package: "Yams", product: "Yams"),
+]
+
+/// One target and the folder that holds it.
+struct Room {
+  enum Kind { case swift, executable, test, clang, system(pkgConfig: String, apt: String) }
+  let name: String
+  let path: String
+  var kind: Kind = .swift
+  var uses: [String] = []
+  var packages: [String] = []
+  var linked: [String] = []
+  var packageAccess = true
+  var excluded: [String] = []
+
+  var target: Target {
+    let dependencies = uses.map { Target.Dependency.byName(name: $0) } + packages.map { libraries[$0]!.link }
+    switch kind {
+    case .swift:
+      return .target(
+        name: name, dependencies: dependencies, path: path, exclude: excluded, packageAccess: packageAccess,
+        swiftSettings: strict)
+    case .executable:
+      return .executableTarget(
+        name: name, dependencies: dependencies, path: path, exclude: excluded, swiftSettings: strict)
+    case .test:
+      return .testTarget(
+        name: name, dependencies: dependencies, path: path, exclude: excluded, swiftSettings: strict)
+    case .clang:
+      return .target(
+        name: name, dependencies: dependencies, path: path, exclude: excluded, packageAccess: packageAccess,
+        // Parsers of hostile bytes run at full speed in a debug build too: tests use the code that ships.
+        cSettings: [.unsafeFlags(["-O2"])], cxxSettings: [.unsafeFlags(["-O2"])],
+        linkerSettings: linked.map { .linkedLibrary($0) })
+    case .system(let pkgConfig, let apt):
+      return .systemLibrary(name: name, path: path, pkgConfig: pkgConfig, providers: [.apt([apt])])
+    }
+  }
+}
+
+let rooms: [Room] = [
+  // C libraries of the system, each imported by exactly one room.
+  Room(
+    name: "CLibCrypto", path: "Sources/System/CLibCrypto", kind: .system(pkgConfig: "libcrypto", apt: "libssl-dev")),
+  Room(name: "CSimdJSON", path: "Sources/System/CSimdJSON", kind: .clang, linked: ["simdjson"]),
+  Room(name: "CUv", path: "Sources/System/CUv", kind: .system(pkgConfig: "libuv", apt: "libuv1-dev")),
+  Room(
+    name: "CCurl", path: "Sources/System/CCurl", kind: .system(pkgConfig: "libcurl", apt: "libcurl4-openssl-dev")),
+
+  Room(name: "Domain", path: "Sources/Core/Domain"),
+  Room(name: "Cryptography", path: "Sources/Core/Cryptography", uses: ["Domain", "CLibCrypto"]),
+  Room(name: "CanonicalJSON", path: "Sources/Core/CanonicalJSON", uses: ["Domain", "CSimdJSON"]),
+
+  Room(name: "CryptographyTests", path: "Tests/CryptographyTests", kind: .test, uses: ["Cryptography", "Domain"]),
+  Room(name: "CanonicalJSONTests", path: "Tests/CanonicalJSONTests", kind: .test, uses: ["CanonicalJSON", "Domain"]),
+]
+
+/// With ROOM=Name: that room, what it reaches, and its tests. Without: everything.
+func selected(_ rooms: [Room], room: String?) -> [Room] {
+  guard let room else { return rooms }
+  let byName = Dictionary(uniqueKeysWithValues: rooms.map { ($0.name, $0) })
+  var reached: Set<String> = []
+  func reach(_ name: String) {
+    guard let room = byName[name], reached.insert(name).inserted else { return }
+    room.uses.forEach(reach)
+  }
+  reach(room)
+  reach(room + "Tests")
+  precondition(!reached.isEmpty, "ROOM=\(room) names no target of this package")
+  return rooms.filter { reached.contains($0.name) }
+}
+
+let chosen = selected(rooms, room: Context.environment["ROOM"])
+let needed = Set(chosen.flatMap(\.packages)).sorted()
+
+let package = Package(
+  name: "sluice",
+  dependencies: needed.map { libraries[$0]!.dependency },
+  targets: chosen.map(\.target),
+  cxxLanguageStandard: .cxx17
+)
