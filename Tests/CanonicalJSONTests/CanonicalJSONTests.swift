@@ -73,11 +73,15 @@ import Testing
       case 3:
         let made = Double(bitPattern: (random(1 << 31) << 32) | random(1 << 31))
         return made.isFinite && made.rounded() != made ? .double(made) : .double(0.25)
-      case 4: return .string(String(String.UnicodeScalarView((0..<random(9)).compactMap { _ in Unicode.Scalar(UInt32(random(0x11_0000))) })))
+      case 4:
+        return .string(
+          String(
+            String.UnicodeScalarView((0..<random(9)).compactMap { _ in Unicode.Scalar(UInt32(random(0x11_0000))) })))
       case 5: return .array((0..<random(4)).map { _ in value(depth + 1) })
       default:
         return .object(
-          Dictionary((0..<random(4)).map { ("k\($0)\(random(99))", value(depth + 1)) }, uniquingKeysWith: { a, _ in a }))
+          Dictionary((0..<random(4)).map { ("k\($0)\(random(99))", value(depth + 1)) }, uniquingKeysWith: { a, _ in a })
+        )
       }
     }
     for _ in 0..<500 {

@@ -2,7 +2,7 @@
 // simdjson's; what it accepts is I-JSON (RFC 7493) without exceptions.
 
 internal import CSimdJSON
-package import Domain
+import Domain
 
 /// Why bytes are not JSON that Sluice can keep.
 package enum JSONError: OperatorError, Equatable {
@@ -25,7 +25,7 @@ package enum JSONError: OperatorError, Equatable {
     switch self {
     case .malformed: "The bytes are not a JSON document in UTF-8."
     case .duplicateKey: "An object holds the same key twice, so its meaning is ambiguous."
-    case .numberOutOfRange: "A number is not finite, or an integer lies beyond ±(2^53 − 1)."
+    case .numberOutOfRange: "A number is miswritten or not finite, or an integer lies beyond ±(2^53 − 1)."
     case .tooDeep(let limit): "The document nests deeper than \(limit) levels."
     case .outOfMemory: "There was no memory for the document."
     }
@@ -44,7 +44,7 @@ package enum JSONError: OperatorError, Equatable {
     switch status {
     case SLUICE_JSON_DUPLICATE_KEY: self = .duplicateKey
     case SLUICE_JSON_NUMBER_OUT_OF_RANGE: self = .numberOutOfRange
-    case SLUICE_JSON_TOO_DEEP: self = .tooDeep(limit: Int(SLUICE_JSON_DEPTH_MAX.rawValue))
+    case SLUICE_JSON_TOO_DEEP: self = .tooDeep(limit: Int(SLUICE_JSON_DEPTH_MAX))
     case SLUICE_JSON_OUT_OF_MEMORY: self = .outOfMemory
     default: self = .malformed
     }

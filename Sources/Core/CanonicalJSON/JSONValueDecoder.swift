@@ -1,4 +1,4 @@
-package import Domain
+import Domain
 
 extension JSONValue {
   /// A Swift value from JSON.

@@ -1,4 +1,4 @@
-package import Domain
+import Domain
 
 extension JSONValue {
   /// A Swift value as JSON. Optionals that are nil are left out; integers must lie within ±(2^53 − 1).
@@ -51,7 +51,9 @@ private final class Box {
   }
 
   func put(_ value: some Encodable, _ path: [any CodingKey]) throws {
-    if let json = value as? JSONValue { content = .value(json) } else {
+    if let json = value as? JSONValue {
+      content = .value(json)
+    } else {
       try value.encode(to: ValueEncoder(box: self, codingPath: path))
     }
   }

@@ -1,5 +1,5 @@
 internal import CLibCrypto
-package import Domain
+import Domain
 
 /// Why bytes could not be sealed, opened or signed.
 package enum CryptographyError: OperatorError, Equatable {
@@ -24,7 +24,8 @@ package enum CryptographyError: OperatorError, Equatable {
   package var remedy: String {
     switch self {
     case .wrongKeySize: "Give the key file that `sluice up` created, unchanged."
-    case .notAuthentic: "Check that the host key belongs to this data folder; if it does, restore the file from a backup."
+    case .notAuthentic:
+      "Check that the host key belongs to this data folder; if it does, restore the file from a backup."
     case .libraryFailed: "Check the installed libssl3; this is not caused by data."
     }
   }

@@ -230,7 +230,7 @@ static sluice_json_status parse(
     case simdjson::SUCCESS: return SLUICE_JSON_OK;
     case simdjson::DEPTH_ERROR: return SLUICE_JSON_TOO_DEEP;
     case simdjson::MEMALLOC: return SLUICE_JSON_OUT_OF_MEMORY;
-    case simdjson::BIGINT_ERROR:
+    case simdjson::NUMBER_ERROR:  // also simdjson 3.0's word for an integer beyond 64 bits
     case simdjson::NUMBER_OUT_OF_RANGE: return SLUICE_JSON_NUMBER_OUT_OF_RANGE;
     default: return SLUICE_JSON_MALFORMED;
   }
