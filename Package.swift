@@ -87,6 +87,18 @@ let rooms: [Room] = [
   Room(name: "Cryptography", path: "Sources/Core/Cryptography", uses: ["Domain", "CLibCrypto"]),
   Room(name: "CanonicalJSON", path: "Sources/Core/CanonicalJSON", uses: ["Domain", "CSimdJSON"]),
 
+  Room(name: "CSluicePlugin", path: "Sources/Plugin/CSluicePlugin", kind: .clang),
+  Room(name: "CSluiceFrames", path: "Sources/Plugin/CSluiceFrames", kind: .clang),
+
+  Room(
+    name: "SQLiteStorage", path: "Sources/Adapters/SQLiteStorage", uses: ["Domain", "CanonicalJSON", "Cryptography"],
+    packages: ["GRDB"]),
+
+  Room(
+    name: "TestKit", path: "Tests/TestKit", uses: ["Domain", "CanonicalJSON", "Cryptography"]),
+  Room(
+    name: "SQLiteStorageTests", path: "Tests/SQLiteStorageTests", kind: .test,
+    uses: ["SQLiteStorage", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),
   Room(name: "CryptographyTests", path: "Tests/CryptographyTests", kind: .test, uses: ["Cryptography", "Domain"]),
   Room(name: "CanonicalJSONTests", path: "Tests/CanonicalJSONTests", kind: .test, uses: ["CanonicalJSON", "Domain"]),
 ]
