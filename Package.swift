@@ -90,6 +90,8 @@ let rooms: [Room] = [
   Room(name: "CSluicePlugin", path: "Sources/Plugin/CSluicePlugin", kind: .clang),
   Room(name: "CSluiceFrames", path: "Sources/Plugin/CSluiceFrames", kind: .clang),
 
+  Room(name: "UVLoop", path: "Sources/Host/UVLoop", uses: ["Domain", "CUv"]),
+
   Room(
     name: "SQLiteStorage", path: "Sources/Adapters/SQLiteStorage", uses: ["Domain", "CanonicalJSON", "Cryptography"],
     packages: ["GRDB"]),
@@ -99,6 +101,7 @@ let rooms: [Room] = [
   Room(
     name: "SQLiteStorageTests", path: "Tests/SQLiteStorageTests", kind: .test,
     uses: ["SQLiteStorage", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),
+  Room(name: "UVLoopTests", path: "Tests/UVLoopTests", kind: .test, uses: ["UVLoop"]),
   Room(name: "CryptographyTests", path: "Tests/CryptographyTests", kind: .test, uses: ["Cryptography", "Domain"]),
   Room(name: "CanonicalJSONTests", path: "Tests/CanonicalJSONTests", kind: .test, uses: ["CanonicalJSON", "Domain"]),
 ]
