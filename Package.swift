@@ -90,6 +90,10 @@ let rooms: [Room] = [
   Room(name: "CSluicePlugin", path: "Sources/Plugin/CSluicePlugin", kind: .clang),
   Room(name: "CSluiceFrames", path: "Sources/Plugin/CSluiceFrames", kind: .clang),
 
+  Room(
+    name: "ConnectorFabric", path: "Sources/Loop/1-ConnectorFabric",
+    uses: ["Domain", "CanonicalJSON", "Cryptography"]),
+
   Room(name: "UVLoop", path: "Sources/Host/UVLoop", uses: ["Domain", "CUv"]),
 
   Room(
@@ -101,6 +105,9 @@ let rooms: [Room] = [
   Room(
     name: "SQLiteStorageTests", path: "Tests/SQLiteStorageTests", kind: .test,
     uses: ["SQLiteStorage", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),
+  Room(
+    name: "ConnectorFabricTests", path: "Tests/ConnectorFabricTests", kind: .test,
+    uses: ["ConnectorFabric", "Domain", "CanonicalJSON"]),
   Room(name: "UVLoopTests", path: "Tests/UVLoopTests", kind: .test, uses: ["UVLoop"]),
   Room(name: "CryptographyTests", path: "Tests/CryptographyTests", kind: .test, uses: ["Cryptography", "Domain"]),
   Room(name: "CanonicalJSONTests", path: "Tests/CanonicalJSONTests", kind: .test, uses: ["CanonicalJSON", "Domain"]),

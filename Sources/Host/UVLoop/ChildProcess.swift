@@ -89,5 +89,7 @@ package struct SpawnError: OperatorError, Equatable {
   }
   package var code: String { "host.spawn_failed" }
   package var message: String { "\(program) could not be started: \(reason)." }
-  package var remedy: String { "Check that the file exists beside `sluice` and may be executed, and the process limit." }
+  package var remedy: String {
+    "Check that the file exists beside `sluice` and may be executed, and the process limit."
+  }
 }
