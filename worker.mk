@@ -39,3 +39,34 @@ $(C_BUILD)/plugin_note.o: $(C_ABI)/plugin_note.c $(C_HEADERS)
 $(C_BUILD)/plugins/%.so: Plugins/%/*.c $(C_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(C_FLAGS) -fPIC -shared -fvisibility=hidden $(C_INCLUDE) Plugins/$*/*.c -o $@
+
+$(C_BUILD)/tests/hostile.so: $(wildcard Tests/HostilePlugin/*) $(C_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(C_FLAGS) -fPIC -shared -fvisibility=hidden $(C_INCLUDE) -ITests/HostilePlugin \
+		Tests/HostilePlugin/hostile.c Tests/HostilePlugin/kernel.c Tests/HostilePlugin/rules.c -o $@
+
+C_BROKEN := NOTE_MAGIC NOTE_MAJOR NOTE_MISSING CONSTRUCTOR_CRASH CONSTRUCTOR_ABORT CONSTRUCTOR_EXIT CONSTRUCTOR_HANG \
+	SYMBOL ENTRY_NULL ENTRY_CRASH ENTRY_MAGIC ENTRY_MAJOR ENTRY_SLOT UNRESOLVED
+C_BROKEN_FILES := $(patsubst %,$(C_BUILD)/tests/broken_%.so,$(C_BROKEN))
+$(C_BUILD)/tests/broken_%.so: Tests/HostilePlugin/broken.c $(C_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(C_FLAGS) -Wno-unused-function -fPIC -shared -fvisibility=hidden -DBROKEN_$* $(C_INCLUDE) $< -o $@
+
+$(C_BUILD)/tests/frames: $(C_TEST_FILES) $(C_FRAMES_SOURCES) $(C_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(C_FLAGS) $(C_SANITIZE) $(C_INCLUDE) -I$(C_FRAMES) Tests/CSluiceFramesTests/*.c $(C_FRAMES_SOURCES) -o $@
+
+c-test-frames: $(C_BUILD)/tests/frames
+	$(C_BUILD)/tests/frames
+
+c-test-worker: c-worker c-plugins $(C_BROKEN_FILES)
+	python3 Tests/WorkerTests/run.py $(C_BUILD)
+
+c-test: $(C_BUILD)/tests/frames c-worker c-plugins $(C_BROKEN_FILES) ## Test the codec and the worker
+	@python3 Tests/WorkerTests/run.py $(C_BUILD) --frames $(C_BUILD)/tests/frames
+
+c-bench: c-worker c-plugins ## Measure spawn to ready, memory and throughput of the worker
+	@python3 Tests/WorkerTests/bench.py $(C_BUILD)
+
+c-clean:
+	rm -rf $(C_BUILD)
