@@ -21,6 +21,7 @@ static const uint8_t *in_take(in_t *in, size_t count) {
         in_fail(in, SLUICE_FRAME_TRUNCATED, in->at);
         return NULL;
     }
+    if (in->bytes.ptr == NULL) return NULL;  // empty: NULL + 0 is undefined
     const uint8_t *taken = in->bytes.ptr + in->at;
     in->at += count;
     return taken;

@@ -62,7 +62,7 @@ const char *sluice_protection_name(uint32_t index) {
     static const char *const names[] = {
         "parent_death", "not_dumpable", "close_range", "rlimits", "no_new_privs", "own_uid", "no_capabilities",
         "user_namespace", "network_namespace", "landlock_files", "landlock_network", "landlock_scope",
-        "seccomp_load", "seccomp_run",
+        "seccomp_load", "seccomp_run", "thread_limit",
     };
     return index < SLUICE_PROTECTION_COUNT ? names[index] : "unknown";
 }

@@ -103,6 +103,15 @@ sluice_frame_check_t sluice_decode_emit(sluice_bytes_t payload, sluice_frame_emi
     return in.check;
 }
 
+size_t sluice_encode_emit_head(const sluice_frame_emit_t *m, uint32_t operation, uint8_t *out, size_t capacity) {
+    const size_t head = SLUICE_FRAME_HEADER_BYTES + 12 + m->stream.len;
+    uint8_t *bytes = head <= capacity ? out : NULL;
+    size_t whole = sluice_encode_emit(&(sluice_frame_emit_t){m->stream, m->count, {NULL, 0}}, operation, bytes, head);
+    if (whole != head || m->section.len > SLUICE_FRAME_BYTES_MAX - head) return 0;
+    if (bytes != NULL) put_number(bytes, head - SLUICE_FRAME_HEADER_BYTES + m->section.len, 4);
+    return head;
+}
+
 size_t sluice_encode_emit(const sluice_frame_emit_t *m, uint32_t operation, uint8_t *out, size_t capacity) {
     out_t o = out_open(SLUICE_FRAME_EMIT, 0, operation, 0, out, capacity);
     out_number(&o, SLUICE_FRAME_RECORD_LAYOUT, 2);

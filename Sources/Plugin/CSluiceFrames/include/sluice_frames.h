@@ -9,5 +9,6 @@
 #include "sluice_frames/base.h"
 #include "sluice_frames/from_worker.h"
 #include "sluice_frames/from_host.h"
+#include "sluice_frames/note.h"
 
 #endif

@@ -19,9 +19,10 @@ typedef enum sluice_protection {
     SLUICE_PROTECTION_LANDLOCK_NETWORK = 1 << 10,
     SLUICE_PROTECTION_LANDLOCK_SCOPE = 1 << 11,
     SLUICE_PROTECTION_SECCOMP_LOAD = 1 << 12,
-    SLUICE_PROTECTION_SECCOMP_RUN = 1 << 13
+    SLUICE_PROTECTION_SECCOMP_RUN = 1 << 13,
+    SLUICE_PROTECTION_THREAD_LIMIT = 1 << 14
 } sluice_protection_t;
-enum { SLUICE_PROTECTION_COUNT = 14 };
+enum { SLUICE_PROTECTION_COUNT = 15 };
 
 // Static NUL-terminated name of bit `index` < SLUICE_PROTECTION_COUNT, such as "landlock_files".
 const char *sluice_protection_name(uint32_t index);
@@ -49,7 +50,7 @@ typedef struct sluice_frame_ready {
     uint16_t abi_major;               // the plugin's
     uint16_t abi_minor;
     uint32_t protections_active;      // bits of sluice_protection_t
-    uint32_t protections_missing;     // wanted, but the kernel lacks them: empty unless degraded
+    uint32_t protections_missing;     // what the kernel lacks; strict lets only the second layers through
     uint32_t landlock_abi;            // 0: none
     uint32_t load_us;                 // time from exec's first line to here
 } sluice_frame_ready_t;
@@ -155,6 +156,8 @@ size_t sluice_record_size(size_t key_len, size_t version_len, size_t payload_len
 size_t sluice_encode_ready(const sluice_frame_ready_t *m, uint8_t *out, size_t capacity);
 size_t sluice_encode_load_failed(const sluice_frame_load_failed_t *m, uint8_t *out, size_t capacity);
 size_t sluice_encode_emit(const sluice_frame_emit_t *m, uint32_t operation, uint8_t *out, size_t capacity);
+// Writes all but the section, for a caller that sends the section from where it lies. Returns the head's size.
+size_t sluice_encode_emit_head(const sluice_frame_emit_t *m, uint32_t operation, uint8_t *out, size_t capacity);
 size_t sluice_encode_checkpoint(const sluice_frame_checkpoint_t *m, uint32_t operation, uint8_t *out, size_t capacity);
 size_t sluice_encode_wait_durable(uint32_t operation, uint32_t call, uint8_t *out, size_t capacity);
 size_t sluice_encode_http_open(const sluice_frame_http_open_t *m, uint32_t operation, uint32_t call, uint8_t *out,
