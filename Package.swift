@@ -95,6 +95,8 @@ let rooms: [Room] = [
     uses: ["Domain", "CanonicalJSON", "Cryptography"]),
 
   Room(name: "UVLoop", path: "Sources/Host/UVLoop", uses: ["Domain", "CUv"]),
+  Room(
+    name: "PluginHost", path: "Sources/Host/PluginHost", uses: ["Domain", "UVLoop", "CSluiceFrames"]),
 
   Room(
     name: "SQLiteStorage", path: "Sources/Adapters/SQLiteStorage", uses: ["Domain", "CanonicalJSON", "Cryptography"],
@@ -108,6 +110,8 @@ let rooms: [Room] = [
   Room(
     name: "ConnectorFabricTests", path: "Tests/ConnectorFabricTests", kind: .test,
     uses: ["ConnectorFabric", "Domain", "CanonicalJSON"]),
+  Room(
+    name: "PluginHostTests", path: "Tests/PluginHostTests", kind: .test, uses: ["PluginHost", "UVLoop", "Domain"]),
   Room(name: "UVLoopTests", path: "Tests/UVLoopTests", kind: .test, uses: ["UVLoop"]),
   Room(name: "CryptographyTests", path: "Tests/CryptographyTests", kind: .test, uses: ["Cryptography", "Domain"]),
   Room(name: "CanonicalJSONTests", path: "Tests/CanonicalJSONTests", kind: .test, uses: ["CanonicalJSON", "Domain"]),

@@ -6,7 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__has_attribute)
+// Not for Swift: hostile numbers reach these types, and a closed Swift enum may hold no other value.
+#if defined(__has_attribute) && !defined(__swift__)
 #if __has_attribute(enum_extensibility)
 #define SLUICE_CLOSED_ENUM __attribute__((enum_extensibility(closed)))
 #endif
