@@ -89,6 +89,7 @@ let rooms: [Room] = [
 
   Room(name: "CSluicePlugin", path: "Sources/Plugin/CSluicePlugin", kind: .clang),
   Room(name: "CSluiceFrames", path: "Sources/Plugin/CSluiceFrames", kind: .clang),
+  Room(name: "Vault", path: "Sources/Core/Vault", uses: ["Domain", "Cryptography"]),
 
   Room(
     name: "ConnectorFabric", path: "Sources/Loop/1-ConnectorFabric",
@@ -112,6 +113,7 @@ let rooms: [Room] = [
     uses: ["ConnectorFabric", "Domain", "CanonicalJSON"]),
   Room(
     name: "PluginHostTests", path: "Tests/PluginHostTests", kind: .test, uses: ["PluginHost", "UVLoop", "Domain"]),
+  Room(name: "VaultTests", path: "Tests/VaultTests", kind: .test, uses: ["Vault", "Domain", "Cryptography", "TestKit"]),
   Room(name: "UVLoopTests", path: "Tests/UVLoopTests", kind: .test, uses: ["UVLoop"]),
   Room(name: "CryptographyTests", path: "Tests/CryptographyTests", kind: .test, uses: ["Cryptography", "Domain"]),
   Room(name: "CanonicalJSONTests", path: "Tests/CanonicalJSONTests", kind: .test, uses: ["CanonicalJSON", "Domain"]),
