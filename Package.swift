@@ -98,6 +98,7 @@ let rooms: [Room] = [
   Room(name: "UVLoop", path: "Sources/Host/UVLoop", uses: ["Domain", "CUv"]),
   Room(
     name: "PluginHost", path: "Sources/Host/PluginHost", uses: ["Domain", "UVLoop", "CSluiceFrames"]),
+  Room(name: "Egress", path: "Sources/Host/Egress", uses: ["Domain", "UVLoop", "CCurl"]),
 
   Room(
     name: "SQLiteStorage", path: "Sources/Adapters/SQLiteStorage", uses: ["Domain", "CanonicalJSON", "Cryptography"],
@@ -114,6 +115,7 @@ let rooms: [Room] = [
   Room(
     name: "PluginHostTests", path: "Tests/PluginHostTests", kind: .test, uses: ["PluginHost", "UVLoop", "Domain"]),
   Room(name: "VaultTests", path: "Tests/VaultTests", kind: .test, uses: ["Vault", "Domain", "Cryptography", "TestKit"]),
+  Room(name: "EgressTests", path: "Tests/EgressTests", kind: .test, uses: ["Egress", "UVLoop"]),
   Room(name: "UVLoopTests", path: "Tests/UVLoopTests", kind: .test, uses: ["UVLoop"]),
   Room(name: "CryptographyTests", path: "Tests/CryptographyTests", kind: .test, uses: ["Cryptography", "Domain"]),
   Room(name: "CanonicalJSONTests", path: "Tests/CanonicalJSONTests", kind: .test, uses: ["CanonicalJSON", "Domain"]),
