@@ -1,0 +1,5 @@
+internal import ArgumentParser
+internal import Foundation
+internal import Hummingbird
+internal import Logging
+internal import SwiftCSV
