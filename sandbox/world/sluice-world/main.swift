@@ -1,2 +1,3 @@
 import World
 
+await WorldCommandLine.main()

@@ -1,4 +1,5 @@
 internal import CLibCrypto
+internal import Foundation
 
 /// SHA-256 and what is built on it, from the system's libcrypto.
 package enum Digest {
@@ -21,6 +22,8 @@ package enum Digest {
   package static func same(_ left: [UInt8], _ right: [UInt8]) -> Bool {
     left.count == right.count && CRYPTO_memcmp(left, right, left.count) == 0
   }
+
+  package static func base64(_ bytes: [UInt8]) -> String { Data(bytes).base64EncodedString() }
 
   package static func hex(_ bytes: [UInt8]) -> String {
     let digits = Array("0123456789abcdef")

@@ -1,4 +1,4 @@
-package import Foundation
+internal import Foundation
 
 /// A JSON value. Objects are written with sorted keys, so equal values have equal bytes.
 package enum JSONValue: Hashable, Sendable {

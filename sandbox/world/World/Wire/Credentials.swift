@@ -1,4 +1,4 @@
-package import Foundation
+internal import Foundation
 
 /// What opens the CRM, its control side, and its webhooks' signatures. Derived from the seed, so a restart keeps them.
 package struct Credentials: Sendable, Equatable {
@@ -17,7 +17,7 @@ package struct Credentials: Sendable, Equatable {
   }
 
   /// As Standard Webhooks writes a secret.
-  package var webhookSecret: String { "whsec_" + Data(webhookKey).base64EncodedString() }
+  package var webhookSecret: String { "whsec_" + Digest.base64(webhookKey) }
 
   package var json: JSONValue {
     [

@@ -1,0 +1,98 @@
+internal import Hummingbird
+internal import Logging
+internal import NIOCore
+
+/// Puts the CRM on a socket.
+struct HTTPServer {
+  let crm: SimulatedCRM
+  let clockwork: Clockwork
+  let host: String
+  let port: Int
+  let logger: Logger
+
+  /// Serves until SIGTERM or SIGINT.
+  ///
+  /// - Parameter ready: called once with the port that was bound.
+  func run(ready: @escaping @Sendable (Int) async -> Void) async throws {
+    let application = Application(
+      responder: CRMResponder(crm: crm, clockwork: clockwork),
+      configuration: ApplicationConfiguration(address: .hostname(host, port: port)),
+      onServerRunning: { channel in await ready(channel.localAddress?.port ?? 0) },
+      logger: logger)
+    try await application.runService()
+  }
+}
+
+/// What a fault needs of a request besides its text: the connection, to cut it.
+struct ConnectionContext: InitializableFromSource, Sendable {
+  let channel: any Channel
+  init(source: ApplicationRequestContextSource) { channel = source.channel }
+}
+
+private struct ConnectionCut: Error {}
+
+struct CRMResponder: HTTPResponder {
+  typealias FieldName = HTTPFields.Element.Name
+  private static let bodyBytesMax = 1 << 20
+  private static let chunkBytes = 1 << 16
+
+  let crm: SimulatedCRM
+  let clockwork: Clockwork
+
+  func respond(to request: Request, context: ConnectionContext) async throws -> Response {
+    guard let call = await Self.call(of: request) else {
+      return try await response(.error(413, "too_large", "the body is larger than 1 MB"), context)
+    }
+    let answer = await crm.answer(call)
+    if answer.delay > .zero { await clockwork.pause(answer.delay) }
+    return try await response(answer, context)
+  }
+
+  /// - Returns: `nil` when the body is too large or did not arrive.
+  private static func call(of request: Request) async -> Call? {
+    guard let buffer = try? await request.body.collect(upTo: bodyBytesMax) else { return nil }
+    var call = Call(request.method.rawValue, request.uri.path, body: Array(buffer.readableBytesView))
+    for field in request.headers { call.headers[field.name.canonicalName] = field.value }
+    for parameter in request.uri.queryParameters { call.query[String(parameter.key)] = String(parameter.value) }
+    return call
+  }
+
+  private func response(_ answer: Answer, _ context: ConnectionContext) async throws -> Response {
+    var headers = HTTPFields()
+    for (name, value) in answer.headers {
+      if let name = FieldName(name) { headers[name] = value }
+    }
+    let body: ResponseBody
+    switch answer.delivery {
+    case .whole: body = ResponseBody(byteBuffer: ByteBuffer(bytes: answer.body))
+    case .truncated: body = Self.half(of: answer.body, context)
+    case .flood(let bytes): body = Self.flood(of: bytes)
+    case .cut:
+      try await context.channel.close()
+      throw ConnectionCut()
+    }
+    return Response(status: .init(code: answer.status), headers: headers, body: body)
+  }
+
+  private static func half(of bytes: [UInt8], _ context: ConnectionContext) -> ResponseBody {
+    ResponseBody(contentLength: bytes.count) { writer in
+      try await writer.write(ByteBuffer(bytes: bytes.prefix(bytes.count / 2)))
+      try await context.channel.close()
+      throw ConnectionCut()
+    }
+  }
+
+  private static func flood(of bytes: Int) -> ResponseBody {
+    ResponseBody { writer in
+      let head = "{\"items\":[{\"id\":\""
+      try await writer.write(ByteBuffer(string: head))
+      var left = bytes - head.utf8.count
+      let chunk = ByteBuffer(repeating: UInt8(ascii: "x"), count: chunkBytes)
+      while left > 0 {
+        try await writer.write(left >= chunkBytes ? chunk : ByteBuffer(repeating: UInt8(ascii: "x"), count: left))
+        left -= chunkBytes
+      }
+      try await writer.finish(nil)
+    }
+  }
+}
