@@ -97,8 +97,7 @@ let rooms: [Room] = [
 
   Room(name: "CryptographyTests", path: "Tests/CryptographyTests", kind: .test, uses: ["Cryptography", "Domain"]),
   Room(name: "CanonicalJSONTests", path: "Tests/CanonicalJSONTests", kind: .test, uses: ["CanonicalJSON", "Domain"]),
-  Room(
-    name: "WorldTests", path: "Tests/WorldTests", kind: .test, uses: ["World"], packages: ["Hummingbird", "SwiftCSV"]),
+  Room(name: "WorldTests", path: "Tests/WorldTests", kind: .test, uses: ["World"]),
 ]
 
 /// With ROOM=Name: that room, what it reaches, its tests and its thin executable. Without: everything.

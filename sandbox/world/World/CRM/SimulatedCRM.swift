@@ -25,7 +25,9 @@ package actor SimulatedCRM {
   static let webhookSecondsMax = 30.0
 
   let options: Options
-  let credentials: Credentials
+  package nonisolated let credentials: Credentials
+  package nonisolated let firstDay: BusinessDay
+  package nonisolated let lastDay: BusinessDay
   let clockwork: Clockwork
   let sender: WebhookSender
   let plan: WebhookPlan
@@ -53,13 +55,12 @@ package actor SimulatedCRM {
     plan = WebhookPlan(seed: options.seed, shares: options.webhooks)
     budget = RequestBudget(perSecond: options.requestsPerSecond)
     world = WorldState(pipeline: pipeline, edits: edits)
+    (firstDay, lastDay) = (world.firstDay, world.lastDay)
     openedAt = clockwork.steady()
     await announce(world.openNextDay())
   }
 
-  package var firstDay: BusinessDay { world.firstDay }
-  package var lastDay: BusinessDay { world.lastDay }
-  package var businessDays: Int { world.businessDays }
+  package nonisolated var businessDays: Int { lastDay.number - firstDay.number + 1 }
 
   /// Answers one request. Any path, any method, any body.
   package func answer(_ call: Call) async -> Answer {

@@ -61,7 +61,9 @@ struct CSVTable {
     rows = try lines.compactMap { line in
       if line.cells.allSatisfy(\.isEmpty) { return nil }
       guard line.cells.count == header.count else {
-        throw SetupError("\(name) line \(line.number): \(line.cells.count) columns where \(header.count) are expected")
+        let hint = line.cells.contains { $0.contains(where: \.isNewline) } ? "; is a quote not closed?" : ""
+        throw SetupError(
+          "\(name) line \(line.number): \(line.cells.count) columns where \(header.count) are expected\(hint)")
       }
       let cells = Dictionary(zip(header, line.cells), uniquingKeysWith: { first, _ in first })
       return Row(table: name, line: line.number, cells: cells)
@@ -76,7 +78,7 @@ struct CSVTable {
       let csv = try EnumeratedCSV(string: ended, delimiter: .comma, loadColumns: false, rowLimit: 0)
       try csv.enumerateAsArray(startAt: 0, rowLimit: nil) { lines.append($0) }
     } catch {
-      throw SetupError("\(name) line \(lines.count + 1): a quote is not closed or stands in the middle of a cell")
+      throw SetupError("\(name) line \(lines.count + 1): a quote stands in the middle of a cell")
     }
     var number = 1
     return lines.map { cells in

@@ -108,8 +108,9 @@ extension JSONValue: Decodable {
   }
 }
 
+// Not by nil: `condition ? value : nil` would silently mean null where no value is meant.
 extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral,
-  ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral, ExpressibleByNilLiteral
+  ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
 {
   package init(stringLiteral text: String) { self = .string(text) }
   package init(integerLiteral number: Int) { self = .integer(number) }
@@ -118,5 +119,4 @@ extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, Ex
   package init(dictionaryLiteral fields: (String, JSONValue)...) {
     self = .object(Dictionary(fields, uniquingKeysWith: { _, last in last }))
   }
-  package init(nilLiteral: ()) { self = .null }
 }

@@ -4,10 +4,11 @@ package import Foundation
 extension Pipeline {
   /// - Throws: `SetupError` naming file, line and column.
   package init(folder: URL) throws {
-    accounts = try Self.accounts(in: folder.appending(path: "accounts.csv"))
-    products = try Self.products(in: folder.appending(path: "products.csv"))
-    reps = try Self.reps(in: folder.appending(path: "sales_teams.csv"))
-    opportunities = try Self.opportunities(in: folder.appending(path: "sales_pipeline.csv"))
+    self.init(
+      accounts: try Self.accounts(in: folder.appending(path: "accounts.csv")),
+      products: try Self.products(in: folder.appending(path: "products.csv")),
+      reps: try Self.reps(in: folder.appending(path: "sales_teams.csv")),
+      opportunities: try Self.opportunities(in: folder.appending(path: "sales_pipeline.csv")))
     guard firstDay != nil else {
       throw SetupError("sales_pipeline.csv: no row has an engage_date, so business time has no first day")
     }

@@ -1,6 +1,5 @@
 internal import ArgumentParser
 internal import Foundation
-internal import Logging
 
 /// The command line of `sluice-world`.
 package enum WorldCommandLine {
@@ -16,10 +15,10 @@ package enum WorldCommandLine {
       exit(0)
     } catch let error as SetupError {
       fail(error.description, code: 2)
-    } catch where WorldRoot.exitCode(for: error) == .success {
+    } catch  where WorldRoot.exitCode(for: error) == .success {
       print(WorldRoot.fullMessage(for: error))
       exit(0)
-    } catch where WorldRoot.exitCode(for: error) == .validationFailure {
+    } catch  where WorldRoot.exitCode(for: error) == .validationFailure {
       fail(WorldRoot.message(for: error), code: 2)
     } catch {
       fail("\(error)", code: 1)
@@ -105,7 +104,8 @@ struct Serve: AsyncParsableCommand {
     }
     let shares = [webhookLoss, webhookDouble, webhookLate]
     guard shares.allSatisfy({ (0...1).contains($0) }), shares.reduce(0, +) <= 1 else {
-      throw ValidationError("--webhook-loss, --webhook-double and --webhook-late must each be in 0…1, together at most 1")
+      throw ValidationError(
+        "--webhook-loss, --webhook-double and --webhook-late must each be in 0…1, together at most 1")
     }
   }
 
@@ -154,14 +154,12 @@ struct Serve: AsyncParsableCommand {
 
   private func serve(_ crm: SimulatedCRM) async throws {
     let (host, port) = try address
-    var logger = Logger(label: "sluice-world") { StreamLogHandler.standardError(label: $0) }
-    logger.logLevel = .warning
-    let server = HTTPServer(crm: crm, clockwork: .system, host: host, port: port, logger: logger)
-    let (first, last, days) = await (crm.firstDay, crm.lastDay, crm.businessDays)
+    let server = HTTPServer(crm: crm, clockwork: .system, host: host, port: port)
     try await server.run { port in
       let line: JSONValue = [
-        "listening": .string(host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"), "first_day": .day(first),
-        "last_day": .day(last), "business_days": .integer(days),
+        "listening": .string(host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"),
+        "first_day": .day(crm.firstDay),
+        "last_day": .day(crm.lastDay), "business_days": .integer(crm.businessDays),
       ]
       FileHandle.standardOutput.write(Data(line.bytes + [UInt8(ascii: "\n")]))
     }
@@ -170,7 +168,7 @@ struct Serve: AsyncParsableCommand {
 
 extension Clockwork {
   /// The machine's own clocks.
-  static var system: Clockwork {
+  package static var system: Clockwork {
     let start = ContinuousClock.now
     return Clockwork(
       wall: { Int(Date().timeIntervalSince1970) },

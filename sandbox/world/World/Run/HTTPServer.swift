@@ -3,17 +3,26 @@ internal import Logging
 internal import NIOCore
 
 /// Puts the CRM on a socket.
-struct HTTPServer {
-  let crm: SimulatedCRM
-  let clockwork: Clockwork
-  let host: String
-  let port: Int
-  let logger: Logger
+package struct HTTPServer: Sendable {
+  private let crm: SimulatedCRM
+  private let clockwork: Clockwork
+  private let host: String
+  private let port: Int
 
-  /// Serves until SIGTERM or SIGINT.
+  package init(crm: SimulatedCRM, clockwork: Clockwork, host: String, port: Int) {
+    self.crm = crm
+    self.clockwork = clockwork
+    self.host = host
+    self.port = port
+  }
+
+  /// Serves until SIGTERM, SIGINT or cancellation.
   ///
   /// - Parameter ready: called once with the port that was bound.
-  func run(ready: @escaping @Sendable (Int) async -> Void) async throws {
+  package func run(ready: @escaping @Sendable (Int) async -> Void) async throws {
+    var logger = Logger(label: "sluice-world") { StreamLogHandler.standardError(label: $0) }
+    // What stops the server is thrown; below that Hummingbird reports connections that clients or faults broke.
+    logger.logLevel = .critical
     let application = Application(
       responder: CRMResponder(crm: crm, clockwork: clockwork),
       configuration: ApplicationConfiguration(address: .hostname(host, port: port)),
@@ -24,14 +33,14 @@ struct HTTPServer {
 }
 
 /// What a fault needs of a request besides its text: the connection, to cut it.
-struct ConnectionContext: InitializableFromSource, Sendable {
+private struct ConnectionContext: InitializableFromSource, Sendable {
   let channel: any Channel
   init(source: ApplicationRequestContextSource) { channel = source.channel }
 }
 
 private struct ConnectionCut: Error {}
 
-struct CRMResponder: HTTPResponder {
+private struct CRMResponder: HTTPResponder {
   typealias FieldName = HTTPFields.Element.Name
   private static let bodyBytesMax = 1 << 20
   private static let chunkBytes = 1 << 16

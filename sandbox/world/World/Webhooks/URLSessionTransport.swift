@@ -2,10 +2,10 @@ internal import Foundation
 internal import FoundationNetworking
 
 /// Sends webhooks over HTTP. Redirects are answers, not followed.
-struct URLSessionTransport: WebhookTransport {
+package struct URLSessionTransport: WebhookTransport {
   private let session: URLSession
 
-  init(timeoutSeconds: Double = 5) {
+  package init(timeoutSeconds: Double = 5) {
     let configuration = URLSessionConfiguration.ephemeral
     configuration.timeoutIntervalForRequest = timeoutSeconds
     configuration.timeoutIntervalForResource = timeoutSeconds
@@ -14,7 +14,7 @@ struct URLSessionTransport: WebhookTransport {
     session = URLSession(configuration: configuration, delegate: NoRedirects(), delegateQueue: nil)
   }
 
-  func post(_ body: [UInt8], headers: [String: String], to url: String) async throws -> Int {
+  package func post(_ body: [UInt8], headers: [String: String], to url: String) async throws -> Int {
     guard let url = URL(string: url) else { throw SetupError("'\(url)' is not a URL") }
     var request = URLRequest(url: url)
     request.httpMethod = "POST"

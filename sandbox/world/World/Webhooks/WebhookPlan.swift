@@ -54,6 +54,11 @@ package struct Webhook: Sendable, Equatable {
   package let id: String
   package let body: [UInt8]
 
+  package init(id: String, body: [UInt8]) {
+    self.id = id
+    self.body = body
+  }
+
   /// The headers of Standard Webhooks (https://github.com/standard-webhooks/standard-webhooks, signature scheme v1).
   ///
   /// - Parameter timestamp: of this attempt, in seconds since 1970.
