@@ -57,8 +57,8 @@ import World
     #expect(known?["applied"] == true)
     #expect(known?["method"] == "PATCH")
     #expect(known?["body"] == written.json)
-    _ = await harness.write("PATCH", deal, ["owner": "Nobody"], key: "k2")
-    let refused = await harness.get("/api/v1/idempotency/k2").json
+    _ = await harness.write("PATCH", deal, ["owner": "Nobody"], key: "act/k 2")
+    let refused = await harness.get("/api/v1/idempotency/act%2Fk%202").json
     #expect(refused?["status"] == 422)
     #expect(refused?["applied"] == false)
   }

@@ -107,6 +107,8 @@ package actor SimulatedCRM {
       webhooks.due += 1
       switch plan.fate(of: change.record) {
       case .onTime: now.append(webhook)
+      // No day is left to be late by.
+      case .late where finished: now.append(webhook)
       case .lost: webhooks.lost += 1
       case .doubled:
         webhooks.doubled += 1

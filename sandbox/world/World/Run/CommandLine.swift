@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Dispatch
 internal import Foundation
 
 /// The command line of `sluice-world`.
@@ -152,7 +153,21 @@ struct Serve: AsyncParsableCommand {
     do { return try parse(json) } catch let error as SetupError { throw SetupError("\(path): \(error)") }
   }
 
+  /// A stop waits for requests under way, but not for one that a fault holds for minutes: nothing here is durable.
+  private func boundTheStop(seconds: Int = 3) -> [any DispatchSourceSignal] {
+    [SIGTERM, SIGINT].map { number in
+      let source = DispatchSource.makeSignalSource(signal: number)
+      source.setEventHandler {
+        DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(seconds)) { Foundation.exit(0) }
+      }
+      source.resume()
+      return source
+    }
+  }
+
   private func serve(_ crm: SimulatedCRM) async throws {
+    let signals = boundTheStop()
+    defer { withExtendedLifetime(signals) {} }
     let (host, port) = try address
     let server = HTTPServer(crm: crm, clockwork: .system, host: host, port: port)
     try await server.run { port in

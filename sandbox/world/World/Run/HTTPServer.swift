@@ -1,3 +1,4 @@
+internal import Foundation
 internal import Hummingbird
 internal import Logging
 internal import NIOCore
@@ -28,8 +29,17 @@ package struct HTTPServer: Sendable {
       configuration: ApplicationConfiguration(address: .hostname(host, port: port)),
       onServerRunning: { channel in await ready(channel.localAddress?.port ?? 0) },
       logger: logger)
-    try await application.runService()
+    do {
+      try await application.runService()
+    } catch let error as IOError {
+      throw ListenError(description: "cannot serve on \(host):\(port): \(String(cString: strerror(error.errnoCode)))")
+    }
   }
+}
+
+/// Why the server could not start or had to end.
+package struct ListenError: Error, CustomStringConvertible {
+  package let description: String
 }
 
 /// What a fault needs of a request besides its text: the connection, to cut it.

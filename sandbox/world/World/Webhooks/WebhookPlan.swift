@@ -83,7 +83,7 @@ package struct WebhookCounts: Sendable, Equatable {
   /// Requests made, retries included.
   package var attempts = 0
   /// Answered 2xx.
-  package var delivered = 0
+  package var sent = 0
   /// Answered with anything but 2xx and 5xx; not retried.
   package var refused = 0
   /// Given up after the last retry, or at the day's deadline.
@@ -94,7 +94,7 @@ package struct WebhookCounts: Sendable, Equatable {
   package var json: JSONValue {
     [
       "due": .integer(due), "lost": .integer(lost), "doubled": .integer(doubled), "late": .integer(late),
-      "late_pending": .integer(latePending), "attempts": .integer(attempts), "delivered": .integer(delivered),
+      "late_pending": .integer(latePending), "attempts": .integer(attempts), "sent": .integer(sent),
       "refused": .integer(refused), "failed": .integer(failed), "unregistered": .integer(unregistered),
     ]
   }

@@ -49,7 +49,7 @@ package actor WebhookSender {
     self.clockwork = clockwork
   }
 
-  /// Attempts, delivered, refused, failed and unregistered.
+  /// Attempts, sent, refused, failed and unregistered.
   package var outcomes: WebhookCounts { counts }
   package var target: String? { url }
 
@@ -86,7 +86,7 @@ package actor WebhookSender {
 
   private func finish(_ outcome: Outcome) {
     switch outcome {
-    case .delivered: counts.delivered += 1
+    case .delivered: counts.sent += 1
     case .refused: counts.refused += 1
     case .failed: counts.failed += 1
     }

@@ -1,3 +1,5 @@
+internal import Foundation
+
 /// One HTTP request, as far as the CRM looks at it.
 package struct Call: Sendable {
   package var method: String
@@ -18,8 +20,8 @@ package struct Call: Sendable {
     self.body = body
   }
 
-  /// The path without its empty parts.
-  var parts: [String] { path.split(separator: "/").map(String.init) }
+  /// The path without its empty parts, percent-decoded.
+  var parts: [String] { path.split(separator: "/").map { $0.removingPercentEncoding ?? String($0) } }
 }
 
 /// One HTTP response, and what goes wrong on its way out.
