@@ -32,6 +32,8 @@ let libraries: [String: Library] = [
     product: "Hummingbird"),
   "Logging": Library(
     url: "https://github.com/apple/swift-log", version: "1.16.2", package: "swift-log", product: "Logging"),
+  "NIOCore": Library(
+    url: "https://github.com/apple/swift-nio", version: "2.101.2", package: "swift-nio", product: "NIOCore"),
   "SwiftCSV": Library(
     url: "https://github.com/swiftcsv/SwiftCSV", version: "0.10.0", package: "SwiftCSV", product: "SwiftCSV"),
   "Yams": Library(url: "https://github.com/jpsim/Yams", version: "6.2.2", package: "Yams", product: "Yams"),
@@ -75,7 +77,7 @@ struct Room {
 }
 
 let rooms: [Room] = [
-  // C libraries of the system, each imported by exactly one room.
+  // C libraries of the system, each imported by exactly one room of Sluice.
   Room(
     name: "CLibCrypto", path: "Sources/System/CLibCrypto", kind: .system(pkgConfig: "libcrypto", apt: "libssl-dev")),
   Room(name: "CSimdJSON", path: "Sources/System/CSimdJSON", kind: .clang, linked: ["simdjson"]),
@@ -117,11 +119,18 @@ let rooms: [Room] = [
   Room(name: "VaultTests", path: "Tests/VaultTests", kind: .test, uses: ["Vault", "Domain", "Cryptography", "TestKit"]),
   Room(name: "EgressTests", path: "Tests/EgressTests", kind: .test, uses: ["Egress", "UVLoop"]),
   Room(name: "UVLoopTests", path: "Tests/UVLoopTests", kind: .test, uses: ["UVLoop"]),
+  // The simulated SaaS plays somebody else's CRM: it imports no room of Sluice.
+  Room(
+    name: "World", path: "sandbox/world/World", uses: ["CLibCrypto"],
+    packages: ["ArgumentParser", "Hummingbird", "Logging", "NIOCore", "SwiftCSV"]),
+  Room(name: "sluice-world", path: "sandbox/world/sluice-world", kind: .executable, uses: ["World"]),
+
   Room(name: "CryptographyTests", path: "Tests/CryptographyTests", kind: .test, uses: ["Cryptography", "Domain"]),
   Room(name: "CanonicalJSONTests", path: "Tests/CanonicalJSONTests", kind: .test, uses: ["CanonicalJSON", "Domain"]),
+  Room(name: "WorldTests", path: "Tests/WorldTests", kind: .test, uses: ["World"]),
 ]
 
-/// With ROOM=Name: that room, what it reaches, and its tests. Without: everything.
+/// With ROOM=Name: that room, what it reaches, its tests and its thin executable. Without: everything.
 func selected(_ rooms: [Room], room: String?) -> [Room] {
   guard let room else { return rooms }
   let byName = Dictionary(uniqueKeysWithValues: rooms.map { ($0.name, $0) })
@@ -132,6 +141,9 @@ func selected(_ rooms: [Room], room: String?) -> [Room] {
   }
   reach(room)
   reach(room + "Tests")
+  for thin in rooms where thin.uses == [room] {
+    if case .executable = thin.kind { reach(thin.name) }
+  }
   precondition(!reached.isEmpty, "ROOM=\(room) names no target of this package")
   return rooms.filter { reached.contains($0.name) }
 }

@@ -31,7 +31,7 @@ final class OneAnswerServer: Sendable {
         _ = recv(peer, &buffer, buffer.count, 0)
         var sent = 0
         while sent < answer.count {
-          let n = answer[sent...].withUnsafeBytes { send(peer, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL.rawValue)) }
+          let n = answer[sent...].withUnsafeBytes { send(peer, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
           if n <= 0 { break }
           sent += n
         }
@@ -74,7 +74,7 @@ func get(_ url: String, _ change: @escaping @Sendable (inout EgressRequest) -> V
       }
       exchange = client.send(request) { head in
         switch head {
-        case .success(let head): loop.post { nonisolated(unsafe) let go = next; go(head.status) }
+        case .success(let head): next(head.status)
         case .failure(let why):
           client.close()
           done.resume(throwing: why)

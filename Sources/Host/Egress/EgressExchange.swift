@@ -30,8 +30,8 @@ package final class EgressExchange {
     self.client = client
     self.answered = answered
     handle = OpaquePointer(curl_easy_init())
-    let afterScheme = request.url.range(of: "://").map { request.url[$0.upperBound...] } ?? request.url[...]
-    host = String(afterScheme.prefix { $0 != "/" && $0 != "?" })
+    let parts = request.url.split(separator: "/", maxSplits: 3, omittingEmptySubsequences: false)
+    host = parts.count > 2 ? String(parts[2]) : request.url
   }
 
   deinit {
@@ -89,7 +89,8 @@ package final class EgressExchange {
 
   private func failure(_ result: CURLcode) -> EgressFailure {
     if let refusal { return refusal }
-    let reason = errorText[0] == 0 ? String(cString: curl_easy_strerror(result)) : String(cString: errorText)
+    let written = String(decoding: errorText.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    let reason = written.isEmpty ? String(cString: curl_easy_strerror(result)) : written
     switch result {
     case CURLE_OPERATION_TIMEDOUT: return .timedOut(host: host, afterMs: request.timeoutMs)
     case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CONNECT_ERROR, CURLE_SSL_CERTPROBLEM:
@@ -130,7 +131,7 @@ extension EgressExchange {
     if request.method == "HEAD" { sluice_curl_set_long(raw, CURLOPT_NOBODY, 1) }
     if !request.body.isEmpty {
       sluice_curl_set_offset(raw, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(request.body.count))
-      request.body.withUnsafeBytes {
+      _ = request.body.withUnsafeBytes {
         sluice_curl_set_pointer(raw, CURLOPT_COPYPOSTFIELDS, UnsafeMutableRawPointer(mutating: $0.baseAddress!))
       }
     }
