@@ -24,12 +24,12 @@ func entry(_ name: String, _ body: String = "{}", kind: EntryKind = .order) -> N
 
   @Test func `keeps what was acknowledged, in order, over a restart`() async throws {
     let folder = temporaryFolder()
-    var journal = try SQLiteJournal(folder: folder, sealer: XorSealer())
+    var journal = try SQLiteJournal(folder: folder, sealer: XorSealer(), random: { [UInt8](repeating: 9, count: $0) })
     var epoch = try await journal.acquire(tenant)
     #expect(
       try await journal.append([entry("a", "1"), entry("b", "2")], to: tenant, epoch: epoch).map(\.number) == [1, 2])
     try await journal.close()
-    journal = try SQLiteJournal(folder: folder, sealer: XorSealer())
+    journal = try SQLiteJournal(folder: folder, sealer: XorSealer(), random: { [UInt8](repeating: 9, count: $0) })
     #expect(await journal.head(of: tenant) == Position(2))
     epoch = try await journal.acquire(tenant)
     #expect(try await journal.append([entry("c", "3")], to: tenant, epoch: epoch) == [Position(3)])
@@ -39,7 +39,8 @@ func entry(_ name: String, _ body: String = "{}", kind: EntryKind = .order) -> N
   }
 
   @Test func `takes an entry once, however often it is appended`() async throws {
-    let journal = try SQLiteJournal(folder: temporaryFolder(), sealer: XorSealer())
+    let journal = try SQLiteJournal(
+      folder: temporaryFolder(), sealer: XorSealer(), random: { [UInt8](repeating: 9, count: $0) })
     let epoch = try await journal.acquire(tenant)
     let first = try await journal.append([entry("a")], to: tenant, epoch: epoch)
     #expect(try await journal.append([entry("b"), entry("a")], to: tenant, epoch: epoch) == [Position(2), first[0]])
@@ -47,7 +48,8 @@ func entry(_ name: String, _ body: String = "{}", kind: EntryKind = .order) -> N
   }
 
   @Test func `refuses the owner that was replaced`() async throws {
-    let journal = try SQLiteJournal(folder: temporaryFolder(), sealer: XorSealer())
+    let journal = try SQLiteJournal(
+      folder: temporaryFolder(), sealer: XorSealer(), random: { [UInt8](repeating: 9, count: $0) })
     let old = try await journal.acquire(tenant)
     _ = try await journal.acquire(tenant)
     await #expect(throws: JournalError.fenced(partition: "demo", epoch: 1, current: 2)) {
@@ -59,7 +61,8 @@ func entry(_ name: String, _ body: String = "{}", kind: EntryKind = .order) -> N
     var limits = SQLiteJournal.Limits()
     limits.segmentBytesMax = 60_000
     let folder = temporaryFolder()
-    let journal = try SQLiteJournal(folder: folder, sealer: XorSealer(), limits: limits)
+    let journal = try SQLiteJournal(
+      folder: folder, sealer: XorSealer(), random: { [UInt8](repeating: 9, count: $0) }, limits: limits)
     let epoch = try await journal.acquire(tenant)
     for i in 0..<40 {
       _ = try await journal.append([entry("e\(i)", String(repeating: "x", count: 4000))], to: tenant, epoch: epoch)
@@ -71,7 +74,8 @@ func entry(_ name: String, _ body: String = "{}", kind: EntryKind = .order) -> N
   }
 
   @Test func `commits those who wait together`() async throws {
-    let journal = try SQLiteJournal(folder: temporaryFolder(), sealer: XorSealer())
+    let journal = try SQLiteJournal(
+      folder: temporaryFolder(), sealer: XorSealer(), random: { [UInt8](repeating: 9, count: $0) })
     let epoch = try await journal.acquire(tenant)
     try await withThrowingTaskGroup(of: Void.self) { group in
       for i in 0..<200 {

@@ -28,6 +28,7 @@ package actor SQLiteJournal: Journal {
   private let limits: Limits
   private let sealer: any Sealer
   private let crash: any CrashInjector
+  private let random: @Sendable (Int) -> [UInt8]
   private var segments: [Segment]
   private var heads: [String: UInt64] = [:]
   private var epochs: [String: UInt64] = [:]
@@ -39,7 +40,8 @@ package actor SQLiteJournal: Journal {
 
   /// Opens every segment of the folder and makes the first one when there is none.
   package init(
-    folder: String, sealer: any Sealer, limits: Limits = Limits(), crash: any CrashInjector = NoCrash()
+    folder: String, sealer: any Sealer, random: @escaping @Sendable (Int) -> [UInt8], limits: Limits = Limits(),
+    crash: any CrashInjector = NoCrash()
   ) throws {
     try FileManager.default.createDirectory(
       atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
@@ -47,6 +49,7 @@ package actor SQLiteJournal: Journal {
     self.limits = limits
     self.sealer = sealer
     self.crash = crash
+    self.random = random
     let numbers = try FileManager.default.contentsOfDirectory(atPath: folder)
       .filter { $0.hasSuffix(".segment") }.compactMap { Int($0.dropLast(8)) }.sorted()
     segments = try (numbers.isEmpty ? [1] : numbers).map { number in
@@ -193,12 +196,12 @@ extension SQLiteJournal {
     let body = try sealer.seal(entry.body, for: partition, context: entry.id.bytes)
     try db.cachedStatement(
       sql: """
-        INSERT INTO entry(partition, position, id, kind, cause, recorded_at_ms, codec, body)
-        VALUES(?, ?, ?, ?, ?, ?, 0, ?)
+        INSERT INTO entry(partition, position, id, kind, cause, recorded_at_ms, salt, codec, body)
+        VALUES(?, ?, ?, ?, ?, ?, ?, 0, ?)
         """
     ).execute(arguments: [
       partition.name, Int64(position.number), Data(entry.id.bytes), entry.kind.rawValue,
-      entry.cause.map { Int64($0.number) }, entry.recordedAtMs, Data(body),
+      entry.cause.map { Int64($0.number) }, entry.recordedAtMs, Data(random(16)), Data(body),
     ])
   }
 
@@ -232,7 +235,7 @@ extension SQLiteJournal {
         try Row.fetchAll(
           db.cachedStatement(
             sql: """
-              SELECT position, id, kind, cause, recorded_at_ms, body FROM entry
+              SELECT position, id, kind, cause, recorded_at_ms, body, salt FROM entry
               WHERE partition=? AND position>? ORDER BY position LIMIT ?
               """),
           arguments: [partition.name, Int64(position.number), countMax - entries.count]
@@ -254,7 +257,7 @@ extension SQLiteJournal {
       throw damaged("its body does not open with the tenant's key: it was changed")
     }
     return Entry(
-      partition: partition, position: position,
+      partition: partition, position: position, salt: [UInt8](row[6] as Data),
       content: NewEntry(
         id: id, kind: kind, cause: (row[3] as Int64?).map { Position(UInt64($0)) }, recordedAtMs: row[4], body: body))
   }

@@ -50,7 +50,7 @@ struct Segment {
     CREATE TABLE IF NOT EXISTS lease(partition TEXT PRIMARY KEY, epoch INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS entry(
       partition TEXT NOT NULL, position INTEGER NOT NULL, id BLOB NOT NULL, kind TEXT NOT NULL, cause INTEGER,
-      recorded_at_ms INTEGER NOT NULL, codec INTEGER NOT NULL, body BLOB NOT NULL);
+      recorded_at_ms INTEGER NOT NULL, salt BLOB NOT NULL, codec INTEGER NOT NULL, body BLOB NOT NULL);
     CREATE UNIQUE INDEX IF NOT EXISTS entry_position ON entry(partition, position);
     CREATE UNIQUE INDEX IF NOT EXISTS entry_id ON entry(partition, id);
     """

@@ -82,11 +82,14 @@ package struct NewEntry: Sendable, Equatable {
 package struct Entry: Sendable, Equatable {
   package let partition: Partition
   package let position: Position
+  /// 16 random bytes that the journal drew when it took the entry: what the ledger commits to cannot be guessed.
+  package let salt: [UInt8]
   package let content: NewEntry
 
-  package init(partition: Partition, position: Position, content: NewEntry) {
+  package init(partition: Partition, position: Position, salt: [UInt8] = [], content: NewEntry) {
     self.partition = partition
     self.position = position
+    self.salt = salt
     self.content = content
   }
 
