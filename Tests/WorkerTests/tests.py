@@ -258,6 +258,9 @@ def test_threads(worker):
         w.configure('{"attack":"thread"}')
         assert reports(w.pull()[1])["thread"]["errno"] == "none"
         assert reports(w.pull(operation=3)[1])["thread"]["errno"] == "none"
+    for granted in (0, 2):
+        with hostile(worker, "thread_bomb", "--threads", str(granted)) as w:
+            assert reports(w.pull()[1])["thread_bomb"]["count"] == str(granted)
 
 
 def test_deaths(worker):
