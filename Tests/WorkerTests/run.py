@@ -1,19 +1,23 @@
 """Tests of sluice-worker. Usage: run.py BUILD_DIR [--frames CODEC_TEST]. Prints sentences; last line: N passed, N failed."""
 import os
 import re
-import signal
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from host import *
-import tests
+import protocol_tests
+import sandbox_tests
+from workers import identities
 
 BUILD = os.path.abspath(sys.argv[1])
+
+
+def all_tests():
+    rooms = (sandbox_tests, protocol_tests)
+    return [f for room in rooms for name, f in vars(room).items() if name.startswith("test_")]
 
 
 def main():
@@ -28,8 +32,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         build = shutil.copytree(BUILD, os.path.join(folder, "c"))
-        for who, worker in tests.identities(build):
-            for test in tests.all_tests():
+        for who, worker in identities(build):
+            for test in all_tests():
                 sentence = f"{test.__doc__} [{who}]"
                 try:
                     test(worker)
