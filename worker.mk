@@ -7,7 +7,9 @@ C_FRAMES := Sources/Plugin/CSluiceFrames
 C_WORKER := Sources/Apps/sluice-worker
 C_PROFILES := sandbox/profiles
 C_INCLUDE := -I$(C_ABI)/include -I$(C_FRAMES)/include
-C_SANITIZE ?= -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+# The codec's tests run under the sanitizers where the compiler has them.
+C_SANITIZERS := -g -fsanitize=address,undefined -fno-sanitize-recover=all
+C_SANITIZE ?= $(shell echo 'int main(void){return 0;}' | $(CC) -x c - $(C_SANITIZERS) -o /dev/null 2>/dev/null && echo $(C_SANITIZERS))
 
 C_HEADERS := $(wildcard $(C_ABI)/include/sluice/*.h $(C_ABI)/include/sluice/ext/*.h \
 	$(C_FRAMES)/include/*.h $(C_FRAMES)/include/sluice_frames/*.h $(C_FRAMES)/*.h $(C_WORKER)/*.h)

@@ -1,5 +1,6 @@
 // Breaches of the host's rules: crashes, hangs, lies on the channel, requests nobody declared.
 #define _GNU_SOURCE
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,6 +84,20 @@ static sluice_status_t memory_bomb(const sluice_host_t *host) {
     return report(host, "memory_bomb", "mib", value);
 }
 
+static void *sleep_for_ever(void *p) {
+    for (;;) sleep(1000);
+    return p;
+}
+
+static sluice_status_t thread_bomb(const sluice_host_t *host) {
+    pthread_t thread;
+    int count = 0;
+    while (count < 1000 && pthread_create(&thread, NULL, sleep_for_ever, NULL) == 0) count++;
+    char value[16];
+    snprintf(value, sizeof value, "%d", count);
+    return report(host, "thread_bomb", "count", value);
+}
+
 static sluice_status_t request(const sluice_host_t *host, const char *name, const char *endpoint, const char *method,
                                const char *path, const char *slot) {
     const sluice_http_t *http = host->get_extension(host, SLUICE_EXT_HTTP);
@@ -98,6 +113,22 @@ static sluice_status_t request(const sluice_host_t *host, const char *name, cons
         return emit(host, "attacks", "leak", response.body.ptr, response.body.len);
     }
     return report_status(host, name, status);
+}
+
+// Not an attack but a right: passing what one response gave straight on to the next call.
+static sluice_status_t follow_link(const sluice_host_t *host) {
+    const sluice_http_t *http = host->get_extension(host, SLUICE_EXT_HTTP);
+    sluice_http_request_t r = {.struct_size = sizeof r, .endpoint = text("api"), .method = text("GET"), .path = text("/first")};
+    sluice_http_response_t response = {.struct_size = sizeof response};
+    sluice_status_t status = http->http_open(host, &r, &response);
+    if (status != SLUICE_OK || response.header_count == 0) return SLUICE_E_BUG;
+    r.path = response.headers[0].value;
+    r.headers = response.headers;
+    r.header_count = response.header_count;
+    status = http->http_open(host, &r, &response);
+    sluice_slice_t part;
+    if (status == SLUICE_OK) status = http->http_read(host, response.handle, 0, &part);
+    return status != SLUICE_OK ? status : emit(host, "attacks", "part", part.ptr, part.len);
 }
 
 static sluice_status_t lie_on_channel(const char *name) {
@@ -131,6 +162,8 @@ sluice_status_t rule_attack_run(const sluice_host_t *host, const char *name, int
     if (strcmp(name, "malformed") == 0) return emit(host, "attacks", "bad", "{\"not json", 10);
     if (strcmp(name, "undeclared_stream") == 0) return emit(host, "nobody_declared_me", "k", "{}", 2);
     if (strcmp(name, "memory_bomb") == 0) return memory_bomb(host);
+    if (strcmp(name, "thread_bomb") == 0) return thread_bomb(host);
+    if (strcmp(name, "follow_link") == 0) return follow_link(host);
     if (strcmp(name, "wrong_status") == 0) return 12345;
     if (strcmp(name, "undeclared_request") == 0) return request(host, name, "api", "GET", "/not/declared", "main");
     if (strcmp(name, "undeclared_host") == 0) return request(host, name, "evil.example", "GET", "/", "main");

@@ -9,7 +9,10 @@ typedef struct opened {
 
 static opened_t responses[SLUICE_HTTP_OPEN_MAX];  // handle = index + 1
 static sluice_pair_t headers[SLUICE_HTTP_HEADERS_MAX];
-static uint8_t header_list[SLUICE_FRAME_PAIRS_BYTES_MAX];   // of the request; then the response's, kept for it
+// What a plugin was given stays whole during its next call: it may pass a response's header or part on.
+static uint8_t request_list[SLUICE_FRAME_PAIRS_BYTES_MAX];
+static uint8_t header_list[SLUICE_FRAME_PAIRS_BYTES_MAX];
+static uint8_t part_bytes[SLUICE_HTTP_WINDOW_BYTES_MAX];
 static uint8_t whole_body[SLUICE_HTTP_SEND_BYTES_MAX];
 
 void http_reset(void) { memset(responses, 0, sizeof responses); }
@@ -72,7 +75,7 @@ static sluice_status_t send_request(const sluice_http_request_t *r, uint32_t han
         .path = slice_bytes(&r->path), .query = slice_bytes(&r->query), .slot = slice_bytes(&r->slot),
         .idempotency_key = slice_bytes(&r->idempotency_key), .body = slice_bytes(&r->body),
     };
-    if (!pairs_encode(r->headers, r->header_count, header_list, &m.headers)) return SLUICE_E_TOO_LARGE;
+    if (!pairs_encode(r->headers, r->header_count, request_list, &m.headers)) return SLUICE_E_TOO_LARGE;
     size_t size = sluice_encode_http_open(&m, operation.id, call, channel_out, sizeof channel_out);
     if (size == 0) return SLUICE_E_TOO_LARGE;
     channel_send(size);
@@ -128,7 +131,8 @@ static sluice_status_t http_read(const sluice_host_t *host, uint32_t handle, uin
         protocol_error("http_body");
     }
     responses[handle - 1].ended = end;
-    *part = (sluice_slice_t){reply.payload.ptr, reply.payload.len};
+    memcpy(part_bytes, reply.payload.ptr, reply.payload.len);
+    *part = (sluice_slice_t){part_bytes, reply.payload.len};
     return SLUICE_OK;
 }
 

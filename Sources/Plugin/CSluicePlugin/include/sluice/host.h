@@ -6,6 +6,7 @@
 // returns a status answers SLUICE_E_CANCELLED at once.
 //
 // Slices the host hands out live until the operation's next host call or its end, whichever is first.
+// They may be passed to that next call.
 // Slices the plugin passes in are copied or consumed before the call returns.
 #ifndef SLUICE_HOST_H
 #define SLUICE_HOST_H
