@@ -118,7 +118,17 @@ let rooms: [Room] = [
     name: "PluginHostTests", path: "Tests/PluginHostTests", kind: .test, uses: ["PluginHost", "UVLoop", "Domain"]),
   Room(name: "VaultTests", path: "Tests/VaultTests", kind: .test, uses: ["Vault", "Domain", "Cryptography", "TestKit"]),
   Room(name: "EgressTests", path: "Tests/EgressTests", kind: .test, uses: ["Egress", "UVLoop"]),
+  Room(
+    name: "SluiceHostTests", path: "Tests/SluiceHostTests", kind: .test,
+    uses: ["SluiceHost", "ConnectorFabric", "Domain", "CanonicalJSON", "Cryptography"]),
   Room(name: "UVLoopTests", path: "Tests/UVLoopTests", kind: .test, uses: ["UVLoop"]),
+  Room(
+    name: "SluiceHost", path: "Sources/Apps/SluiceHost",
+    uses: [
+      "Domain", "CanonicalJSON", "Cryptography", "Vault", "ConnectorFabric", "UVLoop", "Egress", "PluginHost",
+      "SQLiteStorage",
+    ]),
+
   // The simulated SaaS plays somebody else's CRM: it imports no room of Sluice.
   Room(
     name: "World", path: "sandbox/world/World", uses: ["CLibCrypto"],
