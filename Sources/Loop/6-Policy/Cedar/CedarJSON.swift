@@ -24,8 +24,10 @@ private struct JSONReader {
   }
 
   mutating func skipSpace() {
-    while at < bytes.count, [0x20, 0x0A, 0x0D, 0x09].contains(bytes[at]) { at += 1 }
+    while at < bytes.count, JSONReader.isSpace(bytes[at]) { at += 1 }
   }
+
+  private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 }
 
   /// The next byte that is no space.
   mutating func peek() -> UInt8? {
@@ -75,7 +77,7 @@ private struct JSONReader {
   /// true, false, null or a number.
   private mutating func word() throws(PolicyError) -> JSONValue {
     let start = at
-    while at < bytes.count, ![0x2C, 0x5D, 0x7D, 0x20, 0x0A, 0x0D, 0x09].contains(bytes[at]) { at += 1 }
+    while at < bytes.count, !JSONReader.isSpace(bytes[at]), ![0x2C, 0x5D, 0x7D].contains(bytes[at]) { at += 1 }
     let text = String(decoding: bytes[start..<at], as: UTF8.self)
     switch text {
     case "true": return .bool(true)

@@ -26,7 +26,11 @@ extension Cedar {
     let source: String
     private let bytes: [UInt8]
     private var at = 0
-    private(set) var tokens: [(token: Token, offset: Int)] = []
+    private(set) var tokens: [(token: Token, line: Int, column: Int)] = []
+    private var line = 1
+    private var column = 1
+    /// The offset that `line` and `column` stand for.
+    private var counted = 0
 
     init(source: String, text: String) throws(PolicyError) {
       self.source = source
@@ -36,18 +40,23 @@ extension Cedar {
       }
       while true {
         skipSpaceAndComments()
-        let start = at
-        let token = try next()
-        tokens.append((token, start))
+        let start = position(at)
+        let token = try next(from: start)
+        tokens.append((token, start.line, start.column))
         if token == .end { return }
       }
     }
 
-    func position(_ offset: Int) -> SourcePosition {
-      let before = bytes[..<min(offset, bytes.count)]
-      let line = before.count { $0 == 0x0A } + 1
-      let start = before.lastIndex(of: 0x0A).map { $0 + 1 } ?? 0
-      let column = before[start...].count { $0 & 0xC0 != 0x80 } + 1
+    /// Offsets are asked for in ascending order, so that a text is counted through once.
+    private mutating func position(_ offset: Int) -> SourcePosition {
+      while counted < offset {
+        if bytes[counted] == 0x0A {
+          (line, column) = (line + 1, 1)
+        } else if bytes[counted] & 0xC0 != 0x80 {
+          column += 1
+        }
+        counted += 1
+      }
       return SourcePosition(source: source, line: line, column: column)
     }
 
@@ -62,7 +71,7 @@ extension Cedar {
       }
     }
 
-    private mutating func next() throws(PolicyError) -> Token {
+    private mutating func next(from start: SourcePosition) throws(PolicyError) -> Token {
       guard at < bytes.count else { return .end }
       let byte = bytes[at]
       switch byte {
@@ -70,8 +79,8 @@ extension Cedar {
         return .identifier(take { Lexer.isLetter($0) || Lexer.isDigit($0) })
       case UInt8(ascii: "0")...UInt8(ascii: "9"):
         return .integer(take(while: Lexer.isDigit))
-      case UInt8(ascii: "\""): return try string()
-      default: return try symbol()
+      case UInt8(ascii: "\""): return try string(from: start)
+      default: return try symbol(at: start)
       }
     }
 
@@ -86,20 +95,20 @@ extension Cedar {
       return String(decoding: bytes[start..<at], as: UTF8.self)
     }
 
-    private mutating func string() throws(PolicyError) -> Token {
+    private mutating func string(from position: SourcePosition) throws(PolicyError) -> Token {
       let start = at
       at += 1
       while at < bytes.count, bytes[at] != UInt8(ascii: "\"") {
         at += bytes[at] == UInt8(ascii: "\\") ? 2 : 1
       }
       guard at < bytes.count else {
-        throw .syntax(position(start), found: "a string that is not closed", expected: "a closing quotation mark")
+        throw .syntax(position, found: "a string that is not closed", expected: "a closing quotation mark")
       }
       defer { at += 1 }
       return .string(String(decoding: bytes[(start + 1)..<at], as: UTF8.self))
     }
 
-    private mutating func symbol() throws(PolicyError) -> Token {
+    private mutating func symbol(at position: SourcePosition) throws(PolicyError) -> Token {
       let pair = at + 1 < bytes.count ? String(decoding: bytes[at...(at + 1)], as: UTF8.self) : ""
       if ["::", "==", "!=", "<=", ">=", "&&", "||"].contains(pair) {
         at += 2
@@ -108,7 +117,7 @@ extension Cedar {
       let single = Character(Unicode.Scalar(bytes[at]))
       guard "()[]{},;:.@=<>!+-*/%?".contains(single) else {
         let scalar = String(decoding: bytes[at..<min(at + 4, bytes.count)], as: UTF8.self).unicodeScalars.first!
-        throw .syntax(position(at), found: "`\(scalar)`", expected: "a name, a literal or an operator")
+        throw .syntax(position, found: "`\(scalar)`", expected: "a name, a literal or an operator")
       }
       at += 1
       return .symbol(String(single))

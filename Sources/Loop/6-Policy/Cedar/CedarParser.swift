@@ -18,7 +18,9 @@ extension Cedar {
     // MARK: tokens
 
     var token: Token { lexer.tokens[at].token }
-    var position: SourcePosition { lexer.position(lexer.tokens[at].offset) }
+    var position: SourcePosition {
+      SourcePosition(source: lexer.source, line: lexer.tokens[at].line, column: lexer.tokens[at].column)
+    }
     var isAtEnd: Bool { token == .end }
     func peek(_ distance: Int = 1) -> Token { lexer.tokens[min(at + distance, lexer.tokens.count - 1)].token }
     mutating func advance() { if token != .end { at += 1 } }
