@@ -68,7 +68,7 @@ extension Cedar {
       var ids: Set<Text>?
     }
     struct ActionText {
-      var parents: [EntityUID] = []
+      var parents: [(EntityUID, SourcePosition)] = []
       var principals: [(String, SourcePosition)] = []
       var resources: [(String, SourcePosition)] = []
       var context: TypeText?
@@ -96,9 +96,25 @@ extension Cedar {
         resolvedActions[uid] = Schema.Action(
           principals: try entityTypes(scoped.body.principals, scoped.namespace),
           resources: try entityTypes(scoped.body.resources, scoped.namespace),
-          context: try record(scoped.body.context, scoped.namespace), parents: Set(scoped.body.parents))
+          context: try record(scoped.body.context, scoped.namespace),
+          parents: try groups(scoped.body.parents, scoped.namespace))
       }
       return Schema(entities: resolvedEntities, actions: resolvedActions)
+    }
+
+    private func groups(
+      _ uids: [(EntityUID, SourcePosition)], _ namespace: String
+    ) throws(PolicyError) -> Set<EntityUID> {
+      var found: Set<EntityUID> = []
+      for (uid, position) in uids {
+        let own = EntityUID(
+          type: SchemaDeclarations.qualified(uid.type.string, in: namespace), id: uid.id.string)
+        guard let match = [own, uid].first(where: { actions[$0] != nil }) else {
+          throw .typeUnknown(position, name: uid.description)
+        }
+        found.insert(match)
+      }
+      return found
     }
 
     private func entityTypes(

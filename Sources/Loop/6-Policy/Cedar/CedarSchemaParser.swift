@@ -32,7 +32,7 @@ extension Cedar.Parser {
       }
     } else if accept(word: "action") {
       let names = try commaSeparated { (parser) throws(PolicyError) in try parser.key() }
-      let action = try actionDeclaration(namespace)
+      let action = try actionDeclaration()
       for name in names {
         let uid = Cedar.EntityUID(type: Declarations.qualified("Action", in: namespace), id: name.string)
         guard declarations.actions.updateValue(.init(namespace: namespace, body: action), forKey: uid) == nil else {
@@ -88,15 +88,13 @@ extension Cedar.Parser {
     return [(try path("an entity type"), place)]
   }
 
-  private mutating func actionDeclaration(
-    _ namespace: String
-  ) throws(PolicyError) -> Cedar.SchemaDeclarations.ActionText {
+  private mutating func actionDeclaration() throws(PolicyError) -> Cedar.SchemaDeclarations.ActionText {
     var action = Declarations.ActionText()
     if accept(word: "in") {
       if accept("[") {
-        action.parents = try list(until: "]") { (parser) throws(PolicyError) in try parser.group(namespace) }
+        action.parents = try list(until: "]") { (parser) throws(PolicyError) in try parser.group() }
       } else {
-        action.parents = [try group(namespace)]
+        action.parents = [try group()]
       }
     }
     if accept(word: "appliesTo") {
@@ -120,12 +118,12 @@ extension Cedar.Parser {
   }
 
   /// An action's group: `"read"`, `read`, or `NS::Action::"read"`.
-  private mutating func group(_ namespace: String) throws(PolicyError) -> Cedar.EntityUID {
-    let own = Declarations.qualified("Action", in: namespace)
-    if case .string = token { return Cedar.EntityUID(type: own, id: try string("an action")) }
+  private mutating func group() throws(PolicyError) -> (Cedar.EntityUID, SourcePosition) {
+    let place = position
+    if case .string = token { return (Cedar.EntityUID(type: "Action", id: try string("an action")), place) }
     let name = try path("an action")
-    guard accept("::") else { return Cedar.EntityUID(type: own, id: name) }
-    return Cedar.EntityUID(type: name, id: try string("an action's id"))
+    guard accept("::") else { return (Cedar.EntityUID(type: "Action", id: name), place) }
+    return (Cedar.EntityUID(type: name, id: try string("an action's id")), place)
   }
 
   private mutating func type() throws(PolicyError) -> Cedar.SchemaDeclarations.TypeText {
