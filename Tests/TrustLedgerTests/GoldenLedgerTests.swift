@@ -33,6 +33,14 @@ import TrustLedger
     try compare(text, with: "folder.txt")
   }
 
+  @Test func `of a proof file is golden`() throws {
+    let log = try LogFolder(size: 5)
+    var hashes = TileHashes(size: 5, read: log.reader)
+    let file = LedgerProofFile(
+      proof: try hashes.inclusionProof(of: 2), checkpoint: try SignedNote(parsing: log.checkpoint))
+    try compare(String(decoding: file.encoded, as: UTF8.self), with: "entry.tlog-proof")
+  }
+
   @Test func `of the proofs is golden`() throws {
     var hashes = TileHashes(size: 300, read: try LogFolder(size: 300).reader)
     let inclusion = try JSONValue(encoding: hashes.inclusionProof(of: 257)).canonicalText

@@ -131,6 +131,49 @@ import TrustLedger
     #expect(shrunk.findings == [.logShrank(earlierSize: 190, size: 100)])
   }
 
+  @Test func `reads an older size from full files when the partial ones are removed`() throws {
+    var log = try LogFolder(size: 300, step: 300)
+    let older = log.checkpoint
+    for i in 300..<520 { try log.append(i) }
+    let held = log.files
+    let entries = try (300..<520).map { try LogFolder.leaf($0).bytes }
+    let publication = try LedgerPublication(of: log.tree, after: 300, entries: entries) { held[$0] }
+    #expect(publication.removableFolders == ["tile/entries/001.p", "tile/0/001.p"])
+    try log.publish()
+    let kept = log.files.filter { file in !publication.removableFolders.contains { file.key.hasPrefix($0) } }
+    #expect(kept.count == log.files.count - 2)
+    #expect(try verify(kept).isSound)
+    #expect(try verify(kept, checkpoint: older).isSound)
+    var hashes = TileHashes(size: 300) { kept[$0] }
+    #expect(try hashes.root() == log.treeRoot(signedIn: older))
+    var damaged = kept
+    damaged["tile/0/001"]![0] ^= 1
+    #expect(try verify(damaged, checkpoint: older).findings.map(\.code) == ["ledger.tile_differs"])
+  }
+
+  @Test func `checks an entry from a proof file alone`() throws {
+    var hashes = TileHashes(size: 600, read: Self.log.reader)
+    let checkpoint = try SignedNote(parsing: Self.log.checkpoint)
+    let vkey = try LogFolder.vkey()
+    for index in [0, 255, 256, 511, 512, 599] {
+      let file = LedgerProofFile(proof: try hashes.inclusionProof(of: index), checkpoint: checkpoint).encoded
+      let entry = try LogFolder.leaf(index).bytes
+      let proven = try LedgerVerification.verify(proof: file, entry: entry, vkey: vkey)
+      #expect(proven.origin == LogFolder.origin && proven.index == index && proven.size == 600)
+      #expect(proven.root == Self.log.tree.root)
+      #expect(throws: LedgerFinding.self) {
+        try LedgerVerification.verify(proof: file, entry: entry + [0], vkey: vkey)
+      }
+      for bit in stride(from: 0, to: file.count * 8, by: 7) {
+        var flipped = file
+        flipped[bit / 8] ^= 1 << UInt8(bit % 8)
+        #expect(throws: LedgerFinding.self, "bit \(bit)") {
+          try LedgerVerification.verify(proof: flipped, entry: entry, vkey: vkey)
+        }
+      }
+    }
+  }
+
   @Test func `reports an entry of another form, though the tree is sound`() throws {
     let entry = Array("hello".utf8)
     var tree = LedgerTree()

@@ -54,6 +54,10 @@ struct LogFolder {
     waiting = []
   }
 
+  func treeRoot(signedIn checkpoint: [UInt8]) throws -> Digest {
+    try Checkpoint(signed: SignedNote(parsing: checkpoint), by: LogFolder.signer().key).root
+  }
+
   var checkpoint: [UInt8] { files["checkpoint"]! }
   var reader: TileReader {
     let files = files

@@ -17,6 +17,8 @@ package enum LedgerFinding: OperatorError, Equatable {
   case payloadDiffers(path: String, entry: Int, expected: Digest, found: Digest)
   case logShrank(earlierSize: Int, size: Int)
   case historyRewritten(size: Int, expected: Digest, found: Digest)
+  case proofMalformed(reason: String)
+  case entryNotProven(index: Int, expected: Digest, found: Digest)
 
   package var code: String {
     switch self {
@@ -35,6 +37,8 @@ package enum LedgerFinding: OperatorError, Equatable {
     case .payloadDiffers: "ledger.payload_differs"
     case .logShrank: "ledger.log_shrank"
     case .historyRewritten: "ledger.history_rewritten"
+    case .proofMalformed: "ledger.proof_malformed"
+    case .entryNotProven: "ledger.entry_not_proven"
     }
   }
 
@@ -63,16 +67,20 @@ package enum LedgerFinding: OperatorError, Equatable {
       "The log has \(size) entries; an earlier checkpoint has \(earlierSize)."
     case .historyRewritten(let size, let expected, let found):
       "The first \(size) entries have root \(found); the earlier checkpoint says \(expected)."
+    case .proofMalformed(let reason): "The proof is malformed: \(reason)."
+    case .entryNotProven(let index, let expected, let found):
+      "As entry \(index) these bytes lead to root \(found); the checkpoint says \(expected)."
     }
   }
 
   package var remedy: String {
     switch self {
-    case .keyMalformed, .checkpointMalformed, .checkpointUnsigned, .checkpointForged:
+    case .keyMalformed, .checkpointMalformed, .checkpointUnsigned, .checkpointForged, .proofMalformed:
       "Fetch it again from where it was first shown; if it stays so, the log cannot be trusted."
     case .bundleMissing, .bundleMalformed, .tileMissing, .tileWrongSize, .tileDiffers, .entryDiffers, .payloadDiffers:
       "Restore the file from a backup and verify again; keep the damaged one as evidence."
     case .entryMalformed: "Look for the host's version that wrote it; no proof can be read from it."
+    case .entryNotProven: "Compare the entry's bytes with the log's; this proof is of another entry or of none."
     case .rootDiffers, .logShrank, .historyRewritten:
       "Keep both checkpoints and the log: together they prove that entries were changed after signing."
     }

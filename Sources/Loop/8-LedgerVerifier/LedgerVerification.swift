@@ -74,8 +74,15 @@ package struct LedgerVerification {
     var first = 0
     while first < size {
       let width = min(256, size - first)
-      let path = LogPath.entries(bundle: first / 256, width: width)
-      guard let bytes = read(path) else { throw .bundleMissing(path: path) }
+      var path = LogPath.entries(bundle: first / 256, width: width)
+      var bytes = read(path)
+      if bytes == nil, let full = read(LogPath.entries(bundle: first / 256, width: 256)) {
+        // A partial bundle may be removed once the full one is there; its entries come first in that.
+        path = LogPath.entries(bundle: first / 256, width: 256)
+        bytes = full
+      }
+      let isWhole = path == LogPath.entries(bundle: first / 256, width: width)
+      guard let bytes else { throw .bundleMissing(path: path) }
       var at = 0
       for slot in 0..<width {
         guard at + 2 <= bytes.count else {
@@ -91,7 +98,7 @@ package struct LedgerVerification {
         report.entriesChecked += 1
         at += 2 + length
       }
-      guard at == bytes.count else {
+      guard at == bytes.count || !isWhole else {
         throw .bundleMalformed(path: path, entry: first + width - 1, reason: "bytes follow the last entry")
       }
       first += width
@@ -122,9 +129,8 @@ package struct LedgerVerification {
     var kept = LeafHashes()
     for first in stride(from: 0, to: report.size, by: 256) {
       let width = min(256, report.size - first)
-      guard let tile = read(LogPath.tile(level: 0, index: first / 256, width: width)), tile.count == width * 32 else {
-        return
-      }
+      let (_, tile) = readTile(level: 0, index: first / 256, width: width)
+      guard let tile, tile.count == width * 32 else { return }
       kept.append(hashes: tile)
     }
     guard kept.root(upTo: report.size) == promised else { return }
@@ -135,6 +141,15 @@ package struct LedgerVerification {
           path: LogPath.entries(bundle: entry / 256, width: min(256, report.size - first)), entry: entry,
           expected: kept[entry], found: leaves[entry]))
     }
+  }
+
+  /// A tile's first `width` hashes: from the tile of that width or, once it is removed, from the full one.
+  private func readTile(level: Int, index: Int, width: Int) -> (path: String, bytes: [UInt8]?) {
+    let path = LogPath.tile(level: level, index: index, width: width)
+    if let bytes = read(path) { return (path, bytes) }
+    let fullPath = LogPath.tile(level: level, index: index, width: 256)
+    guard let full = read(fullPath), full.count == 256 * 32 else { return (path, nil) }
+    return (fullPath, Array(full[..<(width * 32)]))
   }
 
   /// Compares every tile with the hashes of the entries.
@@ -149,8 +164,8 @@ package struct LedgerVerification {
     while hashes.count > 0 {
       for first in stride(from: 0, to: hashes.count, by: 256) {
         let width = min(256, hashes.count - first)
-        let path = LogPath.tile(level: level, index: first / 256, width: width)
-        guard let tile = read(path) else {
+        let (path, bytes) = readTile(level: level, index: first / 256, width: width)
+        guard let tile = bytes else {
           report.findings.append(.tileMissing(path: path))
           continue
         }

@@ -7,6 +7,12 @@ package struct LedgerPublication: Hashable, Sendable {
   /// Bundles first, then tiles from the lowest level up. All must be durable before a checkpoint is signed.
   package let files: [LedgerFile]
 
+  /// Folders of partial tiles and bundles whose full form is among `files`. They may be removed once a checkpoint of
+  /// this publication is durable: whoever reads an older size takes the first part of the full file.
+  package var removableFolders: [String] {
+    files.filter { !$0.path.contains(".p/") }.map { "\($0.path).p" }
+  }
+
   /// Lays out new entries after the published ones.
   ///
   /// - Parameters:

@@ -23,10 +23,11 @@ extension Cedar {
       parsing sources: [(name: String, text: String)], naming: Naming = .byAnnotation
     ) throws(PolicyError) {
       var statements: [Statement] = []
-      var names: Set<Text> = []
-      var ids: Set<Text> = []
+      // Compared as Swift does, so that two that look alike are refused.
+      var names: Set<String> = []
+      var ids: Set<String> = []
       for source in sources {
-        guard names.insert(Text(source.name)).inserted else { throw .sourceTwice(name: source.name) }
+        guard names.insert(source.name).inserted else { throw .sourceTwice(name: source.name) }
         var parser = try Parser(source: source.name, text: source.text)
         let before = statements.count
         let parsed = try parser.statements { index, annotations in
@@ -36,7 +37,7 @@ extension Cedar {
           }
         }
         for statement in parsed {
-          guard ids.insert(Text(statement.id)).inserted else { throw .policyTwice(id: statement.id) }
+          guard ids.insert(statement.id).inserted else { throw .policyTwice(id: statement.id) }
         }
         statements += parsed
       }
@@ -45,6 +46,9 @@ extension Cedar {
         .map { JSONValue.object(["name": .string($0.name), "text": .string($0.text)]) }
       hash = SHA256.digest(JSONValue.array(texts).canonicalBytes)
     }
+
+    /// The statement with this id, e.g. to read the annotations of a decision's reasons.
+    package subscript(id: String) -> Statement? { statements.first { $0.id == id } }
 
     /// Decides: default deny, a forbid overrides every permit, a statement that errs is left out and reported
     /// ([Cedar's algorithm](https://docs.cedarpolicy.com/auth/authorization.html)).

@@ -85,7 +85,7 @@ package enum PolicyError: OperatorError, Equatable {
     case .jsonMalformed, .valueInvalid, .entityTwice, .entityCycle:
       "This is a fault of whoever supplied the data; nothing was decided."
     case .unsupported, .unknownFunction:
-      "Write the condition in another way; docs/guides list what is understood."
+      "Write the condition in another way; docs/guides/cedar.md lists what is understood."
     default: "Correct the text and activate it again; the set in force stays in force."
     }
   }
