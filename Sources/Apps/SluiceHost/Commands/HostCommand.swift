@@ -1,0 +1,72 @@
+import Domain
+
+/// One thing that a host can be asked to do, by the command line, the API or the console.
+package struct HostCommand: Sendable {
+  package struct Call: Sendable {
+    package let host: RunningHost
+    package let arguments: JSONValue
+    /// Who asks, as the door they came through has established it.
+    package let user: UserID
+
+    func tenant() throws -> TenantID { try TenantID(parsing: try string("tenant")) }
+
+    func string(_ key: String) throws -> String {
+      guard let text = arguments[key]?.string else { throw CommandError.missing(key) }
+      return text
+    }
+    func optional(_ key: String) -> String? { arguments[key]?.string }
+    func flag(_ key: String) -> Bool { arguments[key]?.bool ?? false }
+    func limit() -> Int { Int(arguments["limit"]?.integer ?? 50) }
+  }
+
+  package let name: String
+  package let summary: String
+  /// Reads only: may also be asked of a folder that no host runs on.
+  package let run: @Sendable (Call) async throws -> JSONValue
+
+  package init(_ name: String, _ summary: String, run: @escaping @Sendable (Call) async throws -> JSONValue) {
+    self.name = name
+    self.summary = summary
+    self.run = run
+  }
+
+  /// Every command there is. To add one, add it here.
+  package static let all: [HostCommand] = tenantCommands + connectorCommands
+
+  package static func named(_ name: String) throws -> HostCommand {
+    guard let command = all.first(where: { $0.name == name }) else { throw CommandError.unknown(name) }
+    return command
+  }
+}
+
+package enum CommandError: OperatorError, Equatable {
+  case unknown(String)
+  case missing(String)
+  case refused(code: String, message: String)
+  case noHost(path: String)
+
+  package var code: String {
+    switch self {
+    case .unknown: "command.unknown"
+    case .missing: "command.missing_argument"
+    case .refused(let code, _): code
+    case .noHost: "command.no_host"
+    }
+  }
+  package var message: String {
+    switch self {
+    case .unknown(let name): "There is no command \"\(name)\"."
+    case .missing(let key): "The argument \"\(key)\" is missing."
+    case .refused(_, let message): message
+    case .noHost(let path): "No host runs on \(path), and this command needs one."
+    }
+  }
+  package var remedy: String {
+    switch self {
+    case .unknown, .missing: "See `sluice --help`."
+    case .refused: ""
+    case .noHost: "Start one: `sluice up --data-dir \(messagePath)`."
+    }
+  }
+  private var messagePath: String { if case .noHost(let path) = self { path } else { "DIR" } }
+}
