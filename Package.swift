@@ -32,6 +32,8 @@ let libraries: [String: Library] = [
     product: "Hummingbird"),
   "Logging": Library(
     url: "https://github.com/apple/swift-log", version: "1.16.2", package: "swift-log", product: "Logging"),
+  "NIOCore": Library(
+    url: "https://github.com/apple/swift-nio", version: "2.101.2", package: "swift-nio", product: "NIOCore"),
   "SwiftCSV": Library(
     url: "https://github.com/swiftcsv/SwiftCSV", version: "0.10.0", package: "SwiftCSV", product: "SwiftCSV"),
   "Yams": Library(url: "https://github.com/jpsim/Yams", version: "6.2.2", package: "Yams", product: "Yams"),
@@ -75,7 +77,7 @@ struct Room {
 }
 
 let rooms: [Room] = [
-  // C libraries of the system, each imported by exactly one room.
+  // C libraries of the system, each imported by exactly one room of Sluice.
   Room(
     name: "CLibCrypto", path: "Sources/System/CLibCrypto", kind: .system(pkgConfig: "libcrypto", apt: "libssl-dev")),
   Room(name: "CSimdJSON", path: "Sources/System/CSimdJSON", kind: .clang, linked: ["simdjson"]),
@@ -87,6 +89,51 @@ let rooms: [Room] = [
   Room(name: "Cryptography", path: "Sources/Core/Cryptography", uses: ["Domain", "CLibCrypto"]),
   Room(name: "CanonicalJSON", path: "Sources/Core/CanonicalJSON", uses: ["Domain", "CSimdJSON"]),
 
+  Room(name: "CSluicePlugin", path: "Sources/Plugin/CSluicePlugin", kind: .clang),
+  Room(name: "CSluiceFrames", path: "Sources/Plugin/CSluiceFrames", kind: .clang),
+  Room(name: "Vault", path: "Sources/Core/Vault", uses: ["Domain", "Cryptography"]),
+
+  Room(
+    name: "ConnectorFabric", path: "Sources/Loop/1-ConnectorFabric",
+    uses: ["Domain", "CanonicalJSON", "Cryptography"]),
+
+  Room(name: "UVLoop", path: "Sources/Host/UVLoop", uses: ["Domain", "CUv"]),
+  Room(
+    name: "PluginHost", path: "Sources/Host/PluginHost", uses: ["Domain", "UVLoop", "CSluiceFrames"]),
+  Room(name: "Egress", path: "Sources/Host/Egress", uses: ["Domain", "UVLoop", "CCurl"]),
+
+  Room(
+    name: "SQLiteStorage", path: "Sources/Adapters/SQLiteStorage", uses: ["Domain", "CanonicalJSON", "Cryptography"],
+    packages: ["GRDB"]),
+
+  Room(
+    name: "TestKit", path: "Tests/TestKit", uses: ["Domain", "CanonicalJSON", "Cryptography"]),
+  Room(
+    name: "SQLiteStorageTests", path: "Tests/SQLiteStorageTests", kind: .test,
+    uses: ["SQLiteStorage", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),
+  Room(
+    name: "ConnectorFabricTests", path: "Tests/ConnectorFabricTests", kind: .test,
+    uses: ["ConnectorFabric", "Domain", "CanonicalJSON"]),
+  Room(
+    name: "PluginHostTests", path: "Tests/PluginHostTests", kind: .test, uses: ["PluginHost", "UVLoop", "Domain"]),
+  Room(name: "VaultTests", path: "Tests/VaultTests", kind: .test, uses: ["Vault", "Domain", "Cryptography", "TestKit"]),
+  Room(name: "EgressTests", path: "Tests/EgressTests", kind: .test, uses: ["Egress", "UVLoop"]),
+  Room(
+    name: "SluiceHostTests", path: "Tests/SluiceHostTests", kind: .test,
+    uses: ["SluiceHost", "ConnectorFabric", "Domain", "CanonicalJSON", "Cryptography"]),
+  Room(name: "UVLoopTests", path: "Tests/UVLoopTests", kind: .test, uses: ["UVLoop"]),
+  Room(
+    name: "SluiceHost", path: "Sources/Apps/SluiceHost",
+    uses: [
+      "Domain", "CanonicalJSON", "Cryptography", "Vault", "ConnectorFabric", "UVLoop", "Egress", "PluginHost",
+      "SQLiteStorage",
+    ]),
+
+  // The simulated SaaS plays somebody else's CRM: it imports no room of Sluice.
+  Room(
+    name: "World", path: "sandbox/world/World", uses: ["CLibCrypto"],
+    packages: ["ArgumentParser", "Hummingbird", "Logging", "NIOCore", "SwiftCSV"]),
+  Room(name: "sluice-world", path: "sandbox/world/sluice-world", kind: .executable, uses: ["World"]),
   Room(name: "Policy", path: "Sources/Loop/6-Policy", uses: ["Domain", "CanonicalJSON", "Cryptography"]),
   Room(name: "TrustLedger", path: "Sources/Loop/8-TrustLedger", uses: ["Domain", "Cryptography"]),
   // Shares no code with TrustLedger, so that a fault in one is seen by the other.
@@ -100,9 +147,10 @@ let rooms: [Room] = [
     uses: ["TrustLedger", "LedgerVerifier", "CanonicalJSON", "Cryptography", "Domain"], excluded: ["Golden"]),
   Room(name: "CryptographyTests", path: "Tests/CryptographyTests", kind: .test, uses: ["Cryptography", "Domain"]),
   Room(name: "CanonicalJSONTests", path: "Tests/CanonicalJSONTests", kind: .test, uses: ["CanonicalJSON", "Domain"]),
+  Room(name: "WorldTests", path: "Tests/WorldTests", kind: .test, uses: ["World"]),
 ]
 
-/// With ROOM=Name: that room, what it reaches, and its tests. Without: everything.
+/// With ROOM=Name: that room, what it reaches, its tests and its thin executable. Without: everything.
 func selected(_ rooms: [Room], room: String?) -> [Room] {
   guard let room else { return rooms }
   let byName = Dictionary(uniqueKeysWithValues: rooms.map { ($0.name, $0) })
@@ -113,6 +161,9 @@ func selected(_ rooms: [Room], room: String?) -> [Room] {
   }
   reach(room)
   reach(room + "Tests")
+  for thin in rooms where thin.uses == [room] {
+    if case .executable = thin.kind { reach(thin.name) }
+  }
   precondition(!reached.isEmpty, "ROOM=\(room) names no target of this package")
   return rooms.filter { reached.contains($0.name) }
 }

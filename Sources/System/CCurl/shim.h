@@ -20,3 +20,7 @@ static inline CURLMcode sluice_curlm_set_timer(CURLM *m, int (*f)(CURLM *, long,
   curl_multi_setopt(m, CURLMOPT_TIMERFUNCTION, f);
   return curl_multi_setopt(m, CURLMOPT_TIMERDATA, u);
 }
+static inline CURLcode sluice_curl_set_open_socket(CURL *h, curl_socket_t (*f)(void *, curlsocktype, struct curl_sockaddr *), void *u) {
+  curl_easy_setopt(h, CURLOPT_OPENSOCKETDATA, u);
+  return curl_easy_setopt(h, CURLOPT_OPENSOCKETFUNCTION, f);
+}

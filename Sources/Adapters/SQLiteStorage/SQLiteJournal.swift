@@ -1,0 +1,264 @@
+package import Domain
+import Foundation
+import GRDB
+
+/// The journal in SQLite segments.
+///
+/// One writer for all tenants. Appends that arrive while a commit is being made durable go together into the next one,
+/// so one fsync serves everybody who waits. A byte quota per partition and commit keeps one tenant from filling it.
+package actor SQLiteJournal: Journal {
+  private nonisolated let executor = BlockingExecutor(label: "sluice.journal")
+  package nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+  package struct Limits: Sendable {
+    package var segmentBytesMax = 256 * 1024 * 1024
+    package var entryBytesMax = 1024 * 1024
+    package var partitionBytesPerCommitMax = 8 * 1024 * 1024
+    package init() {}
+  }
+
+  private struct Append {
+    let entries: [NewEntry]
+    let partition: Partition
+    let done: CheckedContinuation<[Position], any Error>
+    var bytes: Int { entries.reduce(0) { $0 + $1.body.count } }
+  }
+
+  private let folder: String
+  private let limits: Limits
+  private let sealer: any Sealer
+  private let crash: any CrashInjector
+  private let random: @Sendable (Int) -> [UInt8]
+  private var segments: [Segment]
+  private var heads: [String: UInt64] = [:]
+  private var epochs: [String: UInt64] = [:]
+  private var pending: [Append] = []
+  private var isClosed = false
+  /// Commits made and entries committed, for metrics.
+  package private(set) var commitCount = 0
+  package private(set) var entryCount = 0
+
+  /// Opens every segment of the folder and makes the first one when there is none.
+  package init(
+    folder: String, sealer: any Sealer, random: @escaping @Sendable (Int) -> [UInt8], limits: Limits = Limits(),
+    crash: any CrashInjector = NoCrash()
+  ) throws {
+    try FileManager.default.createDirectory(
+      atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    self.folder = folder
+    self.limits = limits
+    self.sealer = sealer
+    self.crash = crash
+    self.random = random
+    let numbers = try FileManager.default.contentsOfDirectory(atPath: folder)
+      .filter { $0.hasSuffix(".segment") }.compactMap { Int($0.dropLast(8)) }.sorted()
+    segments = try (numbers.isEmpty ? [1] : numbers).map { number in
+      try Segment.open(number: number, folder: folder, writable: number == numbers.last ?? 1)
+    }
+    for segment in segments {
+      heads.merge(try segment.heads()) { max($0, $1) }
+      epochs.merge(try segment.epochs()) { max($0, $1) }
+    }
+  }
+
+  /// Takes the partition over: every earlier owner is refused from now on.
+  package func acquire(_ partition: Partition) throws -> UInt64 {
+    let epoch = (epochs[partition.name] ?? 0) + 1
+    try segments.last!.pool.write { db in
+      try db.execute(
+        sql: "INSERT OR REPLACE INTO lease(partition, epoch) VALUES(?, ?)",
+        arguments: [partition.name, Int64(epoch)])
+    }
+    epochs[partition.name] = epoch
+    return epoch
+  }
+
+  package func append(
+    _ entries: [NewEntry], to partition: Partition, epoch: UInt64
+  ) async throws -> [Position] {
+    guard !isClosed else { throw JournalError.closed }
+    let current = epochs[partition.name] ?? 0
+    guard epoch == current else {
+      throw JournalError.fenced(partition: partition.name, epoch: epoch, current: current)
+    }
+    for entry in entries where entry.body.count > limits.entryBytesMax {
+      throw JournalError.entryTooLarge(bytes: entry.body.count, bytesMax: limits.entryBytesMax)
+    }
+    guard !entries.isEmpty else { return [] }
+    return try await withCheckedThrowingContinuation { done in
+      pending.append(Append(entries: entries, partition: partition, done: done))
+      if pending.count == 1 { Task { self.commitPending() } }
+    }
+  }
+
+  package func head(of partition: Partition) -> Position { Position(heads[partition.name] ?? 0) }
+
+  package nonisolated func read(
+    _ partition: Partition, after position: Position, countMax: Int
+  ) async throws -> [Entry] {
+    try await stored(partition, after: position, countMax: countMax)
+  }
+
+  /// Closes the files after what is pending is durable.
+  package func close() throws {
+    commitPending()
+    isClosed = true
+    for segment in segments { try segment.pool.close() }
+  }
+}
+
+// Committing.
+extension SQLiteJournal {
+  private func commitPending() {
+    guard !pending.isEmpty else { return }
+    let group = takeGroup()
+    do {
+      try rollIfFull()
+      let (positions, newHeads, written) = try commit(group)
+      heads.merge(newHeads) { max($0, $1) }
+      commitCount += 1
+      entryCount += written
+      for (append, given) in zip(group, positions) { append.done.resume(returning: given) }
+    } catch {
+      let reason = Self.named(error)
+      for append in group {
+        append.done.resume(throwing: reason ?? JournalError.diskFull(partition: append.partition.name))
+      }
+    }
+    if !pending.isEmpty { Task { self.commitPending() } }
+  }
+
+  /// The appends of the next commit, at most the quota for each partition; the rest stays pending, in order.
+  private func takeGroup() -> [Append] {
+    var bytes: [String: Int] = [:]
+    var group: [Append] = []
+    var rest: [Append] = []
+    for append in pending {
+      let sum = bytes[append.partition.name, default: 0]
+      if sum == 0 || sum + append.bytes <= limits.partitionBytesPerCommitMax {
+        bytes[append.partition.name] = max(sum + append.bytes, 1)
+        group.append(append)
+      } else {
+        bytes[append.partition.name] = limits.partitionBytesPerCommitMax  // keeps the partition's order
+        rest.append(append)
+      }
+    }
+    pending = rest
+    return group
+  }
+
+  private func commit(_ group: [Append]) throws -> (positions: [[Position]], heads: [String: UInt64], written: Int) {
+    var newHeads: [String: UInt64] = [:]
+    var written = 0
+    let older = segments.dropLast()
+    let positions = try segments.last!.pool.writeWithoutTransaction { db -> [[Position]] in
+      var all: [[Position]] = []
+      try db.inTransaction(.immediate) {
+        for append in group {
+          var given: [Position] = []
+          for entry in append.entries {
+            let partition = append.partition
+            if let known = try known(entry.id, in: partition, db: db, older: older) {
+              given.append(known)
+              continue
+            }
+            let position = Position((newHeads[partition.name] ?? heads[partition.name] ?? 0) + 1)
+            try insert(entry, at: position, in: partition, db: db)
+            newHeads[partition.name] = position.number
+            given.append(position)
+            written += 1
+          }
+          all.append(given)
+        }
+        crash.reach(.journalBeforeCommit)
+        return .commit
+      }
+      crash.reach(.journalAfterCommit)
+      return all
+    }
+    return (positions, newHeads, written)
+  }
+
+  private func known(
+    _ id: Digest, in partition: Partition, db: Database, older: ArraySlice<Segment>
+  ) throws -> Position? {
+    let statement = try db.cachedStatement(sql: "SELECT position FROM entry WHERE partition=? AND id=?")
+    if let here = try Int64.fetchOne(statement, arguments: [partition.name, Data(id.bytes)]) {
+      return Position(UInt64(here))
+    }
+    for segment in older.reversed() {
+      if let there = try segment.position(of: id, in: partition) { return there }
+    }
+    return nil
+  }
+
+  private func insert(_ entry: NewEntry, at position: Position, in partition: Partition, db: Database) throws {
+    let body = try sealer.seal(entry.body, for: partition, context: entry.id.bytes)
+    try db.cachedStatement(
+      sql: """
+        INSERT INTO entry(partition, position, id, kind, cause, recorded_at_ms, salt, codec, body)
+        VALUES(?, ?, ?, ?, ?, ?, ?, 0, ?)
+        """
+    ).execute(arguments: [
+      partition.name, Int64(position.number), Data(entry.id.bytes), entry.kind.rawValue,
+      entry.cause.map { Int64($0.number) }, entry.recordedAtMs, Data(random(16)), Data(body),
+    ])
+  }
+
+  private func rollIfFull() throws {
+    guard let last = segments.last, last.fileBytes >= limits.segmentBytesMax else { return }
+    let next = try Segment.open(number: last.number + 1, folder: folder, writable: true)
+    try next.pool.write { db in
+      for (partition, epoch) in epochs {
+        try db.execute(
+          sql: "INSERT OR REPLACE INTO lease(partition, epoch) VALUES(?, ?)", arguments: [partition, Int64(epoch)])
+      }
+    }
+    try last.pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA wal_checkpoint(TRUNCATE)") }
+    segments.append(next)
+  }
+
+  /// A full disk has its own name; any other error keeps its own.
+  private static func named(_ error: any Error) -> (any Error)? {
+    guard let database = error as? DatabaseError else { return error }
+    let full = database.resultCode == .SQLITE_FULL || database.extendedResultCode == .SQLITE_IOERR_WRITE
+    return full ? nil : error
+  }
+}
+
+// Reading.
+extension SQLiteJournal {
+  private func stored(_ partition: Partition, after position: Position, countMax: Int) throws -> [Entry] {
+    var entries: [Entry] = []
+    for segment in segments where entries.count < countMax {
+      entries += try segment.pool.read { db in
+        try Row.fetchAll(
+          db.cachedStatement(
+            sql: """
+              SELECT position, id, kind, cause, recorded_at_ms, body, salt FROM entry
+              WHERE partition=? AND position>? ORDER BY position LIMIT ?
+              """),
+          arguments: [partition.name, Int64(position.number), countMax - entries.count]
+        ).map { try entry($0, partition) }
+      }
+    }
+    return entries
+  }
+
+  private func entry(_ row: Row, _ partition: Partition) throws -> Entry {
+    let position = Position(UInt64(row[0] as Int64))
+    func damaged(_ reason: String) -> JournalError {
+      .damaged(partition: partition.name, position: position.number, reason: reason)
+    }
+    guard let id = Digest([UInt8](row[1] as Data)) else { throw damaged("its id is not 32 bytes") }
+    guard let kind = EntryKind(rawValue: row[2]) else { throw damaged("its kind is unknown: \(row[2] as String)") }
+    let body: [UInt8]
+    do { body = try sealer.open([UInt8](row[5] as Data), for: partition, context: id.bytes) } catch {
+      throw damaged("its body does not open with the tenant's key: it was changed")
+    }
+    return Entry(
+      partition: partition, position: position, salt: [UInt8](row[6] as Data),
+      content: NewEntry(
+        id: id, kind: kind, cause: (row[3] as Int64?).map { Position(UInt64($0)) }, recordedAtMs: row[4], body: body))
+  }
+}

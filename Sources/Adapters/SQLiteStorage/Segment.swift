@@ -1,0 +1,123 @@
+// SQLiteStorage: the storage ports on SQLite, through GRDB. Journal segments (FULL, one writer, group commit) and tenant
+// databases (NORMAL, rebuilt from the journal when lost). No decisions are made here, and no other room knows SQL.
+
+import Domain
+import Foundation
+import GRDB
+
+/// One file of the journal. The newest is open for appending, the others never change.
+struct Segment {
+  static let formatVersion = 1
+
+  let number: Int
+  let path: String
+  let pool: DatabasePool
+
+  static func fileName(_ number: Int) -> String {
+    let digits = String(number)
+    return String(repeating: "0", count: max(0, 10 - digits.count)) + digits + ".segment"
+  }
+
+  /// Opens the file, or makes it. `synchronous=FULL` is set after opening because `DatabasePool` resets it to NORMAL
+  /// once its own preparation has run.
+  static func open(number: Int, folder: String, writable: Bool) throws -> Segment {
+    let path = folder + "/" + fileName(number)
+    var configuration = Configuration()
+    configuration.maximumReaderCount = 2
+    configuration.readonly = !writable
+    configuration.busyMode = .timeout(5)
+    let pool = try DatabasePool(path: path, configuration: configuration)
+    if writable {
+      try pool.writeWithoutTransaction { db in
+        try db.execute(sql: "PRAGMA synchronous=FULL")
+        try db.execute(sql: "PRAGMA wal_autocheckpoint=4000")
+        try db.execute(sql: schema)
+      }
+      let level = try pool.writeWithoutTransaction { try Int.fetchOne($0, sql: "PRAGMA synchronous") }
+      guard level == 2 else { throw StorageError.notDurable(path: path) }
+    }
+    let version = try pool.read { try Int.fetchOne($0, sql: "SELECT value FROM meta WHERE key='format'") } ?? 0
+    guard version == formatVersion else {
+      throw StorageError.formatMismatch(path: path, found: version, understood: formatVersion)
+    }
+    return Segment(number: number, path: path, pool: pool)
+  }
+
+  // `codec` 0 is a body as it is; other numbers are kept for compression. `sealed` bodies open with the tenant's key.
+  private static let schema = """
+    CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+    INSERT OR IGNORE INTO meta(key, value) VALUES('format', \(formatVersion));
+    CREATE TABLE IF NOT EXISTS lease(partition TEXT PRIMARY KEY, epoch INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS entry(
+      partition TEXT NOT NULL, position INTEGER NOT NULL, id BLOB NOT NULL, kind TEXT NOT NULL, cause INTEGER,
+      recorded_at_ms INTEGER NOT NULL, salt BLOB NOT NULL, codec INTEGER NOT NULL, body BLOB NOT NULL);
+    CREATE UNIQUE INDEX IF NOT EXISTS entry_position ON entry(partition, position);
+    CREATE UNIQUE INDEX IF NOT EXISTS entry_id ON entry(partition, id);
+    """
+
+  /// The last position of each partition that has entries here.
+  func heads() throws -> [String: UInt64] {
+    try pool.read { db in
+      var heads: [String: UInt64] = [:]
+      for row in try Row.fetchAll(db, sql: "SELECT partition, max(position) FROM entry GROUP BY partition") {
+        heads[row[0]] = UInt64(row[1] as Int64)
+      }
+      return heads
+    }
+  }
+
+  func epochs() throws -> [String: UInt64] {
+    try pool.read { db in
+      var epochs: [String: UInt64] = [:]
+      for row in try Row.fetchAll(db, sql: "SELECT partition, epoch FROM lease") {
+        epochs[row[0]] = UInt64(row[1] as Int64)
+      }
+      return epochs
+    }
+  }
+
+  func position(of id: Digest, in partition: Partition) throws -> Position? {
+    try pool.read { db in
+      try Int64.fetchOne(
+        db.cachedStatement(sql: "SELECT position FROM entry WHERE partition=? AND id=?"),
+        arguments: [partition.name, Data(id.bytes)])
+    }.map { Position(UInt64($0)) }
+  }
+
+  /// Bytes of the file and its write-ahead log.
+  var fileBytes: Int {
+    [path, path + "-wal"].reduce(0) { sum, path in
+      sum + (((try? FileManager.default.attributesOfItem(atPath: path)[.size]) as? Int) ?? 0)
+    }
+  }
+}
+
+/// Why a database file cannot be used.
+package enum StorageError: OperatorError, Equatable {
+  case formatMismatch(path: String, found: Int, understood: Int)
+  case notDurable(path: String)
+  case damagedRow(path: String, row: String, reason: String)
+
+  package var code: String {
+    switch self {
+    case .formatMismatch: "storage.format_mismatch"
+    case .notDurable: "storage.not_durable"
+    case .damagedRow: "storage.damaged_row"
+    }
+  }
+  package var message: String {
+    switch self {
+    case .formatMismatch(let path, let found, let understood):
+      "\(path) has format \(found); this version of Sluice understands format \(understood)."
+    case .notDurable(let path): "\(path) could not be opened with synchronous=FULL."
+    case .damagedRow(let path, let row, let reason): "\(path), row \(row): \(reason)."
+    }
+  }
+  package var remedy: String {
+    switch self {
+    case .formatMismatch: "Run the version of Sluice that wrote this data folder, or a newer one."
+    case .notDurable: "Check the file system; Sluice does not acknowledge what may be lost."
+    case .damagedRow: "Stop the host, move the tenant's database away and start: it is rebuilt from the journal."
+    }
+  }
+}

@@ -1,0 +1,141 @@
+import Domain
+import Foundation
+
+/// The folder that holds everything one host knows, and the lock that lets one host at a time use it.
+package final class DataFolder: Sendable {
+  package static let formatVersion = 1
+  package let path: String
+  private let lock: Int32
+
+  /// Opens the folder, making it when it does not exist.
+  /// - Throws: `DataFolderError`.
+  package init(path: String) throws {
+    let files = FileManager.default
+    if !files.fileExists(atPath: path) {
+      try files.createDirectory(
+        atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    }
+    var status = stat()
+    guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
+      throw DataFolderError.notAFolder(path: path)
+    }
+    guard status.st_uid == geteuid(), status.st_mode & 0o077 == 0 else {
+      throw DataFolderError.notPrivate(path: path)
+    }
+    lock = open(path + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    guard lock >= 0 else { throw DataFolderError.notAFolder(path: path) }
+    guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
+      close(lock)
+      throw DataFolderError.inUse(path: path)
+    }
+    self.path = path
+    try checkFormat()
+  }
+
+  deinit { close(lock) }
+
+  /// Lets another host use the folder.
+  package func unlock() { flock(lock, LOCK_UN) }
+
+  private func checkFormat() throws {
+    let file = path + "/format"
+    guard let text = try? String(contentsOfFile: file, encoding: .utf8) else {
+      try "\(Self.formatVersion)\n".write(toFile: file, atomically: true, encoding: .utf8)
+      return
+    }
+    let found = Int(text.trimmingCharacters(in: .whitespacesAndNewlines)) ?? 0
+    guard found == Self.formatVersion else {
+      throw DataFolderError.otherFormat(path: path, found: found, understood: Self.formatVersion)
+    }
+  }
+
+  package func file(_ name: String) -> String { path + "/" + name }
+
+  /// Makes a folder inside, readable by its owner only.
+  package func folder(_ name: String) throws -> String {
+    let folder = path + "/" + name
+    try FileManager.default.createDirectory(
+      atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    return folder
+  }
+}
+
+package enum DataFolderError: OperatorError, Equatable {
+  case notAFolder(path: String)
+  case notPrivate(path: String)
+  case inUse(path: String)
+  case otherFormat(path: String, found: Int, understood: Int)
+  case noHostKey(path: String)
+  case badHostKey(path: String)
+
+  package var code: String {
+    switch self {
+    case .notAFolder: "host.not_a_folder"
+    case .notPrivate: "host.folder_not_private"
+    case .inUse: "host.folder_in_use"
+    case .otherFormat: "host.folder_format"
+    case .noHostKey: "host.no_key"
+    case .badHostKey: "host.bad_key"
+    }
+  }
+  package var message: String {
+    switch self {
+    case .notAFolder(let path): "\(path) is not a folder that can be used."
+    case .notPrivate(let path): "\(path) is not private: it must belong to this user with mode 0700."
+    case .inUse(let path): "Another host is running on \(path)."
+    case .otherFormat(let path, let found, let understood):
+      "\(path) has format \(found); this version of Sluice understands format \(understood)."
+    case .noHostKey(let path): "The host key \(path) does not exist, but the data folder was made with one."
+    case .badHostKey(let path):
+      "\(path) does not hold a host key of 64 hexadecimal characters, readable by its owner only."
+    }
+  }
+  package var remedy: String {
+    switch self {
+    case .notAFolder: "Give another folder with `--data-dir`."
+    case .notPrivate(let path): "Run `chmod 700 \(path)` as its owner, or give another folder with `--data-dir`."
+    case .inUse: "Stop that host, or speak to it: the command line does so by itself through `control.sock`."
+    case .otherFormat: "Run the version of Sluice that wrote it, or a newer one; nothing was changed."
+    case .noHostKey: "Restore the key file, or name it with `--host-key FILE`."
+    case .badHostKey: "Run `chmod 600` on it, or restore it from where you keep keys."
+    }
+  }
+}
+
+/// The key that wraps all others: a file of its own outside the data folder, a systemd credential, or standard input.
+package enum HostKey {
+  /// Reads the key; makes the file when neither it nor the data folder's keystore exists yet.
+  package static func load(path: String, keystoreExists: Bool, random: (Int) -> [UInt8]) throws -> [UInt8] {
+    if path == "-" { return try parse(readLine() ?? "", path: "standard input") }
+    guard FileManager.default.fileExists(atPath: path) else {
+      guard !keystoreExists else { throw DataFolderError.noHostKey(path: path) }
+      let key = random(32)
+      try FileManager.default.createDirectory(
+        atPath: (path as NSString).deletingLastPathComponent, withIntermediateDirectories: true,
+        attributes: [.posixPermissions: 0o700])
+      let made = FileManager.default.createFile(
+        atPath: path, contents: Data((Hex.encode(key) + "\n").utf8), attributes: [.posixPermissions: 0o600])
+      guard made else { throw DataFolderError.badHostKey(path: path) }
+      return key
+    }
+    var status = stat()
+    guard stat(path, &status) == 0, status.st_mode & 0o077 == 0 else { throw DataFolderError.badHostKey(path: path) }
+    return try parse(try String(contentsOfFile: path, encoding: .utf8), path: path)
+  }
+
+  /// Beside the data folder, never inside: a copy of the folder alone must not open.
+  package static func defaultPath(dataFolder: String) -> String {
+    if let credentials = ProcessInfo.processInfo.environment["CREDENTIALS_DIRECTORY"] {
+      return credentials + "/sluice-host-key"
+    }
+    let path = URL(fileURLWithPath: dataFolder).standardizedFileURL
+    return path.deletingLastPathComponent().path + "/" + path.lastPathComponent + ".hostkey"
+  }
+
+  private static func parse(_ text: String, path: String) throws -> [UInt8] {
+    guard let key = Hex.decode(text.trimmingCharacters(in: .whitespacesAndNewlines)), key.count == 32 else {
+      throw DataFolderError.badHostKey(path: path)
+    }
+    return key
+  }
+}

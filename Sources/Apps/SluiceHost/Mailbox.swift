@@ -1,0 +1,48 @@
+import Synchronization
+
+/// A queue from the loop's thread to one task. It is bounded by the credit of those who fill it.
+final class Mailbox<Item: Sendable>: Sendable {
+  private struct Content {
+    var items: [Item] = []
+    var isClosed = false
+    var waiting: CheckedContinuation<Void, Never>?
+  }
+  private let content = Mutex(Content())
+
+  func put(_ item: Item) {
+    content.withLock { content in
+      guard !content.isClosed else { return }
+      content.items.append(item)
+      content.waiting?.resume()
+      content.waiting = nil
+    }
+  }
+
+  /// Nothing is taken in any more; what is there can still be taken out.
+  func close() {
+    content.withLock { content in
+      content.isClosed = true
+      content.waiting?.resume()
+      content.waiting = nil
+    }
+  }
+
+  /// Everything that waits, at least one item; nil when the mailbox is closed and empty. One taker only.
+  func takeAll() async -> [Item]? {
+    while true {
+      let taken: [Item]?? = content.withLock { content in
+        if !content.items.isEmpty {
+          defer { content.items = [] }
+          return .some(content.items)
+        }
+        return content.isClosed ? .some(nil) : nil
+      }
+      if let taken { return taken }
+      await withCheckedContinuation { waiting in
+        content.withLock { content in
+          if content.items.isEmpty, !content.isClosed { content.waiting = waiting } else { waiting.resume() }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,111 @@
+// sluice-worker: one plugin, one instance, one operation at a time, in a sandbox.
+//
+// In: frames on fd 3 (docs/frames.md). Out: frames on fd 3. Never: files, sockets, children, secrets.
+#ifndef SLUICE_WORKER_H
+#define SLUICE_WORKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sluice/sluice.h"
+#include "sluice_frames.h"
+
+enum { CHANNEL_FD = 3 };
+
+// Exit statuses. A signal is the plugin's own doing, or the host's.
+enum { EXIT_USAGE = 64, EXIT_PROTOCOL = 70, EXIT_LOAD_FAILED = 71, EXIT_HOST_GONE = 72 };
+
+// arguments.c
+enum { ALLOW_READ_MAX = 16 };
+typedef struct options {
+    const char *plugin;
+    const char *allow_read[ALLOW_READ_MAX];
+    uint32_t allow_read_count;
+    bool degraded;          // run although the kernel lacks a protection
+    bool probe;             // print what the kernel offers and stop
+    bool netns;             // own network namespace (and user namespace, unless root)
+    long parent;            // expected parent process; 0: not checked
+    long uid, gid;          // -1: keep
+    uint64_t threads;       // how many threads the plugin may start
+    uint64_t address_bytes; // RLIMIT_AS; 0: none
+    uint64_t cpu_seconds;   // RLIMIT_CPU; 0: none
+    uint64_t files;         // RLIMIT_NOFILE
+} options_t;
+bool options_parse(int argc, char **argv, options_t *out);
+
+// report.c: how the worker says that it cannot start
+typedef struct protections {
+    uint32_t active, missing;   // bits of sluice_protection_t
+    uint32_t landlock_abi;
+} protections_t;
+_Noreturn void load_failed(sluice_load_step_t step, int error_number, const char *text);
+void load_watch_begin(sluice_load_step_t step);  // from now on a crash or an exit is reported as this step
+void load_watch_end(void);
+
+// sandbox.c, identity.c, landlock.c, seccomp.c: each ends in load_failed() or sets bits in `p`
+void sandbox_enter(const options_t *options, int plugin_fd, protections_t *p);   // up to the first filter
+void sandbox_tighten(const options_t *options, protections_t *p);                // the second filter
+void sandbox_missing(const options_t *options, protections_t *p, sluice_protection_t what, bool required,
+                     sluice_load_step_t step, int error_number);
+void identity_drop(const options_t *options, protections_t *p);
+void namespaces_enter(const options_t *options, protections_t *p);
+int capabilities_drop(void);
+uint32_t landlock_abi(void);
+void landlock_enter(const options_t *options, int plugin_fd, protections_t *p);
+typedef enum filter { FILTER_LOAD, FILTER_RUN } filter_t;
+bool seccomp_available(void);
+int seccomp_enter(filter_t which, bool threads);
+int probe_print(void);
+
+// load.c
+const sluice_plugin_t *plugin_load(int plugin_fd, const options_t *options, protections_t *p);
+
+// channel.c
+typedef enum wait_end { WAIT_FRAME, WAIT_TIMEOUT } wait_end_t;
+void channel_write(const void *head, size_t head_len, const void *body, size_t body_len);
+wait_end_t channel_next(sluice_frame_t *out, int timeout_ms);   // the last frame's payload ends here
+bool channel_has_input(void);
+extern uint8_t channel_out[SLUICE_FRAME_BYTES_MAX];              // where frames are encoded
+void channel_send(size_t encoded);                               // sends channel_out; 0 is our own bug
+_Noreturn void protocol_error(const char *text);
+int64_t monotonic_ns(void);
+
+// operation.c: the operation under way, and what the host says about it
+typedef struct operation {
+    bool under_way, creating, emits, cancelled;
+    sluice_operation_t kind;
+    uint32_t id, call;
+    int64_t deadline_ns;        // INT64_MAX: none
+    uint64_t credit_records, credit_bytes, records;
+    bool has_result;
+    int64_t retry_after_ms;
+    size_t code_len, message_len, result_len;
+} operation_t;
+extern operation_t operation;
+bool operation_over(void);                                       // cancelled or past its deadline
+void operation_handle(const sluice_frame_t *frame);              // CREDIT, CANCEL, PING, SHUTDOWN
+bool operation_await(uint32_t call, sluice_frame_t *reply);      // false: over
+sluice_status_t operation_wait_credit(size_t bytes);
+_Noreturn void operation_loop(const sluice_plugin_t *plugin);
+extern uint8_t result_json[SLUICE_FRAME_JSON_BYTES_MAX];
+extern uint8_t error_code[SLUICE_FRAME_NAME_BYTES_MAX], error_message[SLUICE_FRAME_TEXT_BYTES_MAX];
+
+// batch.c
+typedef struct limits { uint32_t record_bytes, batch_records, batch_bytes; } limits_t;
+extern limits_t limits;
+sluice_status_t host_emit(const sluice_host_t *host, const sluice_slice_t *stream, const sluice_record_t *records,
+                          uint64_t count, uint64_t *accepted);
+void batch_flush(void);
+void batch_drop(void);
+
+// host_table.c, host_http.c
+extern const sluice_host_t host_table;
+extern const sluice_http_t http_table;
+void http_reset(void);
+void extensions_grant(sluice_names_t granted);
+bool slice_ok(const sluice_slice_t *slice);
+sluice_bytes_t slice_bytes(const sluice_slice_t *slice);
+bool pairs_encode(const sluice_pair_t *pairs, uint32_t count, uint8_t *out, sluice_pairs_t *list);
+
+#endif

@@ -1,0 +1,66 @@
+/// The body of an `.effectStarted` entry: a permit was spent on exactly this call. Unique by permit.
+package struct EffectStart: Codable, Equatable, Sendable {
+  package let permit: Digest
+  package let proposal: Digest
+  package let call: ToolCall
+  package let subject: Subject
+  package let account: String?
+  package let owner: String?
+  /// Given to the upstream, the same for every try.
+  package let idempotencyKey: String
+  /// Set when this effect takes another one back.
+  package let undoes: Digest?
+  /// The person who approved it; nil when policy allowed it without one.
+  package let approvedBy: UserID?
+  package let attempt: Int
+
+  package init(
+    permit: Digest, proposal: Digest, call: ToolCall, subject: Subject, account: String?, owner: String?,
+    idempotencyKey: String, undoes: Digest?, approvedBy: UserID?, attempt: Int
+  ) {
+    self.permit = permit
+    self.proposal = proposal
+    self.call = call
+    self.subject = subject
+    self.account = account
+    self.owner = owner
+    self.idempotencyKey = idempotencyKey
+    self.undoes = undoes
+    self.approvedBy = approvedBy
+    self.attempt = attempt
+  }
+}
+
+/// The body of a `.receipt` entry.
+package struct Receipt: Codable, Equatable, Sendable {
+  package enum Outcome: String, Codable, Sendable, CaseIterable {
+    case done
+    /// The upstream refused; nothing changed.
+    case rejected
+    /// Nobody can tell whether it took effect: a person decides.
+    case unknown
+    /// Nothing was sent, and a later try with the same key is allowed.
+    case notStarted = "not_started"
+  }
+
+  package let permit: Digest
+  package let proposal: Digest
+  package let outcome: Outcome
+  /// What the executor reported, e.g. {"id":…,"version":3}.
+  package let result: JSONValue
+  /// SHA-256 of each request that left, in order, as the egress saw it.
+  package let requests: [Digest]
+  /// One sentence when the outcome is not `done`.
+  package let reason: String?
+
+  package init(
+    permit: Digest, proposal: Digest, outcome: Outcome, result: JSONValue, requests: [Digest], reason: String?
+  ) {
+    self.permit = permit
+    self.proposal = proposal
+    self.outcome = outcome
+    self.result = result
+    self.requests = requests
+    self.reason = reason
+  }
+}

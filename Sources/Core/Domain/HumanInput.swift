@@ -1,0 +1,76 @@
+/// The body of a `.choice` entry: a named person judged one held call.
+package struct Choice: Codable, Equatable, Sendable {
+  package enum Answer: String, Codable, Sendable { case approve, reject }
+  package let proposal: Digest
+  /// The hash of what the person was shown; another call is another hash.
+  package let callHash: Digest
+  package let answer: Answer
+  package let by: UserID
+  package let note: String?
+  /// `cli`, `api` or `console`.
+  package let through: String
+
+  package init(proposal: Digest, callHash: Digest, answer: Answer, by: UserID, note: String?, through: String) {
+    self.proposal = proposal
+    self.callHash = callHash
+    self.answer = answer
+    self.by = by
+    self.note = note
+    self.through = through
+  }
+}
+
+/// The body of an `.activation` entry: a document takes effect at this position, whole.
+package struct Activation: Codable, Equatable, Sendable {
+  package enum Kind: String, Codable, Sendable, CaseIterable {
+    /// A connector's manifest with its mapping, bound to an instance.
+    case instance
+    /// Thresholds of the perception rules.
+    case thresholds
+    case playbooks
+    case policies
+    case mode
+  }
+  package let kind: Kind
+  /// The instance, or the file's name.
+  package let name: String
+  /// SHA-256 of the canonical form of `document`.
+  package let hash: Digest
+  package let document: JSONValue
+  package let by: UserID?
+
+  package init(kind: Kind, name: String, hash: Digest, document: JSONValue, by: UserID?) {
+    self.kind = kind
+    self.name = name
+    self.hash = hash
+    self.document = document
+    self.by = by
+  }
+}
+
+/// The body of an `.order` entry.
+package struct Order: Codable, Equatable, Sendable {
+  package enum Verb: String, Codable, Sendable, CaseIterable { case kill, unkill, replayDeadLetter, resolveUnknown }
+  package let verb: Verb
+  /// `all`, `tool:NAME`, `playbook:NAME`, `account:NAME`; or the id of a dead letter or action.
+  package let target: String
+  package let argument: String?
+  package let by: UserID?
+
+  package init(verb: Verb, target: String, argument: String?, by: UserID?) {
+    self.verb = verb
+    self.target = target
+    self.argument = argument
+    self.by = by
+  }
+}
+
+extension EntryKind {
+  /// The kinds that the trust ledger proves: what was decided, permitted, done and ordered, and under which rules.
+  package var isLedgered: Bool {
+    switch self {
+    case .activation, .choice, .order, .proposals, .verdicts, .effectStarted, .receipt: true
+    case .intake, .delivery, .tick, .signals: false
+    }
+  }
+}

@@ -1,0 +1,27 @@
+/// The places where a host may die, right before and right after each durable write. Tests kill it there.
+///
+/// The list is closed and checked against every durable write: a write without its pair of points fails Tidy.
+package enum CrashPoint: String, CaseIterable, Sendable {
+  case journalBeforeCommit = "journal.before_commit"
+  case journalAfterCommit = "journal.after_commit"
+  case stateBeforeCommit = "state.before_commit"
+  case stateAfterCommit = "state.after_commit"
+  case keystoreBeforeCommit = "keystore.before_commit"
+  case keystoreAfterCommit = "keystore.after_commit"
+  case ledgerBeforeTiles = "ledger.before_tiles"
+  case ledgerBeforeHighWater = "ledger.before_high_water"
+  case ledgerBeforeCheckpoint = "ledger.before_checkpoint"
+  case ledgerAfterCheckpoint = "ledger.after_checkpoint"
+  case effectBeforeSend = "effect.before_send"
+  case effectAfterSend = "effect.after_send"
+}
+
+/// Called at each crash point. The product's does nothing; a test's counts the visits and may end the process.
+package protocol CrashInjector: Sendable {
+  func reach(_ point: CrashPoint)
+}
+
+package struct NoCrash: CrashInjector {
+  package init() {}
+  package func reach(_ point: CrashPoint) {}
+}

@@ -1,0 +1,55 @@
+/// The durable spine. Everything else is a projection of it and can be rebuilt.
+package protocol Journal: Sendable {
+  /// Appends the entries, in order and together, and returns when they are durable.
+  ///
+  /// Idempotent by entry id: an entry that the partition already holds keeps its position and is not written again.
+  /// - Parameter epoch: The lease under which this owner writes; an older one is refused.
+  /// - Returns: The position of each entry, in the order given.
+  /// - Throws: `JournalError`.
+  func append(_ entries: [NewEntry], to partition: Partition, epoch: UInt64) async throws -> [Position]
+
+  /// Entries after `position`, in order, at most `countMax` and at least one if there is one.
+  func read(_ partition: Partition, after position: Position, countMax: Int) async throws -> [Entry]
+
+  /// The last durable position, or `.origin`.
+  func head(of partition: Partition) async throws -> Position
+}
+
+/// Why the journal refused.
+package enum JournalError: OperatorError, Equatable {
+  case fenced(partition: String, epoch: UInt64, current: UInt64)
+  case entryTooLarge(bytes: Int, bytesMax: Int)
+  case diskFull(partition: String)
+  case damaged(partition: String, position: UInt64, reason: String)
+  case closed
+
+  package var code: String {
+    switch self {
+    case .fenced: "journal.fenced"
+    case .entryTooLarge: "journal.entry_too_large"
+    case .diskFull: "journal.disk_full"
+    case .damaged: "journal.damaged"
+    case .closed: "journal.closed"
+    }
+  }
+  package var message: String {
+    switch self {
+    case .fenced(let partition, let epoch, let current):
+      "A writer of partition \(partition) holds epoch \(epoch), but epoch \(current) has taken over."
+    case .entryTooLarge(let bytes, let max): "An entry has \(bytes) bytes; the journal takes at most \(max)."
+    case .diskFull(let partition): "The disk has no room for entries of partition \(partition); nothing was written."
+    case .damaged(let partition, let position, let reason):
+      "Entry \(position) of partition \(partition) cannot be read: \(reason)."
+    case .closed: "The journal is closed; the host is stopping."
+    }
+  }
+  package var remedy: String {
+    switch self {
+    case .fenced: "Stop this host; another one owns the data folder now."
+    case .entryTooLarge: "Lower the connector's batch size in its manifest."
+    case .diskFull: "Free space on the data folder's disk; intake resumes by itself."
+    case .damaged: "Run `sluice doctor --deep`, and restore the segment from a backup."
+    case .closed: "Start the host again."
+    }
+  }
+}

@@ -1,0 +1,149 @@
+// Vault: keys and secrets. Comes in: the host key, sealed bytes. Goes out: sealed bytes, and a secret only to the egress
+// and the ingress, as `Secret`. It never gives a secret to a plugin, a log, an error or an answer: there is no such call.
+
+import Cryptography
+package import Domain
+import Synchronization
+
+/// The keys of every tenant and the secrets of every slot.
+///
+/// The host key wraps three keys for each partition (data, vault, ledger); the vault key seals secrets. All are 32 random
+/// bytes; a wrapped value is bound to its name, so values cannot be swapped in the keystore.
+package final class Vault: Sealer {
+  package enum Purpose: String, Sendable { case data, vault, ledger }
+
+  private let hostKey: [UInt8]
+  private let keystore: any Keystore
+  private let random: @Sendable (Int) -> [UInt8]
+  private let unwrapped = Mutex<[String: [UInt8]]>([:])
+
+  /// - Parameters:
+  ///   - hostKey: 32 bytes, kept outside the data folder.
+  ///   - random: Cryptographically secure bytes.
+  /// - Throws: `VaultError.wrongHostKey` when the keystore was written under another key.
+  package init(hostKey: [UInt8], keystore: any Keystore, random: @escaping @Sendable (Int) -> [UInt8]) throws {
+    guard hostKey.count == AES256GCM.keyByteCount else {
+      throw CryptographyError.wrongKeySize(expectedBytes: AES256GCM.keyByteCount, gotBytes: hostKey.count)
+    }
+    self.hostKey = hostKey
+    self.keystore = keystore
+    self.random = random
+    if let check = try keystore.value("check") {
+      guard (try? AES256GCM.open(check, key: hostKey, context: Array("check".utf8))) != nil else {
+        throw VaultError.wrongHostKey
+      }
+    } else {
+      try keystore.set("check", try seal(bytes: [], key: hostKey, context: Array("check".utf8)))
+    }
+  }
+
+  /// Makes the partition's keys when it has none.
+  package func prepare(_ partition: Partition) throws {
+    for purpose in [Purpose.data, .vault, .ledger] where try keystore.value(name(partition, purpose)) == nil {
+      let name = name(partition, purpose)
+      try keystore.set(name, try seal(bytes: random(32), key: hostKey, context: Array(name.utf8)))
+    }
+  }
+
+  package func seal(_ plaintext: [UInt8], for partition: Partition, context: [UInt8]) throws -> [UInt8] {
+    try seal(bytes: plaintext, key: try key(partition, .data), context: Array(partition.name.utf8) + [0] + context)
+  }
+
+  package func open(_ sealed: [UInt8], for partition: Partition, context: [UInt8]) throws -> [UInt8] {
+    try AES256GCM.open(sealed, key: try key(partition, .data), context: Array(partition.name.utf8) + [0] + context)
+  }
+
+  /// The seed of the partition's ledger-signing key (Ed25519).
+  package func ledgerSeed(_ partition: Partition) throws -> [UInt8] { try key(partition, .ledger) }
+
+  private func name(_ partition: Partition, _ purpose: Purpose) -> String {
+    "key/\(partition.name)/\(purpose.rawValue)"
+  }
+
+  private func key(_ partition: Partition, _ purpose: Purpose) throws -> [UInt8] {
+    let name = name(partition, purpose)
+    if let known = unwrapped.withLock({ $0[name] }) { return known }
+    guard let wrapped = try keystore.value(name) else { throw VaultError.noKeys(partition: partition.name) }
+    let key = try AES256GCM.open(wrapped, key: hostKey, context: Array(name.utf8))
+    unwrapped.withLock { $0[name] = key }
+    return key
+  }
+
+  private func seal(bytes: [UInt8], key: [UInt8], context: [UInt8]) throws(CryptographyError) -> [UInt8] {
+    try AES256GCM.seal(bytes, key: key, nonce: random(AES256GCM.nonceByteCount), context: context)
+  }
+}
+
+// Secrets by slot.
+extension Vault {
+  private func name(_ tenant: TenantID, _ instance: InstanceID, _ slot: String) -> String {
+    "secret/\(tenant)/\(instance)/\(slot)"
+  }
+
+  /// Stores a secret; durable when it returns. One trailing newline, as files and terminals add, is not part of it.
+  package func put(_ bytes: [UInt8], tenant: TenantID, instance: InstanceID, slot: String) throws {
+    var bytes = bytes
+    if bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
+    guard (1...16_384).contains(bytes.count), !bytes.contains(where: { $0 < 0x20 || $0 == 0x7F }) else {
+      throw VaultError.unusableSecret(slot: slot)
+    }
+    let name = name(tenant, instance, slot)
+    let sealed = try seal(bytes: bytes, key: try key(.tenant(tenant), .vault), context: Array(name.utf8))
+    try keystore.set(name, sealed)
+  }
+
+  /// The secret for one use at the egress or ingress.
+  package func secret(tenant: TenantID, instance: InstanceID, slot: String) throws -> Secret {
+    let name = name(tenant, instance, slot)
+    guard let sealed = try keystore.value(name) else {
+      throw VaultError.noSecret(instance: instance.rawValue, slot: slot)
+    }
+    return Secret(try AES256GCM.open(sealed, key: try key(.tenant(tenant), .vault), context: Array(name.utf8)))
+  }
+
+  package func revoke(tenant: TenantID, instance: InstanceID, slot: String) throws {
+    try keystore.remove(name(tenant, instance, slot))
+  }
+
+  /// Which slots hold a secret: names only.
+  package func slots(tenant: TenantID) throws -> [(instance: String, slot: String)] {
+    try keystore.names(withPrefix: "secret/\(tenant)/").map { name in
+      let parts = name.split(separator: "/", maxSplits: 3)
+      return (String(parts[2]), String(parts[3]))
+    }
+  }
+}
+
+/// Why the vault refused.
+package enum VaultError: OperatorError, Equatable {
+  case wrongHostKey
+  case noKeys(partition: String)
+  case noSecret(instance: String, slot: String)
+  case unusableSecret(slot: String)
+
+  package var code: String {
+    switch self {
+    case .wrongHostKey: "vault.wrong_host_key"
+    case .noKeys: "vault.no_keys"
+    case .noSecret: "vault.no_secret"
+    case .unusableSecret: "vault.unusable_secret"
+    }
+  }
+  package var message: String {
+    switch self {
+    case .wrongHostKey: "The host key does not open this data folder's keystore."
+    case .noKeys(let partition): "The keystore holds no keys for \(partition)."
+    case .noSecret(let instance, let slot): "The slot \"\(slot)\" of \(instance) holds no secret."
+    case .unusableSecret(let slot):
+      "What was given for the slot \"\(slot)\" is empty, too long, or holds control characters."
+    }
+  }
+  package var remedy: String {
+    switch self {
+    case .wrongHostKey: "Give the key that was made with this folder (`--host-key FILE`, or the systemd credential)."
+    case .noKeys: "Create it with `sluice tenant create`; if it existed, restore the keystore from a backup."
+    case .noSecret(let instance, let slot): "Set it: `sluice secret set \(instance) \(slot) < FILE`."
+    case .unusableSecret: "Give 1 to 16384 bytes without control characters, by standard input or file."
+    }
+  }
+}

@@ -1,0 +1,109 @@
+internal import CCurl
+import Glibc
+package import UVLoop
+
+/// libcurl's multi interface on the event loop. Confined to the loop's thread.
+package final class EgressClient {
+  private let loop: EventLoop
+  private let multi: OpaquePointer
+  private let timer: LoopTimer
+  private var watches: [curl_socket_t: DescriptorWatch] = [:]
+  private var exchanges: [OpaquePointer: EgressExchange] = [:]
+
+  package init(loop: EventLoop) {
+    _ = curl_global_init(Int(CURL_GLOBAL_DEFAULT))
+    self.loop = loop
+    multi = OpaquePointer(curl_multi_init())
+    timer = LoopTimer(loop)
+    let this = Unmanaged.passUnretained(self).toOpaque()
+    sluice_curlm_set_socket(
+      UnsafeMutableRawPointer(multi),
+      { _, socket, what, this, _ in
+        Unmanaged<EgressClient>.fromOpaque(this!).takeUnretainedValue().watch(socket, what)
+        return 0
+      }, this)
+    sluice_curlm_set_timer(
+      UnsafeMutableRawPointer(multi),
+      { _, ms, this in
+        Unmanaged<EgressClient>.fromOpaque(this!).takeUnretainedValue().schedule(ms)
+        return 0
+      }, this)
+  }
+
+  /// Sends the request.
+  /// - Parameter answered: The head of the response, or why there is none. Called once, never from within this call.
+  package func send(
+    _ request: EgressRequest,
+    answered: @escaping (Result<(status: Int, headers: [(name: String, value: String)]), EgressFailure>) -> Void
+  ) -> EgressExchange {
+    let exchange = EgressExchange(request: request, client: self, answered: answered)
+    if let refusal = exchange.prepare() {
+      let soon = LoopTimer(loop)
+      soon.start(after: .zero) {
+        soon.close()
+        exchange.finish(refusal)
+      }
+    } else {
+      exchanges[exchange.handle] = exchange
+      curl_multi_add_handle(UnsafeMutableRawPointer(multi), UnsafeMutableRawPointer(exchange.handle))
+    }
+    return exchange
+  }
+
+  package var inFlight: Int { exchanges.count }
+
+  /// Ends every exchange; the client is not used afterwards.
+  package func close() {
+    for exchange in exchanges.values { drop(exchange) }
+    timer.close()
+    for watch in watches.values { watch.close() }
+    curl_multi_cleanup(UnsafeMutableRawPointer(multi))
+  }
+
+  private func watch(_ socket: curl_socket_t, _ what: Int32) {
+    if what == CURL_POLL_REMOVE {
+      watches.removeValue(forKey: socket)?.close()
+      return
+    }
+    guard let watch = watches[socket] ?? DescriptorWatch(loop, descriptor: socket) else { return }
+    watches[socket] = watch
+    var events: DescriptorWatch.Events = []
+    if what & CURL_POLL_IN != 0 { events.insert(.readable) }
+    if what & CURL_POLL_OUT != 0 { events.insert(.writable) }
+    watch.start(events) { [unowned self] ready, failed in
+      var action: Int32 = failed ? Int32(CURL_CSELECT_ERR) : 0
+      if ready.contains(.readable) { action |= Int32(CURL_CSELECT_IN) }
+      if ready.contains(.writable) { action |= Int32(CURL_CSELECT_OUT) }
+      act(socket, action)
+    }
+  }
+
+  private func schedule(_ ms: Int) {
+    guard ms >= 0 else {
+      timer.stop()
+      return
+    }
+    timer.start(after: .milliseconds(ms)) { [unowned self] in act(curl_socket_t(CURL_SOCKET_BAD_VALUE), 0) }
+  }
+
+  private func act(_ socket: curl_socket_t, _ action: Int32) {
+    var running: Int32 = 0
+    curl_multi_socket_action(UnsafeMutableRawPointer(multi), socket, action, &running)
+    var left: Int32 = 0
+    while let message = curl_multi_info_read(UnsafeMutableRawPointer(multi), &left) {
+      guard message.pointee.msg == CURLMSG_DONE, let exchange = exchanges[OpaquePointer(message.pointee.easy_handle)]
+      else { continue }
+      let result = message.pointee.data.result
+      drop(exchange)
+      exchange.ended(result)
+    }
+  }
+
+  func drop(_ exchange: EgressExchange) {
+    guard exchanges.removeValue(forKey: exchange.handle) != nil else { return }
+    curl_multi_remove_handle(UnsafeMutableRawPointer(multi), UnsafeMutableRawPointer(exchange.handle))
+  }
+}
+
+/// `CURL_SOCKET_TIMEOUT`: a macro with a cast, which Swift does not import.
+private let CURL_SOCKET_BAD_VALUE = -1

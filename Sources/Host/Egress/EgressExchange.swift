@@ -1,0 +1,208 @@
+internal import CCurl
+import Glibc
+
+/// One request and its response. The body is read as it is asked for; libcurl is paused while the window is full.
+///
+/// Confined to the loop's thread.
+package final class EgressExchange {
+  package typealias Head = (status: Int, headers: [(name: String, value: String)])
+  static let windowBytes = 256 * 1024
+
+  let handle: OpaquePointer
+  private let request: EgressRequest
+  private unowned let client: EgressClient
+  private var answered: ((Result<Head, EgressFailure>) -> Void)?
+  private var headers: [(name: String, value: String)] = []
+  private var headerList: UnsafeMutablePointer<curl_slist>?
+  private var errorText = [CChar](repeating: 0, count: Int(CURL_ERROR_SIZE))
+  private var window: [UInt8] = []
+  private var receivedBytes = 0
+  private var isPaused = false
+  private var end: Result<Void, EgressFailure>?
+  private var waiting: (bytesMax: Int, reader: (Result<(part: [UInt8], isEnd: Bool), EgressFailure>) -> Void)?
+  private var refusal: EgressFailure?
+  private var raw: UnsafeMutableRawPointer { UnsafeMutableRawPointer(handle) }
+  /// The host of the request, for errors and metrics.
+  package let host: String
+
+  init(request: EgressRequest, client: EgressClient, answered: @escaping (Result<Head, EgressFailure>) -> Void) {
+    self.request = request
+    self.client = client
+    self.answered = answered
+    handle = OpaquePointer(curl_easy_init())
+    let parts = request.url.split(separator: "/", maxSplits: 3, omittingEmptySubsequences: false)
+    host = parts.count > 2 ? String(parts[2]) : request.url
+  }
+
+  deinit {
+    curl_easy_cleanup(UnsafeMutableRawPointer(handle))
+    curl_slist_free_all(headerList)
+  }
+
+  /// Gives the next part of the body: 1 to `bytesMax` bytes, or the end. One call at a time.
+  package func read(
+    bytesMax: Int, _ reader: @escaping (Result<(part: [UInt8], isEnd: Bool), EgressFailure>) -> Void
+  ) {
+    waiting = (bytesMax, reader)
+    serve()
+  }
+
+  /// Ends the exchange; nothing is called afterwards.
+  package func cancel() {
+    answered = nil
+    waiting = nil
+    client.drop(self)
+  }
+
+  private func serve() {
+    guard let (bytesMax, reader) = waiting else { return }
+    if !window.isEmpty {
+      let part = Array(window.prefix(bytesMax))
+      window.removeFirst(part.count)
+      waiting = nil
+      let isEnd = if case .success = end { window.isEmpty } else { false }
+      reader(.success((part, isEnd)))
+      if isPaused, end == nil, window.count < Self.windowBytes / 2 {
+        isPaused = false
+        curl_easy_pause(raw, CURLPAUSE_CONT)
+      }
+    } else if let end {
+      waiting = nil
+      reader(end.map { ([], true) })
+    }
+  }
+
+  func ended(_ result: CURLcode) {
+    if result == CURLE_OK { deliverHead() }
+    finish(result == CURLE_OK ? nil : failure(result))
+  }
+
+  /// nil: the response is complete.
+  func finish(_ failure: EgressFailure?) {
+    end = failure.map { .failure($0) } ?? .success(())
+    if let failure, let answered {
+      self.answered = nil
+      answered(.failure(failure))
+    }
+    serve()
+  }
+
+  private func failure(_ result: CURLcode) -> EgressFailure {
+    if let refusal { return refusal }
+    let written = String(decoding: errorText.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    let reason = written.isEmpty ? String(cString: curl_easy_strerror(result)) : written
+    switch result {
+    case CURLE_OPERATION_TIMEDOUT: return .timedOut(host: host, afterMs: request.timeoutMs)
+    case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CONNECT_ERROR, CURLE_SSL_CERTPROBLEM:
+      return .tls(host: host, reason: reason)
+    case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_CONNECT: return .noConnection(host: host, reason: reason)
+    case CURLE_URL_MALFORMAT, CURLE_UNSUPPORTED_PROTOCOL: return .badURL(request.url)
+    default: return .broken(host: host, reason: reason)
+    }
+  }
+
+  private func deliverHead() {
+    guard let answered else { return }
+    self.answered = nil
+    var status = 0
+    sluice_curl_get_long(raw, CURLINFO_RESPONSE_CODE, &status)
+    answered(.success((status, headers)))
+  }
+}
+
+// Called by libcurl.
+extension EgressExchange {
+  /// Sets every option.
+  /// - Returns: Why the request is not sent at all.
+  func prepare() -> EgressFailure? {
+    guard request.allowsPrivateAddress || request.url.hasPrefix("https://") else { return .plainHTTP(url: request.url) }
+    let this = Unmanaged.passUnretained(self).toOpaque()
+    sluice_curl_set_string(raw, CURLOPT_URL, request.url)
+    sluice_curl_set_string(raw, CURLOPT_PROTOCOLS_STR, request.allowsPrivateAddress ? "http,https" : "https")
+    sluice_curl_set_string(raw, CURLOPT_CUSTOMREQUEST, request.method)
+    sluice_curl_set_string(raw, CURLOPT_PROXY, "")
+    sluice_curl_set_string(raw, CURLOPT_ACCEPT_ENCODING, "")
+    sluice_curl_set_long(raw, CURLOPT_NOSIGNAL, 1)
+    sluice_curl_set_long(raw, CURLOPT_FOLLOWLOCATION, 0)
+    sluice_curl_set_long(raw, CURLOPT_SSL_VERIFYPEER, 1)
+    sluice_curl_set_long(raw, CURLOPT_SSL_VERIFYHOST, 2)
+    sluice_curl_set_long(raw, CURLOPT_TIMEOUT_MS, request.timeoutMs)
+    sluice_curl_set_long(raw, CURLOPT_CONNECTTIMEOUT_MS, request.connectTimeoutMs)
+    if request.method == "HEAD" { sluice_curl_set_long(raw, CURLOPT_NOBODY, 1) }
+    if !request.body.isEmpty {
+      sluice_curl_set_offset(raw, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(request.body.count))
+      _ = request.body.withUnsafeBytes {
+        sluice_curl_set_pointer(raw, CURLOPT_COPYPOSTFIELDS, UnsafeMutableRawPointer(mutating: $0.baseAddress!))
+      }
+    }
+    for header in request.headers {
+      headerList = curl_slist_append(headerList, "\(header.name): \(header.value)")
+    }
+    // libcurl's own additions: none is wanted.
+    for name in ["Expect", "Content-Type", "User-Agent"]
+    where !request.headers.contains(where: { $0.name.lowercased() == name.lowercased() }) {
+      headerList = curl_slist_append(headerList, "\(name):")
+    }
+    sluice_curl_set_list(raw, CURLOPT_HTTPHEADER, headerList)
+    errorText.withUnsafeMutableBufferPointer {
+      _ = sluice_curl_set_pointer(raw, CURLOPT_ERRORBUFFER, UnsafeMutableRawPointer($0.baseAddress!))
+    }
+    sluice_curl_set_pointer(raw, CURLOPT_WRITEDATA, this)
+    sluice_curl_set_write(raw, CURLOPT_WRITEFUNCTION) { bytes, size, count, this in
+      EgressExchange.of(this).received(UnsafeRawBufferPointer(start: bytes, count: size * count))
+    }
+    sluice_curl_set_pointer(raw, CURLOPT_HEADERDATA, this)
+    sluice_curl_set_write(raw, CURLOPT_HEADERFUNCTION) { bytes, size, count, this in
+      EgressExchange.of(this).receivedHeader(UnsafeRawBufferPointer(start: bytes, count: size * count))
+      return size * count
+    }
+    sluice_curl_set_open_socket(
+      raw,
+      { this, _, address in
+        EgressExchange.of(this).openSocket(address!)
+      }, this)
+    return nil
+  }
+
+  private static func of(_ this: UnsafeMutableRawPointer?) -> EgressExchange {
+    Unmanaged<EgressExchange>.fromOpaque(this!).takeUnretainedValue()
+  }
+
+  private func received(_ bytes: UnsafeRawBufferPointer) -> Int {
+    deliverHead()
+    if window.count >= Self.windowBytes {
+      isPaused = true
+      return Int(CURL_WRITEFUNC_PAUSE)
+    }
+    receivedBytes += bytes.count
+    guard receivedBytes <= request.responseBytesMax else {
+      refusal = .tooLarge(host: host, bytesMax: request.responseBytesMax)
+      return 0
+    }
+    window += bytes
+    serve()
+    return bytes.count
+  }
+
+  private func receivedHeader(_ line: UnsafeRawBufferPointer) {
+    let text = String(decoding: line, as: UTF8.self)
+    if text.hasPrefix("HTTP/") {
+      headers = []  // an earlier, informational response
+      return
+    }
+    guard let colon = text.firstIndex(of: ":"), headers.count < 128 else { return }
+    let value = text[text.index(after: colon)...].drop { $0 == " " || $0 == "\t" }
+    headers.append((text[..<colon].lowercased(), String(value.prefix { !$0.isNewline })))
+  }
+
+  /// The address is judged where it is connected to: what DNS says later does not matter.
+  private func openSocket(_ address: UnsafeMutablePointer<curl_sockaddr>) -> curl_socket_t {
+    let isPrivate = withUnsafePointer(to: &address.pointee.addr) { NetworkAddress.isPrivate($0) }
+    guard request.allowsPrivateAddress || !isPrivate else {
+      refusal = .privateAddress(host: host)
+      return -1
+    }
+    return socket(
+      address.pointee.family, address.pointee.socktype | Int32(SOCK_CLOEXEC.rawValue), address.pointee.protocol)
+  }
+}

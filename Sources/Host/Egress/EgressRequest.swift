@@ -1,0 +1,69 @@
+// Egress: the only way out. libcurl on the event loop: one request at a time as it is told, to an address that was
+// checked when it was connected to, with a bounded window of the response. What may be asked is decided elsewhere.
+
+import Domain
+
+/// One request, complete: credentials are already in its headers.
+package struct EgressRequest: Sendable {
+  package var url: String
+  package var method: String
+  package var headers: [(name: String, value: String)] = []
+  package var body: [UInt8] = []
+  /// Private, loopback and link-local addresses and plain http: only by an operator's override of this endpoint.
+  package var allowsPrivateAddress = false
+  package var timeoutMs = 60_000
+  package var connectTimeoutMs = 10_000
+  package var responseBytesMax = 32 << 20
+
+  package init(method: String, url: String) {
+    self.method = method
+    self.url = url
+  }
+}
+
+/// Why there is no response, or no more of it.
+package enum EgressFailure: OperatorError, Equatable {
+  case privateAddress(host: String)
+  case plainHTTP(url: String)
+  case badURL(String)
+  case noConnection(host: String, reason: String)
+  case tls(host: String, reason: String)
+  case timedOut(host: String, afterMs: Int)
+  case broken(host: String, reason: String)
+  case tooLarge(host: String, bytesMax: Int)
+
+  package var code: String {
+    switch self {
+    case .privateAddress: "egress.private_address"
+    case .plainHTTP: "egress.plain_http"
+    case .badURL: "egress.bad_url"
+    case .noConnection: "egress.no_connection"
+    case .tls: "egress.tls"
+    case .timedOut: "egress.timed_out"
+    case .broken: "egress.broken"
+    case .tooLarge: "egress.too_large"
+    }
+  }
+  package var message: String {
+    switch self {
+    case .privateAddress(let host): "\(host) resolves to a private address."
+    case .plainHTTP(let url): "\(url) is not https."
+    case .badURL(let url): "\(url) is not an address that can be asked."
+    case .noConnection(let host, let reason): "\(host) could not be reached: \(reason)."
+    case .tls(let host, let reason): "\(host) did not prove who it is: \(reason)."
+    case .timedOut(let host, let ms): "\(host) did not answer within \(ms) ms."
+    case .broken(let host, let reason): "The response of \(host) broke off: \(reason)."
+    case .tooLarge(let host, let max): "The response of \(host) is larger than \(max) bytes."
+    }
+  }
+  package var remedy: String {
+    switch self {
+    case .privateAddress, .plainHTTP:
+      "If it is meant, an operator allows it: `sluice connector enable … --endpoint NAME=URL --allow-private`."
+    case .badURL: "Correct the endpoint in the manifest or its override."
+    case .noConnection, .timedOut, .broken: "The operation is retried with growing pauses; check the upstream."
+    case .tls: "Check the upstream's certificate; it is never ignored."
+    case .tooLarge: "Raise `response_bytes_max` in the manifest, or have the plugin ask for smaller pages."
+    }
+  }
+}

@@ -1,0 +1,164 @@
+// PluginHost: starts sandboxed workers, one per operation at a time, speaks frames with them, and ends them when they
+// break the protocol, hang or die. It never dlopens, and it decides nothing about what a plugin may do.
+
+import Domain
+
+/// Everything that is fixed when a worker is started.
+package struct WorkerSpec: Sendable {
+  package enum Role: String, Sendable {
+    case source = "sluice.source/1"
+    case executor = "sluice.executor/1"
+  }
+  package enum Sandbox: String, Sendable { case strict, degraded }
+  package struct Identity: Sendable, Equatable {
+    package let user: Int
+    package let group: Int
+    package init(user: Int, group: Int) {
+      self.user = user
+      self.group = group
+    }
+  }
+
+  /// Paths of the worker's program and of the plugin's library.
+  package var program: String
+  package var plugin: String
+  package var role: Role
+  /// A descriptor's id; empty for the library's first.
+  package var component = ""
+  /// The instance's configuration, one JSON object.
+  package var config: [UInt8] = Array("{}".utf8)
+  package var extensions: [String] = []
+  package var recordBytesMax = 256 << 10
+  package var batchRecords = 64
+  package var batchBytes = 64 << 10
+  package var memoryBytes = 256 << 20
+  package var cpuSeconds = 0
+  package var threads = 0
+  package var sandbox = Sandbox.strict
+  /// Only when the host runs as root: the worker's own user and group.
+  package var identity: Identity?
+  package var graceMs = 2_000
+
+  package init(program: String, plugin: String, role: Role) {
+    self.program = program
+    self.plugin = plugin
+    self.role = role
+  }
+
+  func arguments(parent: Int32) -> [String] {
+    var arguments = ["--sandbox=\(sandbox.rawValue)", "--parent", "\(parent)"]
+    arguments += ["--threads", "\(threads)", "--address-bytes", "\(memoryBytes)"]
+    if cpuSeconds > 0 { arguments += ["--cpu-seconds", "\(cpuSeconds)"] }
+    if let identity { arguments += ["--uid", "\(identity.user)", "--gid", "\(identity.group)"] }
+    return arguments + [plugin]
+  }
+}
+
+/// What a worker said when it was ready.
+package struct WorkerReady: Sendable, Equatable {
+  package let abiMajor: Int
+  package let abiMinor: Int
+  package let protections: [String]
+  package let missing: [String]
+}
+
+/// One operation to run.
+package struct OperationStart: Sendable {
+  package enum Kind: UInt32, Sendable {
+    case check = 1
+    case discover = 2
+    case pull = 3
+    case receive = 4
+    case execute = 5
+    case probe = 6
+    case dryRun = 7
+  }
+  package var kind: Kind
+  /// The stream, action or delivery id.
+  package var name = ""
+  package var key = ""
+  package var state: [UInt8] = []
+  package var stateVersion = 0
+  package var body: [UInt8] = []
+  package var timeMs: Int64?
+  package var headers: [(name: String, value: String)] = []
+  package var deadlineMs = 60_000
+
+  package init(kind: Kind) { self.kind = kind }
+}
+
+/// How an operation ended by the plugin's own word.
+package struct OperationResult: Sendable, Equatable {
+  package enum Status: Sendable, Equatable {
+    case ok
+    case config, auth, rateLimited, transient, permanent, bug, cancelled, unsupported
+  }
+  package let status: Status
+  /// `SLUICE_OUTCOME_*` or `SLUICE_PROBE_*`; 0 for a source.
+  package let outcome: Int
+  package let retryAfterMs: Int64?
+  package let records: UInt64
+  package let code: String
+  package let message: String
+  package let json: [UInt8]
+}
+
+/// How a worker ended, or was ended, against its will.
+package enum WorkerFailure: OperatorError, Equatable {
+  case notStarted(SpawnReason)
+  case loadFailed(step: String, errorNumber: Int, text: String)
+  case configureRefused(message: String)
+  case brokeProtocol(frame: String, fault: String, offset: Int)
+  case exceededCredit(stream: String)
+  case died(signal: Int?, exitCode: Int?, lastWords: String)
+  case hung(afterMs: Int)
+  case stopped
+
+  package struct SpawnReason: Sendable, Equatable {
+    package let program: String
+    package let reason: String
+  }
+
+  package var code: String {
+    switch self {
+    case .notStarted: "worker.not_started"
+    case .loadFailed(let step, _, _): "worker.load_failed.\(step)"
+    case .configureRefused: "worker.configure_refused"
+    case .brokeProtocol: "worker.broke_protocol"
+    case .exceededCredit: "worker.exceeded_credit"
+    case .died: "worker.died"
+    case .hung: "worker.hung"
+    case .stopped: "worker.stopped"
+    }
+  }
+  package var message: String {
+    switch self {
+    case .notStarted(let spawn): "\(spawn.program) could not be started: \(spawn.reason)."
+    case .loadFailed(let step, let number, let text):
+      "The worker stopped at the step `\(step)`: \(text)" + (number == 0 ? "." : " (errno \(number)).")
+    case .configureRefused(let message): "The plugin refused its configuration: \(message)."
+    case .brokeProtocol(let frame, let fault, let offset):
+      "The worker sent a \(frame) frame that is \(fault) at byte \(offset); it was ended."
+    case .exceededCredit(let stream): "The worker sent records of \(stream) beyond its credit; it was ended."
+    case .died(let signal?, _, let words): "The worker died of signal \(signal).\(Self.quoted(words))"
+    case .died(nil, let code, let words): "The worker ended with code \(code ?? 0).\(Self.quoted(words))"
+    case .hung(let ms): "The operation did not stop \(ms) ms after its deadline; the worker was killed."
+    case .stopped: "The host ended the worker."
+    }
+  }
+  package var remedy: String {
+    switch self {
+    case .notStarted: "Build with `make build`: `sluice-worker` must stand beside `sluice`."
+    case .loadFailed: "See docs/abi.md for the step; `sluice doctor` names what this kernel lacks."
+    case .configureRefused: "Correct the instance's configuration and enable it again."
+    case .brokeProtocol, .exceededCredit: "Report it to the plugin's author; `sluice plugin run` repeats it."
+    case .died: "Sluice starts it again with growing pauses; after six failures in a row the instance is parked."
+    case .hung: "Raise `operation_timeout_ms` if the work is that long; else report it to the plugin's author."
+    case .stopped: "Nothing to do: the operation is run again from its checkpoint."
+    }
+  }
+
+  private static func quoted(_ words: String) -> String {
+    words.isEmpty ? "" : " It last said: \"\(words)\"."
+  }
+}

@@ -1,0 +1,58 @@
+import CanonicalJSON
+package import Domain
+
+/// Keeps what the host needs to go on after a restart: enabled instances, durable checkpoints, deliveries that still
+/// wait for their plugin.
+package struct FabricStage: Stage {
+  /// instance → its activation document.
+  package static let instances = Space("fabric.instance")
+  /// `instance/stream` → the durable checkpoint.
+  package static let checkpoints = Space("fabric.checkpoint")
+  /// position → the delivery, until its records have been taken in.
+  package static let deliveries = Space("fabric.delivery")
+
+  package init() {}
+
+  package func apply(_ entry: Entry, to state: any StateTransaction) throws -> [Derived] {
+    switch entry.kind {
+    case .activation:
+      let activation = try JSONValue(parsing: entry.body).decode(Activation.self)
+      if activation.kind == .instance { try state.set(Self.instances, activation.name, activation.document) }
+    case .delivery:
+      try state.set(Self.deliveries, Self.key(entry.position), try JSONValue(parsing: entry.body))
+    case .intake: try applyIntake(entry, state)
+    default: break
+    }
+    return []
+  }
+
+  private func applyIntake(_ entry: Entry, _ state: any StateTransaction) throws {
+    let header = try IntakeBatch.header(of: entry.body)
+    if let checkpoint = header.checkpoint {
+      try state.set(
+        Self.checkpoints, "\(header.instance)/\(header.stream)", try JSONValue(encoding: checkpoint))
+    }
+    if case .delivery(let position) = header.origin { try state.remove(Self.deliveries, Self.key(position)) }
+  }
+
+  /// Decimal digits, padded so that keys sort as positions do.
+  package static func key(_ position: Position) -> String {
+    let digits = String(position.number)
+    return String(repeating: "0", count: max(0, 20 - digits.count)) + digits
+  }
+
+  package static func checkpoint(
+    of instance: InstanceID, stream: StreamName, in view: any StateView
+  ) throws -> IntakeBatch.Checkpoint? {
+    try view.value(checkpoints, "\(instance)/\(stream)")?.decode()
+  }
+}
+
+extension IntakeBatch {
+  /// The header of an encoded batch, without its records.
+  package static func header(of body: [UInt8]) throws -> Header {
+    try JSONValue(parsing: try decode(body).headerJSON).decode()
+  }
+
+  package func encoded() throws -> [UInt8] { encoded(headerJSON: try JSONValue(encoding: header).canonicalBytes) }
+}

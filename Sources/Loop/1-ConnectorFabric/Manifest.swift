@@ -1,0 +1,127 @@
+// ConnectorFabric: what a plugin may do (manifests, requests, credits, throttles) and how its workers are kept running.
+// Comes in: manifests, frames' contents, times. Goes out: decisions for the host. It never starts, sends or stores.
+
+package import Domain
+
+/// A plugin's whole authority, as reviewed text: what is not declared here is refused.
+package struct Manifest: Sendable, Equatable {
+  package enum Kind: String, Sendable, CaseIterable { case source, executor }
+  package enum Delivery: String, Sendable, CaseIterable {
+    case replayable
+    case pruneOnAck = "prune_on_ack"
+    case signalOnly = "signal_only"
+  }
+  package enum SlotScheme: String, Sendable, CaseIterable { case bearer, basic, header }
+  package enum WebhookScheme: String, Sendable, CaseIterable { case standardWebhooks = "standard_webhooks" }
+  package enum EffectClass: String, Sendable, CaseIterable {
+    /// Only reads.
+    case read
+    /// Prepares something that a person sends or applies.
+    case draft
+    /// Asks or tells somebody inside the company.
+    case notify
+    /// Changes a record.
+    case write
+  }
+
+  package struct Library: Sendable, Equatable {
+    package let file: String
+    package let sha256: Digest
+    package let abiMajor: Int
+  }
+  package struct Endpoint: Sendable, Equatable {
+    package let name: String
+    /// Scheme, host, optional port and base path, e.g. `https://api.example.com/crm`.
+    package let base: String
+  }
+  package struct Slot: Sendable, Equatable {
+    package let name: String
+    package let scheme: SlotScheme
+    package let endpoint: String
+    /// For `header`: its name.
+    package let header: String?
+  }
+  package struct Request: Sendable, Equatable {
+    package enum Effect: String, Sendable, CaseIterable { case read, ack, write }
+    package let id: String
+    package let endpoint: String
+    package let method: String
+    package let path: PathTemplate
+    package let slot: String?
+    package let effect: Effect
+  }
+  package struct Stream: Sendable, Equatable {
+    package let name: StreamName
+    package let delivery: Delivery
+    /// The order in which streams are pulled: as listed.
+    package let order: Int
+  }
+  package struct Webhook: Sendable, Equatable {
+    package let scheme: WebhookScheme
+    package let slot: String
+    package let toleranceMs: Int
+    package let bodyBytesMax: Int
+  }
+  package struct Limits: Sendable, Equatable {
+    package var memoryBytes = 256 << 20
+    package var cpuSeconds = 0
+    package var threads = 0
+    package var operationTimeoutMs = 60_000
+    package var graceMs = 2_000
+    package var recordBytesMax = 256 << 10
+    package var windowRecords = 2_000
+    package var windowBytes = 4 << 20
+    package var requestsPerSecond = 50
+    package var requestBurst = 50
+    package var concurrency = 4
+    package var responseBytesMax = 32 << 20
+  }
+  package struct Action: Sendable, Equatable {
+    package let name: String
+    package let summary: String
+    package let effect: EffectClass
+    /// JSON Schema of the arguments.
+    package let input: JSONValue
+    /// The write requests it may send: request id and how often.
+    package let writes: [Write]
+    /// The action that takes it back, when there is one.
+    package let compensation: String?
+    /// How long after a deadline the upstream may still apply what was sent.
+    package let settleMs: Int
+    /// What one call costs, in cents.
+    package let costCents: Int
+
+    package struct Write: Sendable, Equatable {
+      package let request: String
+      package let countMax: Int
+      /// For each `{name}` of the request's path: the argument it must equal.
+      package let path: [String: String]
+      /// The argument that the JSON body must equal, or nil when the body is not bound.
+      package let body: String?
+    }
+  }
+
+  package let name: String
+  package let version: String
+  package let summary: String
+  package let kind: Kind
+  package let library: Library
+  package let endpoints: [Endpoint]
+  package let slots: [Slot]
+  package let requests: [Request]
+  package let streams: [Stream]
+  package let webhook: Webhook?
+  package let limits: Limits
+  /// How often a source is pulled; nil when it only receives.
+  package let intervalMs: Int?
+  package let actions: [Action]
+  /// JSON Schema of an instance's configuration.
+  package let config: JSONValue
+  /// How records become entities; read by Perception.
+  package let mapping: JSONValue
+
+  package func endpoint(_ name: String) -> Endpoint? { endpoints.first { $0.name == name } }
+  package func slot(_ name: String) -> Slot? { slots.first { $0.name == name } }
+  package func action(_ name: String) -> Action? { actions.first { $0.name == name } }
+  package func request(_ id: String) -> Request? { requests.first { $0.id == id } }
+}

@@ -1,0 +1,191 @@
+package import Domain
+
+extension Manifest {
+  /// The version of the manifest's own format.
+  package static let formatVersion = 1
+
+  /// Reads a manifest; the first fault is thrown with its key, its line and what is allowed.
+  package init(_ document: SourceDocument) throws(DocumentError) {
+    let root = DocumentReader(document)
+    try root.allow([
+      "sluice", "name", "version", "summary", "kind", "library", "endpoints", "slots", "requests", "streams", "webhook",
+      "limits", "schedule", "actions", "config", "mapping",
+    ])
+    _ = try root["sluice"].integer(in: Self.formatVersion...Self.formatVersion)
+    name = try root["name"].name(InstanceID.self).rawValue
+    version = try root["version"].string("a version such as \"1.0.0\"")
+    summary = try root["summary"].string()
+    kind = try root["kind"].choice(Kind.self)
+    library = try Self.library(root["library"])
+    endpoints = try Self.endpoints(root["endpoints"])
+    slots = try Self.slots(root["slots"], endpoints)
+    requests = try Self.requests(root["requests"], endpoints, slots)
+    streams = try Self.streams(root["streams"], kind)
+    webhook = try Self.webhook(root["webhook"], slots)
+    limits = try Self.limits(root["limits"])
+    intervalMs = try Self.interval(root["schedule"])
+    actions = try Self.actions(root["actions"], kind, requests)
+    config = root["config"].value ?? ["type": "object"]
+    mapping = root["mapping"].value ?? [:]
+  }
+
+  private static func library(_ r: DocumentReader) throws(DocumentError) -> Library {
+    try r.allow(["file", "sha256", "abi"])
+    let file = try r["file"].string("a file name beside the manifest")
+    guard !file.contains("/") else { throw r["file"].error("a path", allowed: "a file name beside the manifest") }
+    let text = try r["sha256"].string("64 hexadecimal characters")
+    guard let digest = Digest(hex: text) else {
+      throw r["sha256"].error("\"\(text.prefix(20))\"", allowed: "64 hexadecimal characters (`make build` writes them)")
+    }
+    return Library(file: file, sha256: digest, abiMajor: try r["abi"].integer(in: 1...1))
+  }
+
+  private static func endpoints(_ r: DocumentReader) throws(DocumentError) -> [Endpoint] {
+    var endpoints: [Endpoint] = []
+    for (key, member) in try r.members() {
+      try member.allow(["base"])
+      let base = try member["base"].string("an https:// address")
+      guard base.hasPrefix("https://"), !base.dropFirst(8).isEmpty, !base.contains("*"), !base.contains("@") else {
+        throw member["base"].error(
+          "\"\(base)\"", allowed: "https://host[:port][/path], without wildcard and credentials")
+      }
+      endpoints.append(Endpoint(name: key, base: base.hasSuffix("/") ? String(base.dropLast()) : base))
+    }
+    return endpoints
+  }
+
+  private static func slots(_ r: DocumentReader, _ endpoints: [Endpoint]) throws(DocumentError) -> [Slot] {
+    var slots: [Slot] = []
+    for (key, member) in try r.members() {
+      try member.allow(["scheme", "endpoint", "header"])
+      let scheme = try member["scheme"].choice(SlotScheme.self)
+      let endpoint = try one(of: endpoints.map(\.name), member["endpoint"])
+      let header = scheme == .header ? try member["header"].string("a header name") : nil
+      slots.append(Slot(name: key, scheme: scheme, endpoint: endpoint, header: header))
+    }
+    return slots
+  }
+
+  private static func requests(
+    _ r: DocumentReader, _ endpoints: [Endpoint], _ slots: [Slot]
+  ) throws(DocumentError) -> [Request] {
+    var requests: [Request] = []
+    for item in try r.items() {
+      try item.allow(["id", "endpoint", "method", "path", "slot", "effect"])
+      let id = try item["id"].string("a name for this request")
+      guard !requests.contains(where: { $0.id == id }) else {
+        throw item["id"].error("given twice", allowed: "a name that no other request has")
+      }
+      let endpoint = try one(of: endpoints.map(\.name), item["endpoint"])
+      let method = try one(of: ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"], item["method"])
+      let effect = try item["effect"].choice(Request.Effect.self)
+      let text = try item["path"].string("a path such as /v1/deals/{id}")
+      guard let path = PathTemplate(text) else {
+        throw item["path"].error("\"\(text)\"", allowed: "a path from \"/\" on, whole segments literal or {name}")
+      }
+      var slot: String?
+      if item["slot"].isPresent {
+        slot = try one(of: slots.filter { $0.endpoint == endpoint }.map(\.name), item["slot"])
+      }
+      requests.append(Request(id: id, endpoint: endpoint, method: method, path: path, slot: slot, effect: effect))
+    }
+    return requests
+  }
+
+  private static func streams(_ r: DocumentReader, _ kind: Kind) throws(DocumentError) -> [Stream] {
+    var streams: [Stream] = []
+    for (index, item) in try r.items().enumerated() {
+      try item.allow(["name", "delivery", "schema"])
+      streams.append(
+        Stream(
+          name: try item["name"].name(StreamName.self), delivery: try item["delivery"].choice(Delivery.self),
+          order: index))
+    }
+    guard kind != .source || !streams.isEmpty else {
+      throw r.error("missing", allowed: "at least one stream, as the kind is source")
+    }
+    return streams
+  }
+
+  private static func webhook(_ r: DocumentReader, _ slots: [Slot]) throws(DocumentError) -> Webhook? {
+    guard r.isPresent else { return nil }
+    try r.allow(["scheme", "slot", "tolerance_ms", "body_bytes_max"])
+    return Webhook(
+      scheme: try r["scheme"].choice(WebhookScheme.self), slot: try r["slot"].string("the slot that holds its secret"),
+      toleranceMs: try r["tolerance_ms"].integer(in: 1_000...3_600_000),
+      bodyBytesMax: try r["body_bytes_max"].integer(in: 1...(768 << 10)))
+  }
+
+  private static func limits(_ r: DocumentReader) throws(DocumentError) -> Limits {
+    var limits = Limits()
+    guard r.isPresent else { return limits }
+    let fields: [(String, WritableKeyPath<Limits, Int>, ClosedRange<Int>)] = [
+      ("memory_bytes", \.memoryBytes, (64 << 20)...(8 << 30)), ("cpu_seconds", \.cpuSeconds, 0...86_400),
+      ("threads", \.threads, 0...64), ("operation_timeout_ms", \.operationTimeoutMs, 100...3_600_000),
+      ("grace_ms", \.graceMs, 0...60_000), ("record_bytes_max", \.recordBytesMax, 1_024...(512 << 10)),
+      ("window_records", \.windowRecords, 1...1_000_000), ("window_bytes", \.windowBytes, 2_048...(64 << 20)),
+      ("requests_per_second", \.requestsPerSecond, 1...100_000), ("request_burst", \.requestBurst, 1...100_000),
+      ("concurrency", \.concurrency, 1...256), ("response_bytes_max", \.responseBytesMax, 1_024...(1 << 30)),
+    ]
+    try r.allow(fields.map(\.0))
+    for (key, path, range) in fields where r[key].isPresent { limits[keyPath: path] = try r[key].integer(in: range) }
+    guard limits.recordBytesMax * 2 <= limits.windowBytes else {
+      throw r["record_bytes_max"].error(
+        "more than half of window_bytes (\(limits.windowBytes))", allowed: "at most half of window_bytes")
+    }
+    return limits
+  }
+
+  private static func interval(_ r: DocumentReader) throws(DocumentError) -> Int? {
+    guard r.isPresent else { return nil }
+    try r.allow(["interval_ms"])
+    return try r["interval_ms"].integer(in: 1...(86_400_000))
+  }
+
+  private static func actions(
+    _ r: DocumentReader, _ kind: Kind, _ requests: [Request]
+  ) throws(DocumentError) -> [Action] {
+    guard kind == .executor || !r.isPresent else {
+      throw r.error("given", allowed: "no actions, as the kind is source")
+    }
+    var actions: [Action] = []
+    for (key, member) in try r.members() {
+      try member.allow(["summary", "effect", "input", "writes", "compensation", "settle_ms", "cost_cents"])
+      var writes: [Action.Write] = []
+      for item in try member["writes"].items() { writes.append(try write(item, requests)) }
+      actions.append(
+        Action(
+          name: key, summary: try member["summary"].string(), effect: try member["effect"].choice(EffectClass.self),
+          input: member["input"].value ?? ["type": "object"], writes: writes,
+          compensation: member["compensation"].isPresent ? try member["compensation"].string() : nil,
+          settleMs: try member["settle_ms"].integer(in: 0...3_600_000),
+          costCents: member["cost_cents"].isPresent ? try member["cost_cents"].integer(in: 0...10_000_000) : 0))
+    }
+    for action in actions {
+      guard let undo = action.compensation, !actions.contains(where: { $0.name == undo }) else { continue }
+      throw r["\(action.name).compensation"].error("\"\(undo)\"", allowed: actions.map(\.name).joined(separator: ", "))
+    }
+    return actions
+  }
+
+  private static func write(_ r: DocumentReader, _ requests: [Request]) throws(DocumentError) -> Action.Write {
+    try r.allow(["request", "count_max", "path", "body"])
+    let id = try one(of: requests.filter { $0.effect == .write }.map(\.id), r["request"])
+    let names = requests.first { $0.id == id }!.path.names
+    var path: [String: String] = [:]
+    for (key, member) in try r["path"].members() { path[key] = try member.string("the name of an argument") }
+    guard Set(path.keys) == Set(names) else {
+      throw r["path"].error(
+        "not the request's path", allowed: "an argument for each of " + names.joined(separator: ", "))
+    }
+    return Action.Write(
+      request: id, countMax: try r["count_max"].integer(in: 1...100), path: path,
+      body: r["body"].isPresent ? try r["body"].string("the name of an argument") : nil)
+  }
+
+  private static func one(of allowed: [String], _ r: DocumentReader) throws(DocumentError) -> String {
+    let text = try r.string(allowed.joined(separator: ", "))
+    guard allowed.contains(text) else { throw r.error("\"\(text)\"", allowed: allowed.joined(separator: ", ")) }
+    return text
+  }
+}

@@ -1,0 +1,34 @@
+// Extension "sluice.rate-hint/1", on the host's side: what the upstream said about its own limits.
+#ifndef SLUICE_EXT_RATE_HINT_H
+#define SLUICE_EXT_RATE_HINT_H
+
+#include "../host.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+static const char SLUICE_EXT_RATE_HINT[] = "sluice.rate-hint/1";
+
+typedef struct sluice_rate {
+    uint32_t struct_size;
+    uint32_t reserved;
+    sluice_slice_t endpoint;    // a name of the manifest
+    int64_t limit;              // requests per window; negative when unknown
+    int64_t remaining;          // requests left in this window; negative when unknown
+    int64_t reset_at_ms;        // when the window ends; SLUICE_TIME_NONE when unknown
+} sluice_rate_t;
+
+typedef struct sluice_rate_hint {
+    uint32_t struct_size;
+    uint32_t reserved;
+
+    // Tells the host's throttle. Only ever lowers the rate below the manifest's cap. Does not wait.
+    // [in an operation]  CANCELLED, INVALID.
+    sluice_status_t (*rate_hint)(const sluice_host_t *host, const sluice_rate_t *rate);
+} sluice_rate_hint_t;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

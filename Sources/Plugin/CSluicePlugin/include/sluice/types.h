@@ -1,0 +1,98 @@
+// Words shared by every call: slices, statuses, the clock's "none".
+//
+// Rules for every struct that crosses the border (ABI-1):
+//   - it starts with `uint32_t struct_size`, set by the side that fills it to its own sizeof;
+//   - the reader touches only bytes inside struct_size; a field beyond it counts as zero;
+//   - fields are added at the end only, and only in a new minor version;
+//   - reserved fields are zero;
+//   - a function pointer in a table that was handed out is never NULL.
+#ifndef SLUICE_TYPES_H
+#define SLUICE_TYPES_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Borrowed bytes. When `len` is 0, `ptr` may be anything, NULL included, and is not read.
+// Text is UTF-8 and is not NUL-terminated.
+typedef struct sluice_slice {
+    const void *ptr;
+    uint64_t len;
+} sluice_slice_t;
+
+// One name and one value: an HTTP header, a field of a log line.
+typedef struct sluice_pair {
+    sluice_slice_t name;
+    sluice_slice_t value;
+} sluice_pair_t;
+
+// Answer of every call that can fail. 0 is success, negative is failure.
+typedef int32_t sluice_status_t;
+
+enum {
+    SLUICE_OK = 0,
+
+    // Error classes: the closed list an operation may return. What the host does is part of the ABI.
+
+    // The configuration cannot work. The host pauses the instance and shows the message to the operator;
+    // nothing is retried until the configuration changes.
+    SLUICE_E_CONFIG = -1,
+    // The upstream refused the credential. The host refreshes it once, then pauses the instance
+    // and asks the operator for a new one.
+    SLUICE_E_AUTH = -2,
+    // The upstream asked to slow down. The host waits sluice_error.retry_after_ms (or its own back-off),
+    // lowers the rate, and runs the operation again from the last durable checkpoint.
+    SLUICE_E_RATE_LIMITED = -3,
+    // It may work later. The host retries with exponential back-off from the last durable checkpoint.
+    SLUICE_E_TRANSIENT = -4,
+    // It will not work however often it is tried. The host stops this stream or action,
+    // records why, and asks a person.
+    SLUICE_E_PERMANENT = -5,
+    // The plugin is wrong. The host replaces the worker, counts the fault against the plugin, and after
+    // repeated faults pauses the instance. Any value outside this list counts as BUG.
+    SLUICE_E_BUG = -6,
+
+    // Answers of host calls. Returned by an operation, only CANCELLED has a meaning; the rest count as BUG.
+
+    // The operation was cancelled or is past its deadline. Every later host call of the operation answers
+    // the same. Return soon: after the grace period the worker is killed.
+    SLUICE_E_CANCELLED = -16,
+    // The manifest does not declare it (endpoint, host, request, slot, effect), or this operation
+    // may not do it. Asking again gives the same answer.
+    SLUICE_E_DENIED = -17,
+    // A stated limit is exceeded. The operation goes on; what was too large was not taken.
+    SLUICE_E_TOO_LARGE = -18,
+    // An argument is malformed: unknown handle, empty name, bad operation code, NULL with a length.
+    SLUICE_E_INVALID = -19,
+    // The call is not allowed in this state, such as emit() outside pull() and receive().
+    SLUICE_E_STATE = -20,
+    // The other side does not implement it.
+    SLUICE_E_UNSUPPORTED = -21
+};
+
+// Times are milliseconds since 1970-01-01T00:00:00Z. This value means "none".
+static const int64_t SLUICE_TIME_NONE = INT64_MIN;
+
+// Limits. A host may set lower ones; what exceeds one is refused with SLUICE_E_TOO_LARGE.
+enum {
+    SLUICE_STREAM_BYTES_MAX = 128,          // a stream's name
+    SLUICE_KEY_BYTES_MAX = 1024,            // a record's key
+    SLUICE_VERSION_BYTES_MAX = 256,         // a record's opaque source version
+    SLUICE_RECORD_BYTES_MAX = 512 * 1024,   // key + version + payload + 32 bytes of header
+    SLUICE_STATE_BYTES_MAX = 256 * 1024,    // the state of a checkpoint
+    SLUICE_RESULT_BYTES_MAX = 512 * 1024,   // the JSON given to set_result()
+    SLUICE_TEXT_BYTES_MAX = 4096,           // a log message or an error message; longer ones are cut
+    SLUICE_FIELDS_MAX = 32,                 // fields of one log line; more are dropped
+    SLUICE_HTTP_HEADERS_MAX = 128,          // headers of one request or response
+    SLUICE_HTTP_BODY_BYTES_MAX = 768 * 1024, // the body of a request
+    SLUICE_HTTP_SEND_BYTES_MAX = 1024 * 1024, // the response body of http_send()
+    SLUICE_HTTP_WINDOW_BYTES_MAX = 256 * 1024, // one http_read()
+    SLUICE_HTTP_OPEN_MAX = 8                // responses open at the same time
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

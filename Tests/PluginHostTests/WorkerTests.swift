@@ -1,0 +1,134 @@
+import Domain
+import Foundation
+import PluginHost
+import Testing
+import UVLoop
+
+/// Where `make` puts the worker and the C plugins; `swift test` runs in the package's folder.
+let built =
+  ProcessInfo.processInfo.environment["SLUICE_C_BUILD"] ?? FileManager.default.currentDirectoryPath + "/.build/c"
+
+/// Plays the fabric: grants credit as told, keeps what it is given. Touched on the loop only.
+final class Recorder: OperationHandler, @unchecked Sendable {
+  var worker: Worker?
+  var records: [EmittedRecord] = []
+  var checkpoints: [(state: [UInt8], watermarkMs: Int64?)] = []
+  var logs: [String] = []
+  var requests: [HTTPOpen] = []
+  var batches = 0
+  var refillsCredit = true
+  var cancelsAfterBatches: Int?
+
+  func emitted(_ batch: EmittedBatch) {
+    records += batch.records
+    batches += 1
+    if refillsCredit { worker?.grant(records: batch.recordCount, bytes: batch.creditBytes) }
+    if cancelsAfterBatches == batches { worker?.cancel() }
+  }
+  func checkpointed(stream: String, state: [UInt8], stateVersion: Int, watermarkMs: Int64?) {
+    checkpoints.append((state, watermarkMs))
+  }
+  func waitsUntilDurable(_ durable: @escaping () -> Void) { durable() }
+  func opened(_ request: HTTPOpen, reply: HTTPReply) {
+    requests.append(request)
+    reply.fail(HTTPFailure(status: .denied, code: "egress.undeclared_request", message: "not declared"))
+  }
+  func reads(handle: UInt32, window: Int, reply: HTTPReply) {}
+  func closed(handle: UInt32) {}
+  func logged(level: Int, code: String, message: String, fields: [(name: String, value: String)]) {
+    logs.append("\(code): \(message)")
+  }
+  func hintedRate(endpoint: String, limit: Int64?, remaining: Int64?, resetAtMs: Int64?) {}
+}
+
+/// Runs one pull of a plugin in a real, sandboxed worker.
+func pull(
+  _ plugin: String, config: String, deadlineMs: Int = 5_000, graceMs: Int = 200, window: Int = 200,
+  state: [UInt8] = [], recorder: Recorder = Recorder()
+) async throws -> (Result<OperationResult, WorkerFailure>, Recorder) {
+  let loop = EventLoop()
+  loop.start()
+  defer { loop.stop() }
+  var spec = WorkerSpec(program: built + "/sluice-worker", plugin: plugin, role: .source)
+  spec.config = Array(config.utf8)
+  spec.extensions = ["sluice.http/1"]
+  spec.graceMs = graceMs
+  if geteuid() == 0 { spec.identity = .init(user: 61_234, group: 61_234) }
+  let finalSpec = spec
+  let result = await withCheckedContinuation {
+    (done: CheckedContinuation<Result<OperationResult, WorkerFailure>, Never>) in
+    loop.post {
+      let surroundings = Worker.Surroundings(
+        wallClockMs: { 1_700_000_000_000 }, monotonicMs: { 1 }, random: { [UInt8](repeating: 4, count: $0) })
+      recorder.worker = Worker(loop: loop, spec: finalSpec, surroundings: surroundings) { ready in
+        guard case .success = ready else {
+          if case .failure(let why) = ready { done.resume(returning: .failure(why)) }
+          return
+        }
+        var start = OperationStart(kind: .pull)
+        start.name = "counter"
+        start.deadlineMs = deadlineMs
+        start.state = state
+        start.stateVersion = 1
+        recorder.worker!.run(start, handler: recorder) { done.resume(returning: $0) }
+        recorder.worker!.grant(records: window, bytes: window * 2048)
+      }
+    }
+  }
+  try await loop.run { recorder.worker?.stop() }
+  return (result, recorder)
+}
+
+@Suite(
+  .enabled(if: FileManager.default.fileExists(atPath: built + "/sluice-worker"), "run `make c-worker c-plugins` first"))
+struct `A worker` {
+  @Test func `brings every record once, within its credit, and its checkpoint`() async throws {
+    let (result, recorder) = try await pull(
+      built + "/plugins/counter.so", config: #"{"records": 1000, "payload_bytes": 100}"#)
+    #expect(try result.get().status == .ok)
+    #expect(try result.get().records == 1000)
+    #expect(Set(recorder.records.map { $0.key }).count == 1000)
+    #expect(!recorder.checkpoints.isEmpty)
+  }
+
+  @Test func `goes on where its checkpoint left off`() async throws {
+    let (_, first) = try await pull(built + "/plugins/counter.so", config: #"{"records": 100}"#)
+    let (_, second) = try await pull(
+      built + "/plugins/counter.so", config: #"{"records": 130}"#, state: try #require(first.checkpoints.last).state)
+    #expect(Set(first.records.map(\.key) + second.records.map(\.key)).count == 130)
+    #expect(second.records.count == 30)
+  }
+
+  @Test func `that waits for credit is cancelled at its deadline and answers so`() async throws {
+    let recorder = Recorder()
+    recorder.refillsCredit = false
+    let (result, _) = try await pull(
+      built + "/plugins/counter.so", config: #"{"records": 1000}"#, deadlineMs: 100, window: 10, recorder: recorder)
+    #expect(try result.get().status == .cancelled)
+    #expect(recorder.records.count == 10)
+  }
+
+  @Test(arguments: [
+    ("segfault", "worker.died"), ("abort", "worker.died"), ("exit", "worker.died"), ("busy", "worker.hung"),
+    ("frame_garbage", "worker.broke_protocol"), ("frame_length_lie", "worker.broke_protocol"),
+  ])
+  func `that misbehaves is ended and named`(attack: String, code: String) async throws {
+    let (result, _) = try await pull(
+      built + "/tests/hostile.so", config: #"{"attack": "\#(attack)"}"#, deadlineMs: 300, graceMs: 100)
+    let failure = #expect(throws: WorkerFailure.self) { try result.get() }
+    #expect(failure?.code == code)
+  }
+
+  @Test func `whose library is missing, foreign or broken names the step`() async throws {
+    let cases = [
+      ("/nowhere.so", "worker.load_failed.open_file"), ("/tests/broken_NOTE_MAJOR.so", "worker.load_failed.note"),
+      ("/tests/broken_SYMBOL.so", "worker.load_failed.symbol"),
+      ("/tests/broken_CONSTRUCTOR_CRASH.so", "worker.load_failed.dlopen"),
+    ]
+    for (file, code) in cases {
+      let (result, _) = try await pull(built + file, config: "{}")
+      let failure = #expect(throws: WorkerFailure.self) { try result.get() }
+      #expect(failure?.code == code, "\(file)")
+    }
+  }
+}

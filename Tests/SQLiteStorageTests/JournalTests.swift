@@ -1,0 +1,89 @@
+import Cryptography
+import Domain
+import Foundation
+import SQLiteStorage
+import Testing
+
+struct XorSealer: Sealer {
+  func seal(_ plaintext: [UInt8], for partition: Partition, context: [UInt8]) -> [UInt8] { plaintext.map { $0 ^ 0x5A } }
+  func open(_ sealed: [UInt8], for partition: Partition, context: [UInt8]) -> [UInt8] { sealed.map { $0 ^ 0x5A } }
+}
+
+func temporaryFolder() -> String {
+  let path = NSTemporaryDirectory() + "sluice-test-\(UUID().uuidString)"
+  try! FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  return path
+}
+
+func entry(_ name: String, _ body: String = "{}", kind: EntryKind = .order) -> NewEntry {
+  NewEntry(id: SHA256.digest(name), kind: kind, cause: nil, recordedAtMs: 7, body: Array(body.utf8))
+}
+
+@Suite struct `The journal` {
+  let tenant = Partition.tenant(TenantID(rawValue: "demo")!)
+
+  @Test func `keeps what was acknowledged, in order, over a restart`() async throws {
+    let folder = temporaryFolder()
+    var journal = try SQLiteJournal(folder: folder, sealer: XorSealer(), random: { [UInt8](repeating: 9, count: $0) })
+    var epoch = try await journal.acquire(tenant)
+    #expect(
+      try await journal.append([entry("a", "1"), entry("b", "2")], to: tenant, epoch: epoch).map(\.number) == [1, 2])
+    try await journal.close()
+    journal = try SQLiteJournal(folder: folder, sealer: XorSealer(), random: { [UInt8](repeating: 9, count: $0) })
+    #expect(await journal.head(of: tenant) == Position(2))
+    epoch = try await journal.acquire(tenant)
+    #expect(try await journal.append([entry("c", "3")], to: tenant, epoch: epoch) == [Position(3)])
+    let read = try await journal.read(tenant, after: Position(1), countMax: 10)
+    #expect(read.map { String(decoding: $0.body, as: UTF8.self) } == ["2", "3"])
+    #expect(read.map(\.position.number) == [2, 3])
+  }
+
+  @Test func `takes an entry once, however often it is appended`() async throws {
+    let journal = try SQLiteJournal(
+      folder: temporaryFolder(), sealer: XorSealer(), random: { [UInt8](repeating: 9, count: $0) })
+    let epoch = try await journal.acquire(tenant)
+    let first = try await journal.append([entry("a")], to: tenant, epoch: epoch)
+    #expect(try await journal.append([entry("b"), entry("a")], to: tenant, epoch: epoch) == [Position(2), first[0]])
+    #expect(await journal.head(of: tenant) == Position(2))
+  }
+
+  @Test func `refuses the owner that was replaced`() async throws {
+    let journal = try SQLiteJournal(
+      folder: temporaryFolder(), sealer: XorSealer(), random: { [UInt8](repeating: 9, count: $0) })
+    let old = try await journal.acquire(tenant)
+    _ = try await journal.acquire(tenant)
+    await #expect(throws: JournalError.fenced(partition: "demo", epoch: 1, current: 2)) {
+      try await journal.append([entry("a")], to: tenant, epoch: old)
+    }
+  }
+
+  @Test func `goes on in a new segment when one is full, and still knows every id`() async throws {
+    var limits = SQLiteJournal.Limits()
+    limits.segmentBytesMax = 60_000
+    let folder = temporaryFolder()
+    let journal = try SQLiteJournal(
+      folder: folder, sealer: XorSealer(), random: { [UInt8](repeating: 9, count: $0) }, limits: limits)
+    let epoch = try await journal.acquire(tenant)
+    for i in 0..<40 {
+      _ = try await journal.append([entry("e\(i)", String(repeating: "x", count: 4000))], to: tenant, epoch: epoch)
+    }
+    let files = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".segment") }
+    #expect(files.count > 1)
+    #expect(try await journal.append([entry("e0")], to: tenant, epoch: epoch) == [Position(1)])
+    #expect(try await journal.read(tenant, after: .origin, countMax: 100).count == 40)
+  }
+
+  @Test func `commits those who wait together`() async throws {
+    let journal = try SQLiteJournal(
+      folder: temporaryFolder(), sealer: XorSealer(), random: { [UInt8](repeating: 9, count: $0) })
+    let epoch = try await journal.acquire(tenant)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for i in 0..<200 {
+        group.addTask { _ = try await journal.append([entry("e\(i)")], to: tenant, epoch: epoch) }
+      }
+      try await group.waitForAll()
+    }
+    #expect(await journal.head(of: tenant) == Position(200))
+    #expect(await journal.commitCount < 200)
+  }
+}

@@ -1,0 +1,46 @@
+import Domain
+import Foundation
+import SQLiteStorage
+import TestKit
+import Testing
+
+/// The contract of `StateStore`, run on every adapter.
+@Suite struct `A state store` {
+  enum Adapter: String, CaseIterable { case memory, sqlite }
+  func make(_ adapter: Adapter) throws -> any StateStore {
+    switch adapter {
+    case .memory: MemoryStateStore()
+    case .sqlite: try SQLiteStateStore(path: temporaryFolder() + "/state.db")
+    }
+  }
+  let space = Space("test.things")
+
+  @Test(arguments: Adapter.allCases) func `gives back what was set, in key order`(adapter: Adapter) throws {
+    let store = try make(adapter)
+    try store.transaction { state in
+      for key in ["b", "a/2", "a/1", "é", "z"] { try state.set(space, key, ["k": .string(key)]) }
+      try state.remove(space, "z")
+    }
+    try store.view { (view: any StateView) throws -> Void in
+      #expect(try view.value(space, "a/1") == ["k": "a/1"])
+      #expect(try view.value(Space("test.other"), "a/1") == nil)
+      #expect(try view.scan(space).map(\.0) == ["a/1", "a/2", "b", "é"])
+      #expect(try view.scan(space, prefix: "a/").map(\.0) == ["a/1", "a/2"])
+      #expect(try view.scan(space, from: "a/2", until: nil, reversed: false, countMax: 2).map(\.0) == ["a/2", "b"])
+      #expect(try view.last(space, prefix: "a/")?.0 == "a/2")
+    }
+  }
+
+  @Test(arguments: Adapter.allCases) func `changes nothing when the transaction throws`(adapter: Adapter) throws {
+    struct Stop: Error {}
+    let store = try make(adapter)
+    #expect(throws: Stop.self) {
+      try store.transaction { state in
+        try state.set(space, "a", 1)
+        throw Stop()
+      }
+    }
+    let found = try store.view { try $0.value(space, "a") }
+    #expect(found == nil)
+  }
+}

@@ -1,0 +1,43 @@
+internal import Foundation
+
+/// What opens the CRM, its control side, and its webhooks' signatures. Derived from the seed, so a restart keeps them.
+package struct Credentials: Sendable, Equatable {
+  /// Of the CRM's client: `Authorization: Bearer …` on `/api/v1`.
+  package let token: String
+  /// Of the test harness: `Authorization: Bearer …` on `/control`.
+  package let controlToken: String
+  /// The HMAC key of webhook signatures.
+  package let webhookKey: [UInt8]
+
+  package init(seed: UInt64) {
+    func derived(_ purpose: String) -> [UInt8] { Digest.sha256(Array("sluice-world/\(seed)/\(purpose)".utf8)) }
+    token = "crm_" + Digest.hex(Array(derived("token").prefix(20)))
+    controlToken = "ctl_" + Digest.hex(Array(derived("control").prefix(20)))
+    webhookKey = derived("webhook")
+  }
+
+  /// As Standard Webhooks writes a secret.
+  package var webhookSecret: String { "whsec_" + Digest.base64(webhookKey) }
+
+  package var json: JSONValue {
+    [
+      "token": .string(token), "control_token": .string(controlToken), "webhook_secret": .string(webhookSecret),
+    ]
+  }
+
+  /// Writes the JSON, readable by the owner only, in one step.
+  package func write(to path: String) throws {
+    let draft = path + ".new"
+    unlink(draft)
+    let file = open(draft, O_WRONLY | O_CREAT | O_EXCL, 0o600)
+    guard file >= 0 else { throw SetupError("\(path): \(String(cString: strerror(errno)))") }
+    let handle = FileHandle(fileDescriptor: file, closeOnDealloc: true)
+    do {
+      try handle.write(contentsOf: Data(json.bytes + [UInt8(ascii: "\n")]))
+      try handle.close()
+    } catch {
+      throw SetupError("\(path): the credentials could not be written")
+    }
+    guard rename(draft, path) == 0 else { throw SetupError("\(path): \(String(cString: strerror(errno)))") }
+  }
+}

@@ -1,0 +1,3 @@
+import World
+
+await WorldCommandLine.main()
