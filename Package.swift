@@ -116,7 +116,8 @@ let rooms: [Room] = [
     uses: ["ConnectorFabric", "Domain", "CanonicalJSON"]),
   Room(
     name: "PluginHostTests", path: "Tests/PluginHostTests", kind: .test, uses: ["PluginHost", "UVLoop", "Domain"]),
-  Room(name: "VaultTests", path: "Tests/VaultTests", kind: .test, uses: ["Vault", "Domain", "Cryptography", "TestKit"]),
+  Room(
+    name: "VaultTests", path: "Tests/VaultTests", kind: .test, uses: ["Vault", "Domain", "Cryptography", "TestKit"]),
   Room(name: "EgressTests", path: "Tests/EgressTests", kind: .test, uses: ["Egress", "UVLoop"]),
   Room(
     name: "SluiceHostTests", path: "Tests/SluiceHostTests", kind: .test,
