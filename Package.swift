@@ -129,6 +129,9 @@ let rooms: [Room] = [
       "Domain", "CanonicalJSON", "Cryptography", "Vault", "ConnectorFabric", "UVLoop", "Egress", "PluginHost",
       "SQLiteStorage",
     ]),
+  Room(
+    name: "sluice", path: "Sources/Apps/sluice", kind: .executable,
+    uses: ["SluiceHost", "Domain", "CanonicalJSON"], packages: ["ArgumentParser"]),
 
   // The simulated SaaS plays somebody else's CRM: it imports no room of Sluice.
   Room(

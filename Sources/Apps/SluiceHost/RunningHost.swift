@@ -21,12 +21,18 @@ package actor RunningHost {
     package var isDegradedSandboxAllowed = false
     package var crash: any CrashInjector = NoCrash()
     package var log: HostLog
+    /// Reads a YAML file with the place of every value.
+    package var readDocument: @Sendable (_ path: String) throws -> SourceDocument
 
-    package init(dataFolder: String, workerProgram: String, pluginFolders: [String], log: HostLog) {
+    package init(
+      dataFolder: String, workerProgram: String, pluginFolders: [String], log: HostLog,
+      readDocument: @escaping @Sendable (_ path: String) throws -> SourceDocument
+    ) {
       self.dataFolder = dataFolder
       self.workerProgram = workerProgram
       self.pluginFolders = pluginFolders
       self.log = log
+      self.readDocument = readDocument
       hostKeyPath = HostKey.defaultPath(dataFolder: dataFolder)
     }
   }
@@ -42,6 +48,8 @@ package actor RunningHost {
   let pool: WorkerPool
   private var tenants: [TenantID: TenantRuntime] = [:]
   private var instances: [String: ConnectorInstance] = [:]
+  /// What each running instance was started with.
+  private var running: [String: Enabling] = [:]
   private var isRunningInstances = false
 
   /// Opens the data folder, takes its lock and recovers every tenant. Starts no connector.
@@ -132,12 +140,24 @@ extension RunningHost {
     if isRunningInstances { try await startInstances(of: tenant) }
   }
 
+  /// Journals that a connector is off; its checkpoints stay.
+  package func disable(_ instance: InstanceID, for tenant: TenantID, by user: UserID?) async throws {
+    let runtime = try self.tenant(tenant)
+    guard
+      var enabling = try runtime.view({ try $0.value(FabricStage.instances, instance.rawValue)?.decode(Enabling.self) })
+    else { throw HostError.unknown("the connector \(instance)") }
+    enabling.isEnabled = false
+    try await enable(enabling, for: tenant, by: user)
+  }
+
   private func startInstances(of tenant: TenantID) async throws {
     let runtime = try self.tenant(tenant)
     let enabled = try runtime.view { try $0.scan(FabricStage.instances).map { try $0.1.decode(Enabling.self) } }
     for enabling in enabled {
       let key = "\(tenant)/\(enabling.instance)"
+      if running[key] == enabling { continue }
       await instances.removeValue(forKey: key)?.stop()
+      running[key] = enabling
       guard enabling.isEnabled else { continue }
       let manifest = try Manifest(SourceDocument(name: enabling.source, value: enabling.manifest, marks: [:]))
       let route = InstanceRoute(
@@ -147,36 +167,6 @@ extension RunningHost {
       instances[key] = instance
       if manifest.kind == .source { await instance.start() }
     }
-  }
-}
-
-/// The document of an instance's activation: everything that its work depends on.
-package struct Enabling: Codable, Sendable, Equatable {
-  package var instance: InstanceID
-  package var isEnabled: Bool
-  /// The manifest's file, for messages, and its whole content.
-  package var source: String
-  package var manifest: JSONValue
-  /// The folder of the library.
-  package var folder: String
-  package var config: JSONValue
-  /// Operators' overrides of endpoints; private addresses are allowed for these.
-  package var endpoints: [String: String]
-  /// The first sync counts as change, not as baseline.
-  package var replay: Bool
-
-  package init(
-    instance: InstanceID, isEnabled: Bool = true, source: String, manifest: JSONValue, folder: String,
-    config: JSONValue = [:], endpoints: [String: String] = [:], replay: Bool = false
-  ) {
-    self.instance = instance
-    self.isEnabled = isEnabled
-    self.source = source
-    self.manifest = manifest
-    self.folder = folder
-    self.config = config
-    self.endpoints = endpoints
-    self.replay = replay
   }
 }
 

@@ -41,7 +41,9 @@ extension HostCommand {
 
 extension RunningHost {
   func connectorRows(_ tenant: TenantID) async throws -> JSONValue {
-    let enabled = try self.tenant(tenant).view { try $0.scan(FabricStage.instances).map { try $0.1.decode(Enabling.self) } }
+    let enabled = try self.tenant(tenant).view {
+      try $0.scan(FabricStage.instances).map { try $0.1.decode(Enabling.self) }
+    }
     var rows: [JSONValue] = []
     for enabling in enabled {
       let running = try? instance(tenant, enabling.instance)

@@ -1,4 +1,4 @@
-import Domain
+package import Domain
 
 /// One thing that a host can be asked to do, by the command line, the API or the console.
 package struct HostCommand: Sendable {
@@ -7,6 +7,12 @@ package struct HostCommand: Sendable {
     package let arguments: JSONValue
     /// Who asks, as the door they came through has established it.
     package let user: UserID
+
+    package init(host: RunningHost, arguments: JSONValue, user: UserID) {
+      self.host = host
+      self.arguments = arguments
+      self.user = user
+    }
 
     func tenant() throws -> TenantID { try TenantID(parsing: try string("tenant")) }
 

@@ -1,4 +1,5 @@
 import Domain
+import Vault
 
 extension HostCommand {
   static let tenantCommands: [HostCommand] = [
