@@ -91,6 +91,7 @@ let rooms: [Room] = [
 
   Room(name: "CSluicePlugin", path: "Sources/Plugin/CSluicePlugin", kind: .clang),
   Room(name: "CSluiceFrames", path: "Sources/Plugin/CSluiceFrames", kind: .clang),
+  Room(name: "Identity", path: "Sources/Core/Identity", uses: ["Domain", "CanonicalJSON", "Cryptography"]),
   Room(name: "Vault", path: "Sources/Core/Vault", uses: ["Domain", "Cryptography"]),
 
   Room(
@@ -122,6 +123,8 @@ let rooms: [Room] = [
   Room(
     name: "SluiceHostTests", path: "Tests/SluiceHostTests", kind: .test,
     uses: ["SluiceHost", "ConnectorFabric", "Domain", "CanonicalJSON", "Cryptography"]),
+  Room(
+    name: "IdentityTests", path: "Tests/IdentityTests", kind: .test, uses: ["Identity", "Domain", "TestKit"]),
   Room(name: "UVLoopTests", path: "Tests/UVLoopTests", kind: .test, uses: ["UVLoop"]),
   Room(
     name: "SluiceHost", path: "Sources/Apps/SluiceHost",
