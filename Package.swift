@@ -30,6 +30,12 @@ let libraries: [String: Library] = [
   "Hummingbird": Library(
     url: "https://github.com/hummingbird-project/hummingbird", version: "2.28.1", package: "hummingbird",
     product: "Hummingbird"),
+  "HTTPTypes": Library(
+    url: "https://github.com/apple/swift-http-types", version: "1.8.0", package: "swift-http-types",
+    product: "HTTPTypes"),
+  "ServiceLifecycle": Library(
+    url: "https://github.com/swift-server/swift-service-lifecycle", version: "2.13.0",
+    package: "swift-service-lifecycle", product: "ServiceLifecycle"),
   "Logging": Library(
     url: "https://github.com/apple/swift-log", version: "1.16.2", package: "swift-log", product: "Logging"),
   "NIOCore": Library(
@@ -108,6 +114,10 @@ let rooms: [Room] = [
     packages: ["GRDB"]),
 
   Room(
+    name: "HTTPEdge", path: "Sources/Adapters/HTTPEdge", uses: ["Domain", "CanonicalJSON", "Identity"],
+    packages: ["Hummingbird", "Logging", "NIOCore", "ServiceLifecycle", "HTTPTypes"]),
+
+  Room(
     name: "TestKit", path: "Tests/TestKit", uses: ["Domain", "CanonicalJSON", "Cryptography"]),
   Room(
     name: "SQLiteStorageTests", path: "Tests/SQLiteStorageTests", kind: .test,
@@ -130,7 +140,7 @@ let rooms: [Room] = [
     name: "SluiceHost", path: "Sources/Apps/SluiceHost",
     uses: [
       "Domain", "CanonicalJSON", "Cryptography", "Vault", "ConnectorFabric", "UVLoop", "Egress", "PluginHost",
-      "SQLiteStorage",
+      "SQLiteStorage", "HTTPEdge", "Identity",
     ]),
   Room(
     name: "sluice", path: "Sources/Apps/sluice", kind: .executable,

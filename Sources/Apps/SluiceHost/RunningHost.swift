@@ -1,11 +1,12 @@
-import CanonicalJSON
-import ConnectorFabric
-import Cryptography
+package import CanonicalJSON
+package import ConnectorFabric
+package import Cryptography
 package import Domain
 import Foundation
-import PluginHost
-import SQLiteStorage
-import UVLoop
+import Identity
+package import PluginHost
+package import SQLiteStorage
+package import UVLoop
 package import Vault
 
 /// One running host: the place where ports meet adapters.
@@ -40,6 +41,8 @@ package actor RunningHost {
   package nonisolated let options: Options
   package nonisolated let metrics = Metrics()
   package nonisolated let vault: Vault
+  package nonisolated let directory: Directory
+  nonisolated let ingress: Ingress
   nonisolated let log: HostLog
   private let folder: DataFolder
   private let keystore: SQLiteKeystore
@@ -64,6 +67,8 @@ package actor RunningHost {
     keystore = try SQLiteKeystore(path: keystorePath, crash: options.crash)
     vault = try Vault(hostKey: hostKey, keystore: keystore, random: { SystemSources.random($0) })
     try vault.prepare(.host)
+    directory = Directory(keystore: keystore, random: { SystemSources.random($0) })
+    ingress = Ingress(metrics: metrics, log: log)
     journal = try SQLiteJournal(
       folder: try folder.folder("journal"), sealer: vault, random: { SystemSources.random($0) }, crash: options.crash)
     loop.start()
@@ -150,6 +155,30 @@ extension RunningHost {
     try await enable(enabling, for: tenant, by: user)
   }
 
+  /// The unguessable part of an instance's webhook address; made when first asked for.
+  private func hookID(_ route: InstanceRoute) throws -> String {
+    let name = "hook/\(route.tenant)/\(route.instance)"
+    if let known = try keystore.value(name) { return String(decoding: known, as: UTF8.self) }
+    let id = Hex.encode(SystemSources.random(24))
+    try keystore.set(name, Array(id.utf8))
+    return id
+  }
+
+  /// The path to which an instance's webhooks are sent.
+  package func hookPath(_ tenant: TenantID, _ instance: InstanceID) throws -> String {
+    "/hooks/" + (try hookID(try self.instance(tenant, instance).route))
+  }
+
+  /// Takes changed secrets into use.
+  package func refreshHooks(of tenant: TenantID) throws {
+    for instance in instances.values where instance.route.tenant == tenant && instance.route.manifest.webhook != nil {
+      ingress.close(instance.route)
+      ingress.open(
+        try hookID(instance.route), route: instance.route, vault: vault, tenant: try self.tenant(tenant),
+        instance: instance)
+    }
+  }
+
   private func startInstances(of tenant: TenantID) async throws {
     let runtime = try self.tenant(tenant)
     let enabled = try runtime.view { try $0.scan(FabricStage.instances).map { try $0.1.decode(Enabling.self) } }
@@ -165,6 +194,10 @@ extension RunningHost {
         overrides: enabling.endpoints, config: enabling.config.canonicalBytes)
       let instance = ConnectorInstance(route: route, workers: pool, tenant: runtime, metrics: metrics, log: log)
       instances[key] = instance
+      if manifest.webhook != nil {
+        ingress.close(route)
+        ingress.open(try hookID(route), route: route, vault: vault, tenant: runtime, instance: instance)
+      }
       if manifest.kind == .source { await instance.start() }
     }
   }

@@ -68,6 +68,9 @@ package actor TenantRuntime {
   /// Returns when nothing is left to apply or append.
   package func settle() async throws { try await applied(to: head) }
 
+  /// Why applying has stopped, if it has.
+  var failureText: String? { failure.map { "\($0)" } }
+
   /// How many entries are durable but not applied.
   package var lag: UInt64 { head.number - min(applied.number, head.number) }
 
