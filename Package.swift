@@ -104,6 +104,10 @@ let rooms: [Room] = [
     name: "ConnectorFabric", path: "Sources/Loop/1-ConnectorFabric",
     uses: ["Domain", "CanonicalJSON", "Cryptography"]),
 
+  Room(
+    name: "Perception", path: "Sources/Loop/2-Perception", uses: ["Domain", "CanonicalJSON", "Cryptography"]),
+  Room(name: "WorldModel", path: "Sources/Loop/3-WorldModel", uses: ["Domain", "CanonicalJSON"]),
+
   Room(name: "UVLoop", path: "Sources/Host/UVLoop", uses: ["Domain", "CUv"]),
   Room(
     name: "PluginHost", path: "Sources/Host/PluginHost", uses: ["Domain", "UVLoop", "CSluiceFrames"]),
@@ -112,6 +116,8 @@ let rooms: [Room] = [
   Room(
     name: "SQLiteStorage", path: "Sources/Adapters/SQLiteStorage", uses: ["Domain", "CanonicalJSON", "Cryptography"],
     packages: ["GRDB"]),
+
+  Room(name: "YAMLFiles", path: "Sources/Adapters/YAMLFiles", uses: ["Domain"], packages: ["Yams"]),
 
   Room(
     name: "HTTPEdge", path: "Sources/Adapters/HTTPEdge", uses: ["Domain", "CanonicalJSON", "Identity"],
@@ -125,6 +131,21 @@ let rooms: [Room] = [
   Room(
     name: "ConnectorFabricTests", path: "Tests/ConnectorFabricTests", kind: .test,
     uses: ["ConnectorFabric", "Domain", "CanonicalJSON"]),
+  Room(
+    name: "PerceptionTests", path: "Tests/PerceptionTests", kind: .test,
+    uses: ["Perception", "WorldModel", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),
+  Room(
+    name: "WorldModelTests", path: "Tests/WorldModelTests", kind: .test,
+    uses: ["WorldModel", "TestKit", "Domain", "CanonicalJSON"]),
+  Room(
+    name: "YAMLFilesTests", path: "Tests/YAMLFilesTests", kind: .test,
+    uses: ["YAMLFiles", "ConnectorFabric", "Perception", "Domain", "CanonicalJSON"]),
+  // The real pipeline through the reviewed files: manifest, mapping, thresholds, both stages, against the oracle.
+  Room(
+    name: "PipelineTests", path: "Tests/PipelineTests", kind: .test,
+    uses: [
+      "YAMLFiles", "ConnectorFabric", "Perception", "WorldModel", "TestKit", "Domain", "CanonicalJSON", "Cryptography",
+    ]),
   Room(
     name: "PluginHostTests", path: "Tests/PluginHostTests", kind: .test, uses: ["PluginHost", "UVLoop", "Domain"]),
   Room(
