@@ -7,12 +7,12 @@ package struct Edge: Sendable {
   package static let bodyBytesMax = 1 << 20
   private let backend: any EdgeBackend
   private let console: Console
-  /// `host:port` values that a browser may have asked for; anything else is DNS rebinding.
-  private let hosts: Set<String>
+  /// Whether this is a `host:port` a browser may have asked for; anything else is DNS rebinding.
+  private let isOurs: @Sendable (String) -> Bool
 
-  package init(backend: any EdgeBackend, hosts: Set<String>) {
+  package init(backend: any EdgeBackend, hosts isOurs: @escaping @Sendable (String) -> Bool) {
     self.backend = backend
-    self.hosts = hosts
+    self.isOurs = isOurs
     console = Console(backend: backend)
   }
 
@@ -28,7 +28,7 @@ package struct Edge: Sendable {
   private func route(_ request: EdgeRequest) async -> EdgeResponse {
     // Webhook senders reach us under names we do not know; everybody else must use one of ours.
     if request.path.hasPrefix("/hooks/") { return await hook(request) }
-    guard let host = request.headers["host"], hosts.contains(host) else {
+    guard let host = request.headers["host"], isOurs(host) else {
       return .text(421, "This host is not served here.\n")
     }
     switch request.path {

@@ -128,15 +128,8 @@ extension RunningHost {
 
   /// Journals that a connector is enabled, as it is from now on, and starts it.
   package func enable(_ enabling: Enabling, for tenant: TenantID, by user: UserID?) async throws {
-    let runtime = try self.tenant(tenant)
-    let document = try JSONValue(encoding: enabling)
-    let hash = SHA256.digest(document.canonicalBytes)
-    let position = try await runtime.append(
-      .activation,
-      Activation(kind: .instance, name: enabling.instance.rawValue, hash: hash, document: document, by: user),
-      id: StableID.of(
-        "activation", [tenant.rawValue, enabling.instance.rawValue, hash.hex, "\(SystemSources.wallClockMs())"]))
-    try await runtime.applied(to: position)
+    try await activate(
+      .instance, name: enabling.instance.rawValue, document: try JSONValue(encoding: enabling), for: tenant, by: user)
     if isRunningInstances { try await startInstances(of: tenant) }
   }
 

@@ -9,7 +9,7 @@ struct Sluice: AsyncParsableCommand {
     commandName: "sluice", abstract: "Governed, provable actions from what changes in revenue systems.",
     version: "0.1.0",
     subcommands: [
-      Up.self, TenantGroup.self, ConnectorGroup.self, SecretGroup.self, CheckpointGroup.self,
+      Demo.self, Up.self, TenantGroup.self, ConnectorGroup.self, SecretGroup.self, CheckpointGroup.self,
     ])
 
   static func main() async {

@@ -28,11 +28,14 @@ struct Up: AsyncParsableCommand {
           .init(host: host, arguments: arguments, user: Installation.operatorID))
       }
     }
+    let listening = try Listening(address: listen, host: host)
+    let address = try await listening.start()
     try await host.run()
-    log.info("host.started", "The host runs.", ["data_dir": everywhere.dataDir])
+    log.info("host.started", "The host runs.", ["data_dir": everywhere.dataDir, "address": address])
     await stop.wait()
     log.info("host.stopping", "The host drains and stops.")
     control.close()
+    await listening.stop()
     try await host.stop()
     log.info("host.stopped", "Everything is durable.")
   }

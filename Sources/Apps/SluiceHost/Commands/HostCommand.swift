@@ -42,7 +42,7 @@ package struct HostCommand: Sendable {
   }
 
   /// Every command there is. To add one, add it here.
-  package static let all: [HostCommand] = tenantCommands + userCommands + connectorCommands
+  package static let all: [HostCommand] = tenantCommands + userCommands + connectorCommands + configurationCommands
 
   package static func named(_ name: String) throws -> HostCommand {
     guard let command = all.first(where: { $0.name == name }) else { throw CommandError.unknown(name) }
