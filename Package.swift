@@ -137,7 +137,8 @@ let rooms: [Room] = [
     ]),
   Room(
     name: "PluginHostTests", path: "Tests/PluginHostTests", kind: .test, uses: ["PluginHost", "UVLoop", "Domain"]),
-  Room(name: "VaultTests", path: "Tests/VaultTests", kind: .test, uses: ["Vault", "Domain", "Cryptography", "TestKit"]),
+  Room(
+    name: "VaultTests", path: "Tests/VaultTests", kind: .test, uses: ["Vault", "Domain", "Cryptography", "TestKit"]),
   Room(name: "EgressTests", path: "Tests/EgressTests", kind: .test, uses: ["Egress", "UVLoop"]),
   Room(name: "UVLoopTests", path: "Tests/UVLoopTests", kind: .test, uses: ["UVLoop"]),
   // The simulated SaaS plays somebody else's CRM: it imports no room of Sluice.
