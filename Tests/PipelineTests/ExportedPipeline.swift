@@ -81,7 +81,9 @@ struct ExportedPipeline {
     }
   }
   private static func cells(_ line: String) -> [String] {
-    guard line.contains("\"") else { return line.split(separator: ",", omittingEmptySubsequences: false).map(String.init) }
+    guard line.contains("\"") else {
+      return line.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    }
     var cells = [""]
     var isQuoted = false
     for character in line {

@@ -112,7 +112,8 @@ private func precedes(_ left: String, _ right: String) -> Bool {
   var (left, right) = (left, right)
   return left.withUTF8 { left in
     right.withUTF8 { right in
-      let order = left.isEmpty || right.isEmpty ? 0 : memcmp(left.baseAddress!, right.baseAddress!, min(left.count, right.count))
+      let order =
+        left.isEmpty || right.isEmpty ? 0 : memcmp(left.baseAddress!, right.baseAddress!, min(left.count, right.count))
       return order == 0 ? left.count < right.count : order < 0
     }
   }

@@ -79,7 +79,8 @@ private struct Reader {
     }
   }
 
-  private mutating func mapping(_ pairs: Node.Mapping, _ path: String, _ depth: Int) throws(DocumentError) -> JSONValue {
+  private mutating func mapping(_ pairs: Node.Mapping, _ path: String, _ depth: Int) throws(DocumentError) -> JSONValue
+  {
     var members: [String: JSONValue] = [:]
     for (key, node) in pairs {
       guard case .scalar(let scalar) = key else {

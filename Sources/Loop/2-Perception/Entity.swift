@@ -121,7 +121,8 @@ struct Evidence {
     self.commitment = commitment
   }
   init?(_ json: JSONValue) {
-    guard let stream = json["stream"]?.string, let key = json["key"]?.string, let commitment = json["commitment"]?.string
+    guard let stream = json["stream"]?.string, let key = json["key"]?.string,
+      let commitment = json["commitment"]?.string
     else { return nil }
     self.init(stream: stream, key: key, commitment: commitment)
   }

@@ -1,6 +1,3 @@
-// Perception: what changed. Comes in: journal entries (activations, intake batches, ticks, started effects, receipts).
-// Goes out: entity changes, ticks and one signal set per business day. It never reads a clock, does I/O or guesses.
-
 /// What records become. Closed: a mapping maps to these and their fields, so that rules and queries know what they get.
 package enum EntityType: String, Sendable, CaseIterable {
   case rep, product, account, opportunity

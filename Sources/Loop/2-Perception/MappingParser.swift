@@ -52,7 +52,8 @@ extension FieldMapping {
     self.init(name: name, path: path, conversion: try Self.conversion(kind, r), isRequired: isRequired)
   }
 
-  private static func conversion(_ kind: EntityType.FieldKind, _ r: DocumentReader) throws(DocumentError) -> Conversion {
+  private static func conversion(_ kind: EntityType.FieldKind, _ r: DocumentReader) throws(DocumentError) -> Conversion
+  {
     func need(_ type: String, _ keys: [String]) throws(DocumentError) {
       try r.allow(["path", "type", "required"] + keys)
       guard try r["type"].string(type) == type else {
@@ -105,7 +106,8 @@ extension FieldMapping {
     var values: [String: String] = [:]
     for (key, reader) in try r.members() { values[key] = try reader.choice(DealStage.self).rawValue }
     guard !values.isEmpty else {
-      throw r.error("missing", allowed: "what the source writes for " + DealStage.allCases.map(\.rawValue).joined(separator: ", "))
+      throw r.error(
+        "missing", allowed: "what the source writes for " + DealStage.allCases.map(\.rawValue).joined(separator: ", "))
     }
     return values
   }

@@ -152,7 +152,8 @@ func decimal(_ text: String, places: Int) -> Int64? {
   let isNegative = digits.first == "-"
   if isNegative { digits = digits.dropFirst() }
   let parts = digits.split(separator: ".", omittingEmptySubsequences: false)
-  guard (1...2).contains(parts.count), parts.allSatisfy({ !$0.isEmpty && $0.utf8.allSatisfy { (0x30...0x39).contains($0) } })
+  guard (1...2).contains(parts.count),
+    parts.allSatisfy({ !$0.isEmpty && $0.utf8.allSatisfy { (0x30...0x39).contains($0) } })
   else { return nil }
   var fraction = parts.count == 2 ? String(parts[1]) : ""
   while fraction.last == "0" { fraction.removeLast() }

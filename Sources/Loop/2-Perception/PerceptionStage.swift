@@ -1,3 +1,6 @@
+// Perception: what changed. Comes in: journal entries (activations, intake batches, ticks, started effects, receipts).
+// Goes out: entity changes, ticks and one signal set per business day. It never reads a clock, does I/O or guesses.
+
 import CanonicalJSON
 package import Domain
 import Synchronization

@@ -84,7 +84,11 @@ final class Rows {
   private func flush(_ space: Space) throws {
     guard let keys = changed.removeValue(forKey: space) else { return }
     for key in keys {
-      if let value = known[space]?[key] ?? nil { try state.set(space, key, value) } else { try state.remove(space, key) }
+      if let value = known[space]?[key] ?? nil {
+        try state.set(space, key, value)
+      } else {
+        try state.remove(space, key)
+      }
     }
   }
 

@@ -44,7 +44,8 @@ extension Thresholds {
       ("heat", "up_milli", \.heatUpMilli, 1_001...100_000), ("heat", "up_min", \.heatUpMin, 1...1_000_000),
       ("heat", "down_milli", \.heatDownMilli, 0...999), ("heat", "down_min", \.heatDownMin, 1...1_000_000),
       ("heat", "rest_days", \.heatRestDays, 1...1_000),
-      ("value_drop", "share_milli", \.valueDropMilli, 1...1_000), ("close_slip", "days_min", \.closeSlipDaysMin, 1...1_000),
+      ("value_drop", "share_milli", \.valueDropMilli, 1...1_000),
+      ("close_slip", "days_min", \.closeSlipDaysMin, 1...1_000),
     ]
     self.init()
     try root.allow(["sluice"] + Set(keys.map(\.0)).sorted())

@@ -5,17 +5,24 @@ extension Work {
   /// order an account and its parent were delivered, then each of them.
   func apply(_ records: [MappedRecord], today: BusinessDay) throws {
     var fresh: [String] = []
-    for record in records where record.entity != .opportunity { fresh += try indexNames(record) }
+    var named: [Subject: (ordinal: UInt64, name: String?)] = [:]
+    for record in records where record.entity != .opportunity { fresh += try indexNames(record, &named) }
     if !fresh.isEmpty { resolved.removeAll() }
     for record in records { try apply(record, today: today) }
     for name in fresh { try answer(name, today: today) }
   }
 
-  private func indexNames(_ record: MappedRecord) throws -> [String] {
-    let before = try entity(record.subject)
-    guard let fields = record.fields, before.map({ record.ordinal > $0.ordinal }) ?? true else { return [] }
-    return try index(record.subject, name: fields["name"]?.string, before: before?.fields["name"]?.string)
-      .map { "\(record.subject.type)/\($0)" }
+  /// - Parameter named: what each entity is called by the versions before this one.
+  private func indexNames(
+    _ record: MappedRecord, _ named: inout [Subject: (ordinal: UInt64, name: String?)]
+  ) throws -> [String] {
+    guard let fields = record.fields else { return [] }
+    let name = fields["name"]?.string
+    let before =
+      try named[record.subject] ?? entity(record.subject).map { ($0.ordinal, $0.fields["name"]?.string) }
+    if let before, record.ordinal <= before.ordinal { return [] }
+    named[record.subject] = (record.ordinal, name)
+    return try index(record.subject, name: name, before: before?.name).map { "\(record.subject.type)/\($0)" }
   }
 
   func entity(_ subject: Subject) throws -> Entity? {

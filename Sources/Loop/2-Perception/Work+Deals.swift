@@ -64,7 +64,10 @@ extension Work {
     guard value * 1000 < Int64(thresholds.belowListMilli) * list else { return }
     say(
       .dealBelowList, deal, how,
-      ["list_cents": .integer(list), "value_cents": .integer(value), "share_milli": JSONValue(thresholds.belowListMilli)])
+      [
+        "list_cents": .integer(list), "value_cents": .integer(value),
+        "share_milli": JSONValue(thresholds.belowListMilli),
+      ])
   }
 
   /// In cents; nil while nobody knows the product.
@@ -74,7 +77,8 @@ extension Work {
   }
 
   private func noteProduct(_ old: Deal?, _ new: Deal, _ how: Circumstance) throws {
-    guard let product = new.product, product.reason != .name, product.reason != .key, product.text != old?.product?.text,
+    guard let product = new.product, product.reason != .name, product.reason != .key,
+      product.text != old?.product?.text,
       try rows.get(.unknownProduct, RowKey.of(product.text)) == nil
     else { return }
     rows.set(.unknownProduct, RowKey.of(product.text), JSONValue(how.today))

@@ -138,7 +138,8 @@ extension Work {
     let id = DeadLetter.key(position: position, index: index)
     let attempts = try rows.get(.deadLetter, id).map { $0.int("attempts") + 1 } ?? 0
     let members: [String: JSONValue] = [
-      "instance": .string(instance), "stream": .string(stream), "key": .string(key), "ordinal": .string(String(ordinal)),
+      "instance": .string(instance), "stream": .string(stream), "key": .string(key),
+      "ordinal": .string(String(ordinal)),
       "version": .string(version), "position": .integer(Int64(position)), "index": JSONValue(index),
       "code": .string(fault.code), "reason": .string(fault.message), "remedy": .string(fault.remedy),
       "attempts": JSONValue(attempts),
@@ -149,7 +150,8 @@ extension Work {
 
   func obey(_ order: Order) throws {
     guard order.verb == .replayDeadLetter else { return }
-    guard let key = DeadLetter.key(id: order.target), let letter = try rows.get(.deadLetter, key).flatMap(DeadLetter.init)
+    guard let key = DeadLetter.key(id: order.target),
+      let letter = try rows.get(.deadLetter, key).flatMap(DeadLetter.init)
     else { return try count("orders_without_dead_letter") }
     try load()
     if let record = letter.mapped {

@@ -33,7 +33,9 @@ extension Work {
   func judgeLoad(isSilent: Bool) throws {
     let loads = try rows.scan(.load, prefix: "")
     var teams: [String: [Int]] = [:]
-    for (_, row) in loads where row.int("open") > 0 { teams[row["team"]?.string ?? "~", default: []].append(row.int("open")) }
+    for (_, row) in loads where row.int("open") > 0 {
+      teams[row["team"]?.string ?? "~", default: []].append(row.int("open"))
+    }
     for (key, row) in loads {
       let open = row.int("open")
       let doubled = Self.doubledMedian(teams[row["team"]?.string ?? "~"] ?? [])

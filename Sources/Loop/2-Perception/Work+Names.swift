@@ -63,7 +63,8 @@ extension Work {
   }
 
   /// Replaces the texts of references by what they stand for now.
-  func resolved(_ fields: [String: JSONValue], of subject: Subject, _ entity: EntityType) throws -> [String: JSONValue] {
+  func resolved(_ fields: [String: JSONValue], of subject: Subject, _ entity: EntityType) throws -> [String: JSONValue]
+  {
     var resolved = fields
     for (name, kind) in entity.fields {
       guard case .reference(let target) = kind, let value = fields[name] else { continue }

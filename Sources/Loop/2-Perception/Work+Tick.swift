@@ -101,7 +101,9 @@ extension Work {
   /// The day's set as the body of a `.signals` entry: in order of kind and subject, each with its stable id.
   private func signals(_ today: BusinessDay) throws -> JSONValue {
     let order = drafts.enumerated().sorted {
-      ($0.element.kind.rawValue, $0.element.subject, $0.offset) < ($1.element.kind.rawValue, $1.element.subject, $1.offset)
+      ($0.element.kind.rawValue, $0.element.subject, $0.offset) < (
+        $1.element.kind.rawValue, $1.element.subject, $1.offset
+      )
     }.map(\.element)
     var same = 0
     var signals: [JSONValue] = []

@@ -9,20 +9,26 @@ package struct WorldQueries {
 
   /// A node as it was believed; nil when it was not known or gone.
   package func node(_ type: String, _ id: String, _ asOf: AsOf = AsOf()) throws -> NodeView? {
+    // The last version is the answer, unless it holds only from a later day on.
+    try versions(type, id, asOf, countMax: asOf.day == nil ? 1 : .max).first.flatMap { $0 }
+  }
+
+  /// What was believed of a node, latest first, at most `countMax`; nil where it was gone.
+  private func versions(_ type: String, _ id: String, _ asOf: AsOf, countMax: Int) throws -> [NodeView?] {
     let prefix = RowKey.prefix(type, id)
     let until = asOf.position.map { prefix + RowKey.number($0.number + 1) } ?? prefixEnd(prefix)
-    // The last version is the answer, unless it holds only from a later day on.
-    let countMax = asOf.day == nil ? 1 : Int.max
-    for (key, row) in try view.scan(.node, from: prefix, until: until, reversed: true, countMax: countMax) {
+    let rows = try view.scan(.node, from: prefix, until: until, reversed: true, countMax: countMax)
+    return rows.compactMap { key, row -> NodeView?? in
       let position = UInt64(RowKey.parts(key)[2]) ?? 0
-      guard let day = row["valid_from"]?.string.flatMap({ BusinessDay($0) }), asOf.sees(day, position) else { continue }
-      guard let fields = row["fields"]?.object, let evidence = Self.evidence(row["evidence"]) else { return nil }
+      guard let day = row["valid_from"]?.string.flatMap({ BusinessDay($0) }), asOf.sees(day, position) else {
+        return nil
+      }
+      guard let fields = row["fields"]?.object, let evidence = Self.evidence(row["evidence"]) else { return .some(nil) }
       return NodeView(
         type: type, id: id, fields: fields, validFrom: day, position: Position(position),
         sourceVersion: row["version"]?.string ?? "", evidence: evidence,
         permit: row["permit"]?.string.flatMap { Digest(hex: $0) })
     }
-    return nil
   }
 
   /// The nodes that were linked to this one. The edge finds them; whether it stood then, the node itself says.
@@ -57,12 +63,16 @@ package struct WorldQueries {
     let rows = try view.scan(.name, prefix: RowKey.prefix(type, Reference.normalized(text)))
     let nodes = try rows.compactMap { try node(type, RowKey.parts($0.0)[2], asOf) }
     let normalized = Reference.normalized(text)
+    func isCalledSo(_ node: NodeView) -> Bool {
+      Reference.normalized(node.name) == normalized || Reference.normalized(node.id) == normalized
+    }
+    // A name that it got only later is none that it had.
+    let former = try nodes.filter {
+      try versions(type, $0.id, asOf, countMax: .max).contains { $0.map(isCalledSo) ?? false }
+    }
     let groups: [(Reference.Reason, [NodeView])] = [
       (.key, nodes.filter { $0.id == text }), (.name, nodes.filter { $0.name == text }),
-      (
-        .normalizedName,
-        nodes.filter { Reference.normalized($0.name) == normalized || Reference.normalized($0.id) == normalized }
-      ), (.formerName, nodes),
+      (.normalizedName, nodes.filter(isCalledSo)), (.formerName, former),
     ]
     for (reason, hits) in groups where !hits.isEmpty {
       guard hits.count == 1 else {
