@@ -19,8 +19,8 @@ KIT_LINK := -emit-library -static-stdlib -use-ld=lld -Xlinker --gc-sections -Xli
 	-Xlinker --version-script=$(KIT)/exports.map
 
 SWIFT_PLUGINS := crm-source crm-executor
-SWIFT_MODULE_crm-source := CRMSource
-SWIFT_MODULE_crm-executor := CRMExecutor
+SWIFT_MODULE_crm-source := CRMSourcePlugin
+SWIFT_MODULE_crm-executor := CRMExecutorPlugin
 SWIFT_LIBRARIES := $(SWIFT_PLUGINS:%=$(C_BUILD)/plugins/%.so)
 PLUGIN_MANIFESTS := $(patsubst manifests/%,$(C_BUILD)/plugins/%,$(wildcard manifests/*.yaml))
 
