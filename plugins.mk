@@ -24,7 +24,7 @@ SWIFT_MODULE_crm-executor := CRMExecutorPlugin
 SWIFT_LIBRARIES := $(SWIFT_PLUGINS:%=$(C_BUILD)/plugins/%.so)
 PLUGIN_MANIFESTS := $(patsubst manifests/%,$(C_BUILD)/plugins/%,$(wildcard manifests/*.yaml))
 
-.PHONY: swift-plugins plugin-manifests plugin-test plugin-bench
+.PHONY: swift-plugins plugin-manifests plugin-test plugin-test-world plugin-bench
 swift-plugins: $(SWIFT_LIBRARIES) ## Build the Swift plugins
 plugin-manifests: $(PLUGIN_MANIFESTS) ## Put each manifest beside its library, with the library's SHA-256
 
@@ -60,6 +60,9 @@ $(C_BUILD)/guide/hello.so: $(C_BUILD)/guide/hello.c $(C_HEADERS)
 
 plugin-test: c-worker swift-plugins plugin-manifests $(GUIDE_LIBRARIES) ## Test the Swift plugins in the real worker
 	@python3 Tests/PluginTests/run.py $(C_BUILD)
+
+plugin-test-world: c-worker swift-plugins ## Run the Swift plugins against the simulated SaaS: WORLD=sluice-world
+	@python3 Tests/PluginTests/world_check.py $(C_BUILD) $(WORLD)
 
 plugin-bench: c-worker swift-plugins ## Measure spawn to ready of the Swift plugins
 	@python3 Tests/PluginTests/bench.py $(C_BUILD)
