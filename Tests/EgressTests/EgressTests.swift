@@ -43,7 +43,9 @@ final class OneAnswerServer: Sendable {
 }
 
 /// The status and whole body, or the failure.
-func get(_ url: String, _ change: @escaping @Sendable (inout EgressRequest) -> Void = { _ in }) async throws -> (Int, [UInt8]) {
+func get(_ url: String, _ change: @escaping @Sendable (inout EgressRequest) -> Void = { _ in }) async throws -> (
+  Int, [UInt8]
+) {
   let loop = EventLoop()
   loop.start()
   defer { loop.stop() }
@@ -112,7 +114,9 @@ func get(_ url: String, _ change: @escaping @Sendable (inout EgressRequest) -> V
 
   @Test func `goes to no private address and speaks no plain http unless an operator allowed it`() async throws {
     let server = OneAnswerServer(Array("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".utf8))
-    for url in ["https://127.0.0.1:\(server.port)/", "https://localhost:\(server.port)/", "https://[::1]:\(server.port)/"] {
+    for url in [
+      "https://127.0.0.1:\(server.port)/", "https://localhost:\(server.port)/", "https://[::1]:\(server.port)/",
+    ] {
       let refused = await #expect(throws: EgressFailure.self) { try await get(url) { $0.allowsPrivateAddress = false } }
       #expect(refused?.code == "egress.private_address", "\(url)")
     }

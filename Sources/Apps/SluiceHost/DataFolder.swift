@@ -34,6 +34,9 @@ package final class DataFolder: Sendable {
 
   deinit { close(lock) }
 
+  /// Lets another host use the folder.
+  package func unlock() { flock(lock, LOCK_UN) }
+
   private func checkFormat() throws {
     let file = path + "/format"
     guard let text = try? String(contentsOfFile: file, encoding: .utf8) else {
@@ -83,7 +86,8 @@ package enum DataFolderError: OperatorError, Equatable {
     case .otherFormat(let path, let found, let understood):
       "\(path) has format \(found); this version of Sluice understands format \(understood)."
     case .noHostKey(let path): "The host key \(path) does not exist, but the data folder was made with one."
-    case .badHostKey(let path): "\(path) does not hold a host key of 64 hexadecimal characters, readable by its owner only."
+    case .badHostKey(let path):
+      "\(path) does not hold a host key of 64 hexadecimal characters, readable by its owner only."
     }
   }
   package var remedy: String {

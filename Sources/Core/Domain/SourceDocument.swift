@@ -39,6 +39,15 @@ package struct DocumentError: OperatorError, Equatable {
   package let found: String
   package let allowed: String
 
+  package init(file: String, path: String, line: Int?, column: Int?, found: String, allowed: String) {
+    self.file = file
+    self.path = path
+    self.line = line
+    self.column = column
+    self.found = found
+    self.allowed = allowed
+  }
+
   package var code: String { "config.invalid" }
   package var message: String {
     let place = line.map { ":\($0)" + (column.map { ":\($0)" } ?? "") } ?? ""

@@ -83,15 +83,20 @@ package final class Worker {
     finished: @escaping (Result<OperationResult, WorkerFailure>) -> Void
   ) {
     precondition(isIdle, "a worker runs one operation at a time")
-    operationCount += 1
     granted = (0, 0)
-    guard let frame = FrameCodec.start(start, operation: operationCount) else {
+    guard let frame = FrameCodec.start(start, operation: nextOperation()) else {
       finished(.failure(.brokeProtocol(frame: "start", fault: "larger than the limits of the wire", offset: 0)))
       return
     }
     state = .running(Running(id: operationCount, handler: handler, finished: finished))
     child.channel.write(frame)
     deadline.start(after: .milliseconds(start.deadlineMs)) { [self] in cancel() }
+  }
+
+  /// Operations are numbered from 1, the configuration first; 0 names none.
+  private func nextOperation() -> UInt32 {
+    operationCount += 1
+    return operationCount
   }
 
   /// Adds to the running operation's credit.
@@ -209,9 +214,9 @@ extension Worker {
     case (.configuring, SLUICE_FRAME_RESULT):
       if let message = decode(frame, sluice_frame_result_t(), sluice_decode_result) { configured(message) }
     case (.running(let running), _) where frame.operation == running.id: handle(frame, of: running)
-    case (.configuring, SLUICE_FRAME_LOG), (.configuring, SLUICE_FRAME_CLOCK), (.configuring, SLUICE_FRAME_RANDOM),
-      (.idle, SLUICE_FRAME_LOG):
-      break  // said while nobody listens
+    case (.configuring, SLUICE_FRAME_LOG): break  // said while nobody listens
+    case (.running, _) where frame.operation < operationCount, (.idle, _) where frame.operation <= operationCount:
+      break  // late, of an operation that is over
     default:
       let name = String(cString: sluice_frame_type_name(frame.type))
       kill(for: .brokeProtocol(frame: name, fault: "out of place", offset: 0))
@@ -226,7 +231,7 @@ extension Worker {
     ready = WorkerReady(
       abiMajor: Int(message.abi_major), abiMinor: Int(message.abi_minor),
       protections: names(message.protections_active), missing: names(message.protections_missing))
-    guard let frame = FrameCodec.configure(spec, operation: 0) else {
+    guard let frame = FrameCodec.configure(spec, operation: nextOperation()) else {
       kill(for: .configureRefused(message: "it is larger than the limits of the wire"))
       return
     }

@@ -22,6 +22,8 @@ package final class EventLoop: @unchecked Sendable {
   private let ended = DispatchSemaphore(value: 0)
 
   package init() {
+    // libuv writes without MSG_NOSIGNAL: a peer that is gone must be an error of the write, not our end.
+    signal(SIGPIPE, SIG_IGN)
     raw = .allocate(capacity: 1)
     wake = .allocate(capacity: 1)
     precondition(uv_loop_init(raw) == 0, "libuv could not make a loop")

@@ -59,7 +59,8 @@ package struct IntakeAssembler {
         IntakeRecord(
           salt: salt, operation: raw.isDelete ? .delete : .upsert, isJSON: canonical != nil,
           eventTimeMs: raw.eventTimeMs, sourceOrdinal: raw.sourceOrdinal,
-          key: String(decoding: raw.key, as: UTF8.self), sourceVersion: String(decoding: raw.sourceVersion, as: UTF8.self),
+          key: String(decoding: raw.key, as: UTF8.self),
+          sourceVersion: String(decoding: raw.sourceVersion, as: UTF8.self),
           payload: payload))
       bytes += size
     }
@@ -83,6 +84,11 @@ package struct IntakeAssembler {
     package let id: Digest
     package let body: [UInt8]
     package let recordCount: Int
+    package init(id: Digest, body: [UInt8], recordCount: Int) {
+      self.id = id
+      self.body = body
+      self.recordCount = recordCount
+    }
   }
 
   private mutating func cut(checkpoint: IntakeBatch.Checkpoint?) {

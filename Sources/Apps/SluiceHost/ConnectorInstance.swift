@@ -1,0 +1,258 @@
+import ConnectorFabric
+import Cryptography
+import Domain
+import PluginHost
+import UVLoop
+
+/// One enabled connector: its schedule, its worker, its checkpoints, and what became of its operations.
+package actor ConnectorInstance {
+  package enum State: Sendable, Equatable {
+    case idle
+    case running(String)
+    case waiting(reason: String)
+    case parked(reason: String)
+    case stopped
+  }
+
+  package nonisolated let route: InstanceRoute
+  private let workers: WorkerPool
+  private let tenant: TenantRuntime
+  private let log: HostLog
+  private let metrics: Metrics
+  private var crashLoop = CrashLoop()
+  private var checkpoints: [StreamName: IntakeBatch.Checkpoint] = [:]
+  package private(set) var state = State.idle { didSet { tellObservers() } }
+  private var isStopping = false
+  private var isPoked = false
+  private var sleeper: CheckedContinuation<Void, Never>?
+  private var loopTask: Task<Void, Never>?
+  /// Every stream has been pulled to its end this often.
+  package private(set) var completedRounds = 0 { didSet { tellObservers() } }
+  private var observers: [(isMet: (isolated ConnectorInstance) -> Bool, done: CheckedContinuation<Void, Never>)] = []
+
+  init(route: InstanceRoute, workers: WorkerPool, tenant: TenantRuntime, metrics: Metrics, log: HostLog) {
+    self.route = route
+    self.workers = workers
+    self.tenant = tenant
+    self.metrics = metrics
+    self.log = log
+  }
+
+  /// Starts the schedule.
+  func start() {
+    guard loopTask == nil else { return }
+    loopTask = Task { await self.schedule() }
+  }
+
+  /// Lets the running operation stop, makes durable what it brought, and ends.
+  func stop() async {
+    isStopping = true
+    wake()
+    workers.cancel(route)
+    await loopTask?.value
+    await workers.release(route)
+    state = .stopped
+  }
+
+  /// Runs now instead of at the next time: a delivery waits, or an operator asked.
+  package func poke() {
+    isPoked = true
+    wake()
+  }
+
+  /// Ends a parking.
+  package func resume() {
+    crashLoop.succeed()
+    state = .idle
+    poke()
+  }
+
+  /// Returns when every stream has been pulled to its end that often since the start.
+  package func whenCompleted(rounds: Int) async { await when { $0.completedRounds >= rounds } }
+
+  /// Returns the reason as soon as a fault has stopped the instance for a while or for good.
+  package func whenStuck() async -> String {
+    await when { $0.stuckReason != nil }
+    return stuckReason ?? ""
+  }
+
+  private var stuckReason: String? {
+    switch state {
+    case .waiting(let reason), .parked(let reason): reason
+    case .idle, .running, .stopped: nil
+    }
+  }
+
+  private func when(_ isMet: @escaping (isolated ConnectorInstance) -> Bool) async {
+    if isMet(self) { return }
+    await withCheckedContinuation { observers.append((isMet, $0)) }
+  }
+
+  private func tellObservers() {
+    let met = observers.filter { $0.isMet(self) }
+    observers.removeAll { $0.isMet(self) }
+    for observer in met { observer.done.resume() }
+  }
+
+  private func wake() {
+    sleeper?.resume()
+    sleeper = nil
+  }
+
+  private func schedule() async {
+    while !isStopping {
+      let pauseMs: Int64
+      if case .parked = state {
+        pauseMs = .max
+      } else {
+        pauseMs = await round()
+      }
+      if isStopping { break }
+      await rest(ms: pauseMs)
+    }
+  }
+
+  /// Sleeps on the loop's timer until the time is over or somebody pokes.
+  private func rest(ms: Int64) async {
+    if isPoked {
+      isPoked = false
+      return
+    }
+    let timer = ms == .max ? nil : workers.after(ms: ms) { Task { await self.wake() } }
+    await withCheckedContinuation { sleeper = $0 }
+    timer?()
+    isPoked = false
+  }
+
+  /// Takes in what was pushed, then pulls every stream once.
+  /// - Returns: How long to rest, in milliseconds.
+  private func round() async -> Int64 {
+    do {
+      try await receiveDeliveries()
+      for stream in route.manifest.streams where route.manifest.intervalMs != nil {
+        if isStopping { return 0 }
+        state = .running("pull \(stream.name)")
+        try await pull(stream.name)
+      }
+      completedRounds += 1
+      crashLoop.succeed()
+      state = .idle
+      return route.manifest.intervalMs.map(Int64.init) ?? .max
+    } catch let ending as OperationEnding {
+      return after(ending)
+    } catch {
+      log.error(error, route.fields)
+      return after(.faulty(reason: "\(error)"))
+    }
+  }
+
+  private func after(_ ending: OperationEnding) -> Int64 {
+    if isStopping { return 0 }
+    switch ending {
+    case .pause(let ms, let reason):
+      state = .waiting(reason: reason)
+      return ms
+    case .park(let reason): return park(reason)
+    case .faulty(let reason):
+      switch crashLoop.fail(reason) {
+      case .retry(let ms):
+        log.warning("instance.retries", "\(reason) It is tried again in \(ms) ms.", route.fields)
+        state = .waiting(reason: reason)
+        return ms
+      case .park(let reason): return park(reason)
+      }
+    }
+  }
+
+  private func park(_ reason: String) -> Int64 {
+    state = .parked(reason: reason)
+    metrics.add("sluice_instances_parked", 1, [("instance", route.key)])
+    log.warning("instance.parked", reason, route.fields)
+    return .max
+  }
+}
+
+// Operations.
+extension ConnectorInstance {
+  private func pull(_ stream: StreamName) async throws {
+    var start = OperationStart(kind: .pull)
+    start.name = stream.rawValue
+    start.deadlineMs = route.manifest.limits.operationTimeoutMs
+    if let checkpoint = try checkpoint(of: stream) {
+      start.state = Hex.decode(checkpoint.stateHex) ?? []
+      start.stateVersion = checkpoint.stateVersion
+    }
+    try await bring(start, stream: stream, origin: .pull)
+  }
+
+  private func checkpoint(of stream: StreamName) throws -> IntakeBatch.Checkpoint? {
+    if let known = checkpoints[stream] { return known }
+    return try tenant.view { try FabricStage.checkpoint(of: route.instance, stream: stream, in: $0) }
+  }
+
+  /// Gives the plugin every delivery that waits for this instance, in order.
+  private func receiveDeliveries() async throws {
+    let waiting = try tenant.view { view in
+      try view.scan(FabricStage.deliveries, countMax: 200).filter {
+        $0.1["instance"]?.string == route.instance.rawValue
+      }
+    }
+    for (key, delivery) in waiting {
+      if isStopping { return }
+      guard let number = UInt64(key), let stream = route.manifest.streams.last?.name else { continue }
+      state = .running("receive")
+      var start = OperationStart(kind: .receive)
+      start.name = delivery["delivery_id"]?.string ?? key
+      start.body = Array((delivery["body"]?.string ?? "").utf8)
+      start.timeMs = delivery["received_at_ms"]?.integer
+      start.deadlineMs = route.manifest.limits.operationTimeoutMs
+      let origin = IntakeBatch.Origin.delivery(Position(number))
+      try await bring(start, stream: stream, origin: origin)
+      try await tenant.settle()
+    }
+  }
+
+  /// Runs an operation that emits, and makes what it emits durable as it comes.
+  private func bring(_ start: OperationStart, stream: StreamName, origin: IntakeBatch.Origin) async throws {
+    let mailbox = Mailbox<OperationSession.Event>()
+    async let ending = workers.run(start, operation: .reading, route: route, mailbox: mailbox)
+    var intake = Intake(instance: route.instance, origin: origin, declared: Set(route.manifest.streams.map(\.name)))
+    do {
+      while let events = await mailbox.takeAll() { try await take(events, into: &intake) }
+      if case .delivery = origin, !intake.hasAppended {
+        // Nothing came of it: an empty batch says so, and the delivery is done with.
+        try await append([try intake.empty(stream: stream)])
+      }
+    } catch {
+      workers.cancel(route)
+      mailbox.close()
+      _ = await ending
+      throw error
+    }
+    let result = await ending
+    metrics.operation(instance: route.key, kind: "\(start.kind)", ending: "\(result.name)")
+    try OperationEnding.check(result)
+  }
+
+  private func take(_ events: [OperationSession.Event], into intake: inout Intake) async throws {
+    let taken = try intake.take(events)
+    try await append(taken.entries)
+    for (stream, checkpoint) in taken.checkpoints { checkpoints[stream] = checkpoint }
+    // Invariant 3: credit and `durable` are given only after the entries are.
+    workers.complete(route, records: taken.records, bytes: taken.bytes, durableTokens: taken.durableTokens)
+    if await tenant.lag > 256 {
+      let since = SystemSources.monotonicMs()
+      try await tenant.settle()
+      metrics.wait(.applyLag, instance: route.key, ms: Int(SystemSources.monotonicMs() - since))
+    }
+  }
+
+  private func append(_ contents: [IntakeAssembler.NewEntryContent]) async throws {
+    guard !contents.isEmpty else { return }
+    let now = SystemSources.wallClockMs()
+    let since = SystemSources.monotonicMs()
+    try await tenant.append(
+      contents.map { NewEntry(id: $0.id, kind: .intake, cause: nil, recordedAtMs: now, body: $0.body) })
+    metrics.wait(.storageSlow, instance: route.key, ms: Int(SystemSources.monotonicMs() - since))
+  }
+}

@@ -1,0 +1,273 @@
+import ConnectorFabric
+import Cryptography
+import Domain
+import Egress
+import PluginHost
+import UVLoop
+import Vault
+
+/// Where plugins' requests become real ones: matched against manifest and permit, throttled, given their credential,
+/// scrubbed on the way back. One gate for the whole host; confined to the loop's thread.
+final class EgressGate {
+  /// What one instance of one tenant may reach, and how.
+  struct Route: Sendable {
+    let tenant: TenantID
+    let instance: InstanceID
+    let manifest: Manifest
+    /// An operator's override of an endpoint's base address, which also allows private addresses and plain http.
+    let overrides: [String: String]
+    var throttleKey: String { "\(tenant)/\(instance)" }
+  }
+
+  private struct Throttle {
+    var bucket: TokenBucket
+    var inFlight = 0
+    var queue: [() -> Void] = []
+  }
+
+  private let loop: EventLoop
+  private let client: EgressClient
+  private let vault: Vault
+  private let metrics: Metrics
+  private var throttles: [String: Throttle] = [:]
+
+  init(loop: EventLoop, vault: Vault, metrics: Metrics) {
+    self.loop = loop
+    self.vault = vault
+    self.metrics = metrics
+    client = EgressClient(loop: loop)
+  }
+
+  func close() { client.close() }
+
+  /// Sends what `declared` allows, when the throttle lets it.
+  /// - Parameter answered: The exchange whose body can be read, already scrubbed; or why there is none.
+  func send(
+    _ open: HTTPOpen, declared: Manifest.Request, route: Route,
+    answered: @escaping (Result<GatedExchange, HTTPFailure>) -> Void
+  ) {
+    let secret: Secret?
+    let request: EgressRequest
+    do {
+      secret = try declared.slot.map {
+        try vault.secret(tenant: route.tenant, instance: route.instance, slot: $0)
+      }
+      request = try makeRequest(open, declared, route, secret)
+    } catch let error as VaultError {
+      answered(.failure(HTTPFailure(status: .auth, code: error.code, message: error.message)))
+      return
+    } catch let failure as HTTPFailure {
+      answered(.failure(failure))
+      return
+    } catch {
+      answered(
+        .failure(HTTPFailure(status: .permanent, code: "egress.failed", message: "The vault could not be read.")))
+      return
+    }
+    let arrived = SystemSources.monotonicMs()
+    pass(route) { [self] in
+      let throttledMs = Int(SystemSources.monotonicMs() - arrived)
+      metrics.wait(.throttled, instance: route.throttleKey, ms: throttledMs)
+      start(request, secret, route, throttledMs, answered)
+    }
+  }
+
+  private func start(
+    _ request: EgressRequest, _ secret: Secret?, _ route: Route, _ throttledMs: Int,
+    _ answered: @escaping (Result<GatedExchange, HTTPFailure>) -> Void
+  ) {
+    let sentAt = SystemSources.monotonicMs()
+    let gated = GatedExchange(scrubber: SecretScrubber(secret.map { [$0] } ?? []), throttledMs: throttledMs)
+    gated.ended = { [self] in leave(route) }
+    gated.exchange = client.send(request) { [self, unowned gated] head in
+      metrics.wait(.upstreamSlow, instance: route.throttleKey, ms: Int(SystemSources.monotonicMs() - sentAt))
+      switch head {
+      case .success(let head):
+        metrics.request(instance: route.throttleKey, status: head.status)
+        keepRetryAfter(head.status, head.headers, route)
+        gated.status = head.status
+        gated.headers = gated.scrub(head.headers)
+        answered(.success(gated))
+      case .failure(let failure):
+        metrics.request(instance: route.throttleKey, status: 0)
+        gated.finish()
+        answered(.failure(HTTPFailure(failure)))
+      }
+    }
+    gated.keepAlive = gated  // until it has ended: libcurl's callbacks must find it
+  }
+
+  // Throttling: a token bucket and a number of requests at once, per tenant and instance.
+
+  private func pass(_ route: Route, _ go: @escaping () -> Void) {
+    let limits = route.manifest.limits
+    let key = route.throttleKey
+    if throttles[key] == nil {
+      throttles[key] = Throttle(
+        bucket: TokenBucket(
+          ratePerSecond: limits.requestsPerSecond, burst: limits.requestBurst, nowMs: SystemSources.monotonicMs()))
+    }
+    guard throttles[key]!.inFlight < limits.concurrency else {
+      throttles[key]!.queue.append { [self] in pass(route, go) }
+      return
+    }
+    let waitMs = throttles[key]!.bucket.take(nowMs: SystemSources.monotonicMs())
+    guard waitMs > 0 else {
+      throttles[key]!.inFlight += 1
+      go()
+      return
+    }
+    let timer = LoopTimer(loop)
+    timer.start(after: .milliseconds(waitMs)) { [self] in
+      timer.close()
+      pass(route, go)
+    }
+  }
+
+  private func leave(_ route: Route) {
+    throttles[route.throttleKey]!.inFlight -= 1
+    guard !throttles[route.throttleKey]!.queue.isEmpty else { return }
+    throttles[route.throttleKey]!.queue.removeFirst()()
+  }
+
+  /// RFC 9110, 10.2.3: seconds only; a date is left to the plugin's own pause.
+  private func keepRetryAfter(_ status: Int, _ headers: [(name: String, value: String)], _ route: Route) {
+    guard status == 429 || status == 503, let text = headers.first(where: { $0.name == "retry-after" })?.value,
+      let seconds = Double(text), (0...3600).contains(seconds)
+    else { return }
+    throttles[route.throttleKey]!.bucket.pause(
+      untilMs: SystemSources.monotonicMs() + Int64((seconds * 1000).rounded(.up)))
+  }
+
+  // Building the request.
+
+  private static let forbiddenHeaders: Set<String> = [
+    "authorization", "proxy-authorization", "cookie", "host", "connection", "content-length", "transfer-encoding",
+    "upgrade", "te", "trailer", "idempotency-key", "forwarded", "x-forwarded-for", "x-forwarded-host",
+  ]
+
+  private func makeRequest(
+    _ open: HTTPOpen, _ declared: Manifest.Request, _ route: Route, _ secret: Secret?
+  ) throws(HTTPFailure) -> EgressRequest {
+    guard let endpoint = route.manifest.endpoint(declared.endpoint) else { throw Self.invalid("the endpoint is gone") }
+    let override = route.overrides[endpoint.name]
+    guard open.query.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "#") }) else {
+      throw Self.invalid("the query is not percent-encoded")
+    }
+    let base = override ?? endpoint.base
+    var request = EgressRequest(
+      method: open.method, url: base + open.path + (open.query.isEmpty ? "" : "?" + open.query))
+    request.allowsPrivateAddress = override != nil
+    request.responseBytesMax = route.manifest.limits.responseBytesMax
+    request.timeoutMs = route.manifest.limits.operationTimeoutMs
+    request.body = open.body
+    var headers: [(name: String, value: String)] = [("User-Agent", "sluice")]
+    let slot = declared.slot.flatMap { route.manifest.slot($0) }
+    let secretHeader = slot?.header?.lowercased()
+    for header in open.headers {
+      let name = header.name.lowercased()
+      guard Self.isToken(name), header.value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
+        throw Self.invalid("the header \"\(header.name.prefix(40))\" holds characters that headers cannot hold")
+      }
+      if !Self.forbiddenHeaders.contains(name), name != secretHeader, !name.hasPrefix("proxy-") {
+        headers.append((header.name, header.value))
+      }
+    }
+    if let key = open.idempotencyKey {
+      guard key.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
+        throw Self.invalid("the idempotency key is not plain")
+      }
+      headers.append(("Idempotency-Key", key))
+    }
+    if let slot, let secret { headers.append(Self.credential(slot, secret)) }
+    request.headers = headers
+    return request
+  }
+
+  private static func credential(_ slot: Manifest.Slot, _ secret: Secret) -> (name: String, value: String) {
+    secret.reveal { bytes in
+      switch slot.scheme {
+      case .bearer: ("Authorization", "Bearer " + String(decoding: bytes, as: UTF8.self))
+      case .basic: ("Authorization", "Basic " + String(decoding: Base64.encode(bytes), as: UTF8.self))
+      case .header: (slot.header ?? "X-Api-Key", String(decoding: bytes, as: UTF8.self))
+      }
+    }
+  }
+
+  private static func isToken(_ name: String) -> Bool {
+    !name.isEmpty
+      && name.utf8.allSatisfy {
+        (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || "-_.!#$%&'*+^`|~".utf8.contains($0)
+      }
+  }
+
+  private static func invalid(_ what: String) -> HTTPFailure {
+    HTTPFailure(status: .invalid, code: "egress.invalid_request", message: "The request was not sent: \(what).")
+  }
+}
+
+/// A response on its way to the plugin, without echoes of the credential. Confined to the loop's thread.
+final class GatedExchange {
+  fileprivate(set) var status = 0
+  fileprivate(set) var headers: [(name: String, value: String)] = []
+  let throttledMs: Int
+  fileprivate var exchange: EgressExchange?
+  fileprivate var ended: () -> Void = {}
+  fileprivate var keepAlive: GatedExchange?
+  private var scrubber: SecretScrubber
+  private var isFinished = false
+
+  fileprivate init(scrubber: SecretScrubber, throttledMs: Int) {
+    self.scrubber = scrubber
+    self.throttledMs = throttledMs
+  }
+
+  private static let withheld: Set<String> = ["set-cookie", "www-authenticate", "proxy-authenticate"]
+
+  fileprivate func scrub(_ headers: [(name: String, value: String)]) -> [(name: String, value: String)] {
+    headers.filter { !Self.withheld.contains($0.name) }.map { ($0.name, scrubber.scrub($0.value)) }
+  }
+
+  /// The next part of the body, never empty unless it is the end.
+  func read(bytesMax: Int, _ reader: @escaping (Result<(part: [UInt8], isEnd: Bool), HTTPFailure>) -> Void) {
+    guard let exchange, !isFinished else {
+      reader(.success(([], true)))
+      return
+    }
+    exchange.read(bytesMax: bytesMax) { [self] result in
+      switch result {
+      case .failure(let failure):
+        finish()
+        reader(.failure(HTTPFailure(failure)))
+      case .success((let part, let isEnd)):
+        let clean = scrubber.scrub(part, isEnd: isEnd)
+        if isEnd { finish() }
+        if clean.isEmpty, !isEnd { read(bytesMax: bytesMax, reader) } else { reader(.success((clean, isEnd))) }
+      }
+    }
+  }
+
+  func cancel() {
+    exchange?.cancel()
+    finish()
+  }
+
+  fileprivate func finish() {
+    guard !isFinished else { return }
+    isFinished = true
+    ended()
+    keepAlive = nil
+  }
+}
+
+extension HTTPFailure {
+  init(_ failure: EgressFailure) {
+    let status: HTTPFailure.Status =
+      switch failure {
+      case .noConnection, .timedOut, .broken: .transient
+      case .tls, .privateAddress, .plainHTTP, .badURL: .permanent
+      case .tooLarge: .tooLarge
+      }
+    self.init(status: status, code: failure.code, message: failure.message)
+  }
+}

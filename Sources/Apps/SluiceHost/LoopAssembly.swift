@@ -1,0 +1,81 @@
+import CanonicalJSON
+import ConnectorFabric
+import Cryptography
+package import Domain
+
+/// The loop as one pure function: an entry and the state before it give the state after it and what follows from it.
+///
+/// What follows goes into the outbox, in the same transaction as position and state. A derived entry that is found in
+/// the journal strikes its row of the outbox: the journal is the fact, and nothing is appended twice.
+package struct LoopAssembly: Sendable {
+  package static let position = Space("loop.position")
+  package static let outbox = Space("loop.outbox")
+
+  private let fabric = FabricStage()
+
+  package init() {}
+
+  /// Applies one entry. Entries come in order, without gaps.
+  package func apply(_ entry: Entry, to state: any StateTransaction) throws {
+    let applied = try Self.applied(state)
+    guard entry.position == applied.next else {
+      throw LoopError.outOfOrder(partition: entry.partition.name, applied: applied, given: entry.position)
+    }
+    if entry.kind.isDerived { try strike(entry.id, state) }
+    var ordinals: [EntryKind: Int] = [:]
+    for (index, derived) in try stages(entry, state).enumerated() {
+      let ordinal = ordinals[derived.kind, default: 0]
+      ordinals[derived.kind] = ordinal + 1
+      let id = StableID.derived(cause: entry.id, stage: derived.kind, ordinal: ordinal)
+      let row = OutboxRow(id: id, kind: derived.kind, cause: entry.position, body: derived.body)
+      try state.set(Self.outbox, Self.outboxKey(entry.position, index), try JSONValue(encoding: row))
+      try state.set(Self.outbox, "id/\(id.hex)", .string(Self.outboxKey(entry.position, index)))
+    }
+    try state.set(Self.position, "applied", .integer(Int64(entry.position.number)))
+  }
+
+  private func stages(_ entry: Entry, _ state: any StateTransaction) throws -> [Derived] {
+    try fabric.apply(entry, to: state)
+  }
+
+  /// The last applied position.
+  package static func applied(_ view: any StateView) throws -> Position {
+    Position(UInt64(try view.value(position, "applied")?.integer ?? 0))
+  }
+
+  /// What waits to be appended, in order.
+  package static func pending(_ view: any StateView, countMax: Int = 1_000) throws -> [OutboxRow] {
+    try view.scan(outbox, from: "at/", until: "at0", reversed: false, countMax: countMax).map { try $0.1.decode() }
+  }
+
+  private func strike(_ id: Digest, _ state: any StateTransaction) throws {
+    guard let key = try state.value(Self.outbox, "id/\(id.hex)")?.string else { return }
+    try state.remove(Self.outbox, key)
+    try state.remove(Self.outbox, "id/\(id.hex)")
+  }
+
+  private static func outboxKey(_ position: Position, _ index: Int) -> String {
+    "at/\(FabricStage.key(position))/\(FabricStage.key(Position(UInt64(index))))"
+  }
+}
+
+/// A derived entry on its way to the journal.
+package struct OutboxRow: Codable, Sendable, Equatable {
+  package let id: Digest
+  package let kind: EntryKind
+  package let cause: Position
+  package let body: JSONValue
+}
+
+package enum LoopError: OperatorError, Equatable {
+  case outOfOrder(partition: String, applied: Position, given: Position)
+
+  package var code: String { "loop.out_of_order" }
+  package var message: String {
+    switch self {
+    case .outOfOrder(let partition, let applied, let given):
+      "Entry \(given) of \(partition) was to be applied after entry \(applied): the journal has a gap."
+    }
+  }
+  package var remedy: String { "Run `sluice doctor --deep`; restore the missing segment from a backup." }
+}

@@ -1,0 +1,97 @@
+import ConnectorFabric
+import Synchronization
+
+/// Counters and gauges of the host, printed in Prometheus' text format. Labels are tenant and instance, never record data.
+package final class Metrics: Sendable {
+  private struct Key: Hashable {
+    let name: String
+    let labels: String
+  }
+  private let values = Mutex<[Key: Int64]>([:])
+  package init() {}
+
+  package func add(_ name: String, _ amount: Int, _ labels: [(String, String)] = []) {
+    guard amount != 0 else { return }
+    values.withLock { $0[Key(name: name, labels: Self.render(labels)), default: 0] += Int64(amount) }
+  }
+
+  package func set(_ name: String, _ value: Int, _ labels: [(String, String)] = []) {
+    values.withLock { $0[Key(name: name, labels: Self.render(labels))] = Int64(value) }
+  }
+
+  /// The sum over all labels.
+  package func total(_ name: String) -> Int64 {
+    values.withLock { $0.reduce(0) { $1.key.name == name ? $0 + $1.value : $0 } }
+  }
+
+  private static func render(_ labels: [(String, String)]) -> String {
+    guard !labels.isEmpty else { return "" }
+    let pairs = labels.map { name, value in
+      let escaped = value.flatMap { character -> [Character] in
+        switch character {
+        case "\\": ["\\", "\\"]
+        case "\"": ["\\", "\""]
+        case "\n": ["\\", "n"]
+        default: [character]
+        }
+      }
+      return "\(name)=\"\(String(escaped))\""
+    }
+    return "{" + pairs.joined(separator: ",") + "}"
+  }
+
+  /// name → (type, help). A metric that is not listed here is a programmer's error, found by the test of this table.
+  package static let catalogue: [(name: String, type: String, help: String)] = [
+    ("sluice_records_total", "counter", "Records that workers have emitted."),
+    ("sluice_record_bytes_total", "counter", "Bytes of records that workers have emitted."),
+    ("sluice_wait_milliseconds_total", "counter", "Time that operations spent waiting, by cause."),
+    ("sluice_requests_total", "counter", "Requests that left through the egress, by status."),
+    ("sluice_requests_refused_total", "counter", "Requests that the egress refused, by reason."),
+    ("sluice_operations_total", "counter", "Operations of workers, by kind and ending."),
+    ("sluice_worker_spawns_total", "counter", "Worker processes started."),
+    ("sluice_deliveries_total", "counter", "Webhook deliveries, by outcome."),
+    ("sluice_rate_remaining", "gauge", "What the upstream says is left of its request budget."),
+    ("sluice_journal_position", "gauge", "The last durable position of a tenant."),
+    ("sluice_applied_position", "gauge", "The last applied position of a tenant."),
+    ("sluice_signals_total", "counter", "Signals by kind."),
+    ("sluice_verdicts_total", "counter", "Verdicts by outcome."),
+    ("sluice_effects_total", "counter", "Effects by outcome."),
+    ("sluice_ledger_entries", "gauge", "Entries in a tenant's ledger."),
+    ("sluice_instances_parked", "gauge", "Instances that are parked."),
+  ]
+
+  package func text() -> String {
+    let all = values.withLock { $0 }
+    var lines: [String] = []
+    for (name, type, help) in Self.catalogue {
+      let samples = all.filter { $0.key.name == name }.sorted { $0.key.labels < $1.key.labels }
+      guard !samples.isEmpty else { continue }
+      lines.append("# HELP \(name) \(help)")
+      lines.append("# TYPE \(name) \(type)")
+      lines += samples.map { "\(name)\($0.key.labels) \($0.value)" }
+    }
+    return lines.joined(separator: "\n") + "\n"
+  }
+}
+
+extension Metrics {
+  func records(instance: String, count: Int, bytes: Int) {
+    add("sluice_records_total", count, [("instance", instance)])
+    add("sluice_record_bytes_total", bytes, [("instance", instance)])
+  }
+  func wait(_ cause: WaitCause, instance: String, ms: Int) {
+    add("sluice_wait_milliseconds_total", ms, [("instance", instance), ("cause", cause.rawValue)])
+  }
+  func request(instance: String, status: Int) {
+    add("sluice_requests_total", 1, [("instance", instance), ("status", status == 0 ? "none" : "\(status)")])
+  }
+  func refused(instance: String, code: String) {
+    add("sluice_requests_refused_total", 1, [("instance", instance), ("reason", code)])
+  }
+  func operation(instance: String, kind: String, ending: String) {
+    add("sluice_operations_total", 1, [("instance", instance), ("kind", kind), ("ending", ending)])
+  }
+  func rateHint(instance: String, remaining: Int64?) {
+    if let remaining { set("sluice_rate_remaining", Int(clamping: remaining), [("instance", instance)]) }
+  }
+}

@@ -1,0 +1,158 @@
+import ConnectorFabric
+import Cryptography
+import Domain
+import PluginHost
+import UVLoop
+
+/// One operation of one worker: hands what it emits to the intake, its requests to the gate, and counts its waits.
+///
+/// Confined to the loop's thread.
+final class OperationSession: OperationHandler {
+  /// From the loop to the task that makes things durable.
+  enum Event: Sendable {
+    case batch(EmittedBatch)
+    case checkpoint(stream: String, IntakeBatch.Checkpoint)
+    case durableWanted(token: Int)
+  }
+
+  private let route: EgressGate.Route
+  private let gate: EgressGate
+  private let mailbox: Mailbox<Event>?
+  private let log: HostLog
+  private var rules: RequestRules
+  private var window: CreditWindow
+  private var exchanges: [UInt32: GatedExchange] = [:]
+  private var durableReplies: [Int: () -> Void] = [:]
+  private var isOver = false
+  private var waitsForCreditSince: Int64?
+  private let metrics: Metrics
+  weak var worker: Worker?
+  /// SHA-256 of each write request that left, in order.
+  private(set) var sentWrites: [Digest] = []
+  /// Refusals of requests, for the operator.
+  private(set) var refusals: [RequestRules.Refusal] = []
+
+  init(
+    route: EgressGate.Route, operation: RequestRules.Operation, gate: EgressGate, mailbox: Mailbox<Event>?,
+    metrics: Metrics, log: HostLog
+  ) {
+    self.route = route
+    self.gate = gate
+    self.mailbox = mailbox
+    self.metrics = metrics
+    self.log = log
+    rules = RequestRules(manifest: route.manifest, operation: operation)
+    window = CreditWindow(
+      limit: .init(records: route.manifest.limits.windowRecords, bytes: route.manifest.limits.windowBytes))
+  }
+
+  /// Gives the first credit, or what has become free.
+  func grant() {
+    guard !isOver else { return }
+    let amount = window.refill()
+    if amount != .zero { worker?.grant(records: amount.records, bytes: amount.bytes) }
+    if let since = waitsForCreditSince, window.granted.records > 0 {
+      metrics.wait(.noCredit, instance: route.throttleKey, ms: Int(SystemSources.monotonicMs() - since))
+      waitsForCreditSince = nil
+    }
+  }
+
+  /// A batch has been made durable.
+  func complete(records: Int, bytes: Int) {
+    window.complete(.init(records: records, bytes: bytes))
+    grant()
+  }
+
+  func durable(token: Int) { durableReplies.removeValue(forKey: token)?() }
+
+  /// The operation is over, one way or another.
+  func end() {
+    guard !isOver else { return }
+    isOver = true
+    for exchange in exchanges.values { exchange.cancel() }
+    exchanges = [:]
+    durableReplies = [:]
+    mailbox?.close()
+  }
+
+  func emitted(_ batch: EmittedBatch) {
+    guard let mailbox, window.send(.init(records: batch.recordCount, bytes: batch.creditBytes)) else {
+      worker?.stop()
+      return
+    }
+    if window.granted.records == 0 { waitsForCreditSince = SystemSources.monotonicMs() }
+    metrics.records(instance: route.throttleKey, count: batch.recordCount, bytes: batch.creditBytes)
+    mailbox.put(.batch(batch))
+  }
+
+  func checkpointed(stream: String, state: [UInt8], stateVersion: Int, watermarkMs: Int64?) {
+    mailbox?.put(
+      .checkpoint(
+        stream: stream,
+        IntakeBatch.Checkpoint(stateHex: Hex.encode(state), stateVersion: stateVersion, watermarkMs: watermarkMs)))
+  }
+
+  func waitsUntilDurable(_ durable: @escaping () -> Void) {
+    guard let mailbox else {
+      durable()
+      return
+    }
+    let token = durableReplies.count + 1
+    durableReplies[token] = durable
+    mailbox.put(.durableWanted(token: token))
+  }
+
+  func opened(_ request: HTTPOpen, reply: HTTPReply) {
+    let asked = PluginRequest(
+      endpoint: request.endpoint, method: request.method, path: request.path, slot: request.slot, body: request.body)
+    let declared: Manifest.Request
+    do { declared = try rules.admit(asked) } catch {
+      refusals.append(error)
+      metrics.refused(instance: route.throttleKey, code: error.code)
+      log.warning(error.code, error.sentence, ["instance": "\(route.instance)", "tenant": "\(route.tenant)"])
+      reply.fail(HTTPFailure(status: .denied, code: error.code, message: error.sentence))
+      return
+    }
+    if declared.effect == .write {
+      let target = "\(request.method) \(request.path)" + (request.query.isEmpty ? "" : "?\(request.query)")
+      sentWrites.append(SHA256.digest(parts: [Array((target + "\n").utf8), request.body]))
+    }
+    gate.send(request, declared: declared, route: route) { [weak self] result in
+      guard let self, !self.isOver else {
+        if case .success(let exchange) = result { exchange.cancel() }
+        return
+      }
+      switch result {
+      case .success(let exchange):
+        self.exchanges[request.handle] = exchange
+        reply.answer(status: exchange.status, throttledMs: exchange.throttledMs, headers: exchange.headers)
+      case .failure(let failure): reply.fail(failure)
+      }
+    }
+  }
+
+  func reads(handle: UInt32, window: Int, reply: HTTPReply) {
+    guard let exchange = exchanges[handle] else {
+      reply.fail(HTTPFailure(status: .invalid, code: "egress.no_handle", message: "No response has this handle."))
+      return
+    }
+    exchange.read(bytesMax: window) { result in
+      switch result {
+      case .success((let part, let isEnd)): reply.answer(part: part, isEnd: isEnd)
+      case .failure(let failure): reply.fail(failure)
+      }
+    }
+  }
+
+  func closed(handle: UInt32) { exchanges.removeValue(forKey: handle)?.cancel() }
+
+  func logged(level: Int, code: String, message: String, fields: [(name: String, value: String)]) {
+    var all = ["instance": "\(route.instance)", "tenant": "\(route.tenant)"]
+    for field in fields { all["plugin.\(field.name)"] = field.value }
+    log.plugin(level: level, code, message, all)
+  }
+
+  func hintedRate(endpoint: String, limit: Int64?, remaining: Int64?, resetAtMs: Int64?) {
+    metrics.rateHint(instance: route.throttleKey, remaining: remaining)
+  }
+}

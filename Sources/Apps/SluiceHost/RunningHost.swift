@@ -1,0 +1,228 @@
+package import CanonicalJSON
+package import ConnectorFabric
+package import Cryptography
+package import Domain
+import Foundation
+import Identity
+package import PluginHost
+package import SQLiteStorage
+package import UVLoop
+package import Vault
+
+/// One running host: the place where ports meet adapters.
+package actor RunningHost {
+  package struct Options: Sendable {
+    package var dataFolder: String
+    /// A file, or `-` for standard input.
+    package var hostKeyPath: String
+    /// Where `sluice-worker` stands.
+    package var workerProgram: String
+    /// Folders that hold plugins: `NAME.yaml` with the library beside it.
+    package var pluginFolders: [String]
+    package var isDegradedSandboxAllowed = false
+    package var crash: any CrashInjector = NoCrash()
+    package var log: HostLog
+    /// Reads a YAML file with the place of every value.
+    package var readDocument: @Sendable (_ path: String) throws -> SourceDocument
+
+    package init(
+      dataFolder: String, workerProgram: String, pluginFolders: [String], log: HostLog,
+      readDocument: @escaping @Sendable (_ path: String) throws -> SourceDocument
+    ) {
+      self.dataFolder = dataFolder
+      self.workerProgram = workerProgram
+      self.pluginFolders = pluginFolders
+      self.log = log
+      self.readDocument = readDocument
+      hostKeyPath = HostKey.defaultPath(dataFolder: dataFolder)
+    }
+  }
+
+  package nonisolated let options: Options
+  package nonisolated let metrics = Metrics()
+  package nonisolated let vault: Vault
+  package nonisolated let directory: Directory
+  nonisolated let ingress: Ingress
+  nonisolated let log: HostLog
+  private let folder: DataFolder
+  private let keystore: SQLiteKeystore
+  let journal: SQLiteJournal
+  private let loop = EventLoop()
+  let pool: WorkerPool
+  private var tenants: [TenantID: TenantRuntime] = [:]
+  private var instances: [String: ConnectorInstance] = [:]
+  /// What each running instance was started with.
+  private var running: [String: Enabling] = [:]
+  private var isRunningInstances = false
+
+  /// Opens the data folder, takes its lock and recovers every tenant. Starts no connector.
+  package init(_ options: Options) async throws {
+    self.options = options
+    log = options.log
+    folder = try DataFolder(path: options.dataFolder)
+    let keystorePath = folder.file("keystore.db")
+    let hostKey = try HostKey.load(
+      path: options.hostKeyPath, keystoreExists: FileManager.default.fileExists(atPath: keystorePath),
+      random: SystemSources.random)
+    keystore = try SQLiteKeystore(path: keystorePath, crash: options.crash)
+    vault = try Vault(hostKey: hostKey, keystore: keystore, random: { SystemSources.random($0) })
+    try vault.prepare(.host)
+    directory = Directory(keystore: keystore, random: { SystemSources.random($0) })
+    ingress = Ingress(metrics: metrics, log: log)
+    journal = try SQLiteJournal(
+      folder: try folder.folder("journal"), sealer: vault, random: { SystemSources.random($0) }, crash: options.crash)
+    loop.start()
+    pool = WorkerPool(
+      loop: loop,
+      settings: .init(
+        program: options.workerProgram, sandbox: options.isDegradedSandboxAllowed ? .degraded : .strict),
+      vault: vault, metrics: metrics, log: log)
+    for name in try FileManager.default.contentsOfDirectory(atPath: try folder.folder("tenants")).sorted() {
+      guard let tenant = TenantID(rawValue: name) else { continue }
+      tenants[tenant] = try await open(tenant)
+    }
+  }
+
+  private func open(_ tenant: TenantID) async throws -> TenantRuntime {
+    try vault.prepare(.tenant(tenant))
+    let path = try folder.folder("tenants/\(tenant)")
+    let runtime = TenantRuntime(
+      tenant: tenant, journal: journal, store: try SQLiteStateStore(path: path + "/state.db", crash: options.crash),
+      assembly: LoopAssembly(), metrics: metrics)
+    try await runtime.start()
+    return runtime
+  }
+
+  /// Starts every enabled connector of every tenant.
+  package func run() async throws {
+    isRunningInstances = true
+    for tenant in tenants.keys.sorted() { try await startInstances(of: tenant) }
+  }
+
+  /// Drains: workers stop, what they brought is durable and applied, files are closed.
+  package func stop() async throws {
+    isRunningInstances = false
+    for instance in instances.values { await instance.stop() }
+    instances = [:]
+    for tenant in tenants.values { try? await tenant.settle() }
+    await pool.close()
+    loop.stop()
+    try await journal.close()
+    folder.unlock()
+  }
+}
+
+// Tenants and connectors.
+extension RunningHost {
+  package func createTenant(_ tenant: TenantID) async throws {
+    guard tenants[tenant] == nil else { throw HostError.exists("The tenant \(tenant)") }
+    tenants[tenant] = try await open(tenant)
+  }
+
+  package func tenantNames() -> [TenantID] { tenants.keys.sorted() }
+
+  package func tenant(_ tenant: TenantID) throws -> TenantRuntime {
+    guard let runtime = tenants[tenant] else { throw HostError.unknown("the tenant \(tenant)") }
+    return runtime
+  }
+
+  package func instance(_ tenant: TenantID, _ instance: InstanceID) throws -> ConnectorInstance {
+    guard let found = instances["\(tenant)/\(instance)"] else { throw HostError.unknown("the connector \(instance)") }
+    return found
+  }
+
+  /// Journals that a connector is enabled, as it is from now on, and starts it.
+  package func enable(_ enabling: Enabling, for tenant: TenantID, by user: UserID?) async throws {
+    let runtime = try self.tenant(tenant)
+    let document = try JSONValue(encoding: enabling)
+    let hash = SHA256.digest(document.canonicalBytes)
+    let position = try await runtime.append(
+      .activation,
+      Activation(kind: .instance, name: enabling.instance.rawValue, hash: hash, document: document, by: user),
+      id: StableID.of(
+        "activation", [tenant.rawValue, enabling.instance.rawValue, hash.hex, "\(SystemSources.wallClockMs())"]))
+    try await runtime.applied(to: position)
+    if isRunningInstances { try await startInstances(of: tenant) }
+  }
+
+  /// Journals that a connector is off; its checkpoints stay.
+  package func disable(_ instance: InstanceID, for tenant: TenantID, by user: UserID?) async throws {
+    let runtime = try self.tenant(tenant)
+    guard
+      var enabling = try runtime.view({ try $0.value(FabricStage.instances, instance.rawValue)?.decode(Enabling.self) })
+    else { throw HostError.unknown("the connector \(instance)") }
+    enabling.isEnabled = false
+    try await enable(enabling, for: tenant, by: user)
+  }
+
+  /// The unguessable part of an instance's webhook address; made when first asked for.
+  private func hookID(_ route: InstanceRoute) throws -> String {
+    let name = "hook/\(route.tenant)/\(route.instance)"
+    if let known = try keystore.value(name) { return String(decoding: known, as: UTF8.self) }
+    let id = Hex.encode(SystemSources.random(24))
+    try keystore.set(name, Array(id.utf8))
+    return id
+  }
+
+  /// The path to which an instance's webhooks are sent.
+  package func hookPath(_ tenant: TenantID, _ instance: InstanceID) throws -> String {
+    "/hooks/" + (try hookID(try self.instance(tenant, instance).route))
+  }
+
+  /// Takes changed secrets into use.
+  package func refreshHooks(of tenant: TenantID) throws {
+    for instance in instances.values where instance.route.tenant == tenant && instance.route.manifest.webhook != nil {
+      ingress.close(instance.route)
+      ingress.open(
+        try hookID(instance.route), route: instance.route, vault: vault, tenant: try self.tenant(tenant),
+        instance: instance)
+    }
+  }
+
+  private func startInstances(of tenant: TenantID) async throws {
+    let runtime = try self.tenant(tenant)
+    let enabled = try runtime.view { try $0.scan(FabricStage.instances).map { try $0.1.decode(Enabling.self) } }
+    for enabling in enabled {
+      let key = "\(tenant)/\(enabling.instance)"
+      if running[key] == enabling { continue }
+      await instances.removeValue(forKey: key)?.stop()
+      running[key] = enabling
+      guard enabling.isEnabled else { continue }
+      let manifest = try Manifest(SourceDocument(name: enabling.source, value: enabling.manifest, marks: [:]))
+      let route = InstanceRoute(
+        tenant: tenant, instance: enabling.instance, manifest: manifest, folder: enabling.folder,
+        overrides: enabling.endpoints, config: enabling.config.canonicalBytes)
+      let instance = ConnectorInstance(route: route, workers: pool, tenant: runtime, metrics: metrics, log: log)
+      instances[key] = instance
+      if manifest.webhook != nil {
+        ingress.close(route)
+        ingress.open(try hookID(route), route: route, vault: vault, tenant: runtime, instance: instance)
+      }
+      if manifest.kind == .source { await instance.start() }
+    }
+  }
+}
+
+package enum HostError: OperatorError, Equatable {
+  case exists(String)
+  case unknown(String)
+
+  package var code: String {
+    switch self {
+    case .exists: "host.exists"
+    case .unknown: "host.unknown"
+    }
+  }
+  package var message: String {
+    switch self {
+    case .exists(let what): "\(what) exists already."
+    case .unknown(let what): "There is no \(what.hasPrefix("the ") ? String(what.dropFirst(4)) : what) here."
+    }
+  }
+  package var remedy: String {
+    switch self {
+    case .exists: "Choose another name, or use the one that exists."
+    case .unknown: "List what there is: `sluice tenant list`, `sluice connector list`."
+    }
+  }
+}

@@ -1,0 +1,216 @@
+package import ConnectorFabric
+import Cryptography
+package import Domain
+import Foundation
+import PluginHost
+import Synchronization
+import UVLoop
+import Vault
+
+/// What an instance is and may do; fixed while it is enabled.
+package struct InstanceRoute: Sendable {
+  package let tenant: TenantID
+  package let instance: InstanceID
+  package let manifest: Manifest
+  /// The folder of the manifest and its library.
+  package let folder: String
+  /// Base addresses that an operator set for endpoints of this instance.
+  package let overrides: [String: String]
+  /// The instance's configuration, canonical JSON.
+  package let config: [UInt8]
+
+  package var key: String { "\(tenant)/\(instance)" }
+  var fields: [String: String] { ["tenant": "\(tenant)", "instance": "\(instance)"] }
+  var gate: EgressGate.Route {
+    EgressGate.Route(tenant: tenant, instance: instance, manifest: manifest, overrides: overrides)
+  }
+  var library: String { folder + "/" + manifest.library.file }
+}
+
+/// The workers of all instances: one for each, started when first needed, replaced when it ended.
+///
+/// Its functions may be called from anywhere; what they touch lives on the loop.
+final class WorkerPool: Sendable {
+  struct Outcome: Sendable {
+    let result: Result<OperationResult, WorkerFailure>
+    let sentWrites: [Digest]
+    let refusals: [RequestRules.Refusal]
+    var name: String {
+      switch result {
+      case .success(let result): "\(result.status)"
+      case .failure(let failure): failure.code
+      }
+    }
+  }
+
+  struct Settings: Sendable {
+    var program: String
+    var sandbox = WorkerSpec.Sandbox.strict
+  }
+
+  /// Confined to the loop's thread, hence unchecked.
+  private final class OnLoop: @unchecked Sendable {
+    var slots: [String: Slot] = [:]
+    var gate: EgressGate?
+    var nextIdentity = 0
+  }
+  private struct Slot {
+    var worker: Worker?
+    var session: OperationSession?
+  }
+
+  private let loop: EventLoop
+  private let settings: Settings
+  private let metrics: Metrics
+  private let log: HostLog
+  private let onLoop = OnLoop()
+  private let verified = Mutex<[String: String]>([:])
+
+  init(loop: EventLoop, settings: Settings, vault: Vault, metrics: Metrics, log: HostLog) {
+    self.loop = loop
+    self.settings = settings
+    self.metrics = metrics
+    self.log = log
+    loop.post { [onLoop] in onLoop.gate = EgressGate(loop: loop, vault: vault, metrics: metrics) }
+  }
+
+  /// Runs one operation to its end.
+  func run(
+    _ start: OperationStart, operation: RequestRules.Operation, route: InstanceRoute,
+    mailbox: Mailbox<OperationSession.Event>?
+  ) async -> Outcome {
+    do { try verifyLibrary(route) } catch {
+      mailbox?.close()
+      return Outcome(result: .failure(error), sentWrites: [], refusals: [])
+    }
+    return await withCheckedContinuation { done in
+      loop.post { [self] in
+        let session = OperationSession(
+          route: route.gate, operation: operation, gate: onLoop.gate!, mailbox: mailbox, metrics: metrics, log: log)
+        func finish(_ result: Result<OperationResult, WorkerFailure>) {
+          session.end()
+          onLoop.slots[route.key]?.session = nil
+          done.resume(
+            returning: Outcome(result: result, sentWrites: session.sentWrites, refusals: session.refusals))
+        }
+        withWorker(route) { [self] ready in
+          switch ready {
+          case .failure(let failure): finish(.failure(failure))
+          case .success(let worker):
+            session.worker = worker
+            onLoop.slots[route.key]?.session = session
+            worker.run(start, handler: session) { finish($0) }
+            session.grant()
+          }
+        }
+      }
+    }
+  }
+
+  /// Gives credit back and answers `wait_durable`.
+  func complete(_ route: InstanceRoute, records: Int, bytes: Int, durableTokens: [Int]) {
+    loop.post { [onLoop] in
+      guard let session = onLoop.slots[route.key]?.session else { return }
+      session.complete(records: records, bytes: bytes)
+      for token in durableTokens { session.durable(token: token) }
+    }
+  }
+
+  func cancel(_ route: InstanceRoute) { loop.post { [onLoop] in onLoop.slots[route.key]?.worker?.cancel() } }
+
+  /// Ends the instance's worker.
+  func release(_ route: InstanceRoute) async {
+    try? await loop.run { [onLoop] in onLoop.slots.removeValue(forKey: route.key)?.worker?.stop() }
+  }
+
+  func close() async {
+    try? await loop.run { [onLoop] in
+      for slot in onLoop.slots.values { slot.worker?.stop() }
+      onLoop.slots = [:]
+      onLoop.gate?.close()
+    }
+  }
+
+  /// - Returns: A function that takes the timer back.
+  func after(ms: Int64, _ fire: @escaping @Sendable () -> Void) -> @Sendable () -> Void {
+    let timer = TimerBox()
+    loop.post { [loop] in
+      let made = LoopTimer(loop)
+      timer.timer = made
+      made.start(after: .milliseconds(ms)) {
+        made.close()
+        fire()
+      }
+    }
+    return { [loop] in loop.post { timer.timer?.close() } }
+  }
+  /// Confined to the loop's thread, hence unchecked.
+  private final class TimerBox: @unchecked Sendable { var timer: LoopTimer? }
+
+  /// Process ids of running workers, for tests that kill them.
+  func processIDs() async -> [Int32] {
+    (try? await loop.run { [onLoop] in onLoop.slots.values.compactMap { $0.worker?.processID } }) ?? []
+  }
+}
+
+extension WorkerPool {
+  private func withWorker(_ route: InstanceRoute, _ use: @escaping (Result<Worker, WorkerFailure>) -> Void) {
+    if let worker = onLoop.slots[route.key]?.worker, worker.isIdle {
+      use(.success(worker))
+      return
+    }
+    onLoop.slots[route.key]?.worker?.stop()
+    metrics.add("sluice_worker_spawns_total", 1, [("instance", route.key)])
+    let surroundings = Worker.Surroundings(
+      wallClockMs: SystemSources.wallClockMs, monotonicMs: SystemSources.monotonicMs, random: SystemSources.random)
+    let box = WorkerBox()
+    let worker = Worker(loop: loop, spec: spec(route), surroundings: surroundings) { ready in
+      use(ready.map { _ in box.worker! })
+    }
+    box.worker = worker
+    onLoop.slots[route.key] = Slot(worker: worker, session: nil)
+  }
+  private final class WorkerBox { weak var worker: Worker? }
+
+  private func spec(_ route: InstanceRoute) -> WorkerSpec {
+    let limits = route.manifest.limits
+    var spec = WorkerSpec(
+      program: settings.program, plugin: route.library, role: route.manifest.kind == .source ? .source : .executor)
+    spec.config = route.config
+    spec.extensions = ["sluice.http/1", "sluice.rate-hint/1"]
+    spec.recordBytesMax = limits.recordBytesMax
+    spec.memoryBytes = limits.memoryBytes
+    spec.cpuSeconds = limits.cpuSeconds
+    spec.threads = limits.threads
+    spec.graceMs = limits.graceMs
+    spec.sandbox = settings.sandbox
+    if geteuid() == 0 {
+      // A user of its own for each live worker, so that none can touch another.
+      let number = 61_000 + onLoop.nextIdentity % 1_000
+      onLoop.nextIdentity += 1
+      spec.identity = .init(user: number, group: number)
+    }
+    return spec
+  }
+
+  /// The library is what the reviewed manifest names, byte for byte; hashed again whenever the file has changed.
+  private func verifyLibrary(_ route: InstanceRoute) throws(WorkerFailure) {
+    var status = stat()
+    guard stat(route.library, &status) == 0 else {
+      throw .loadFailed(step: "open_file", errorNumber: Int(errno), text: "\(route.library) does not exist")
+    }
+    let mark = "\(status.st_ino) \(status.st_size) \(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec)"
+    let key = "\(route.library) \(route.manifest.library.sha256.hex)"
+    if verified.withLock({ $0[key] }) == mark { return }
+    guard let bytes = FileManager.default.contents(atPath: route.library) else {
+      throw .loadFailed(step: "open_file", errorNumber: 0, text: "\(route.library) cannot be read")
+    }
+    let found = SHA256.digest([UInt8](bytes))
+    guard found == route.manifest.library.sha256 else {
+      throw .loadFailed(
+        step: "hash", errorNumber: 0,
+        text: "\(route.library) has SHA-256 \(found), its manifest says \(route.manifest.library.sha256)")
+    }
+    verified.withLock { $0[key] = mark }
+  }
+}
