@@ -175,7 +175,7 @@ let rooms: [Room] = [
     name: "SluiceHost", path: "Sources/Apps/SluiceHost",
     uses: [
       "Domain", "CanonicalJSON", "Cryptography", "Vault", "ConnectorFabric", "UVLoop", "Egress", "PluginHost",
-      "SQLiteStorage", "HTTPEdge", "Identity",
+      "SQLiteStorage", "HTTPEdge", "Identity", "Perception", "WorldModel", "YAMLFiles",
     ]),
   Room(
     name: "sluice", path: "Sources/Apps/sluice", kind: .executable,

@@ -20,8 +20,7 @@ func temporaryFolder() -> String {
 func options(_ folder: String) -> RunningHost.Options {
   RunningHost.Options(
     dataFolder: folder + "/data", workerProgram: built + "/sluice-worker", pluginFolders: [built + "/plugins"],
-    log: HostLog(write: { _ in }),
-    readDocument: { throw DataFolderError.notAFolder(path: $0) })
+    log: HostLog(write: { _ in }))
 }
 
 func counter(_ config: JSONValue, file: String = "plugins/counter.so", as instance: String = "counter") throws

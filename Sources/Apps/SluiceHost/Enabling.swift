@@ -2,6 +2,8 @@ import CanonicalJSON
 import ConnectorFabric
 package import Domain
 import Foundation
+import Perception
+import YAMLFiles
 
 /// The document of an instance's activation: everything that its work depends on.
 package struct Enabling: Codable, Sendable, Equatable {
@@ -76,8 +78,11 @@ extension RunningHost {
   func enabling(from arguments: JSONValue) throws -> (Enabling, Manifest) {
     guard let name = arguments["name"]?.string else { throw CommandError.missing("name") }
     let path = try manifestPath(name)
-    let document = try options.readDocument(path)
+    let document = try Self.document(path: path)
     let manifest = try Manifest(document)
+    let asActivation = SourceDocument(
+      name: document.name, value: ["manifest": document.value], marks: document.marks(under: "manifest"))
+    try PerceptionStage.check(.instance, asActivation)
     var endpoints: [String: String] = [:]
     for (endpoint, value) in arguments["endpoints"]?.object ?? [:] {
       guard manifest.endpoint(endpoint) != nil else {
@@ -95,6 +100,15 @@ extension RunningHost {
       folder: (path as NSString).deletingLastPathComponent, config: arguments["config"] ?? [:], endpoints: endpoints,
       replay: arguments["replay"]?.bool ?? false)
     return (enabling, manifest)
+  }
+
+  /// Reads a YAML file with the place of every value.
+  static func document(path: String) throws -> SourceDocument {
+    guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+      throw DocumentError(
+        file: path, path: "", line: nil, column: nil, found: "not a file that can be read", allowed: "a YAML file in UTF-8")
+    }
+    return try YAMLFile.document(text, name: (path as NSString).lastPathComponent)
   }
 
   private func manifestPath(_ name: String) throws -> String {

@@ -1,7 +1,7 @@
-package import CanonicalJSON
+import CanonicalJSON
 package import Domain
 package import HTTPEdge
-import Identity
+package import Identity
 
 /// The host as its doors see it.
 package struct HostEdge: EdgeBackend {

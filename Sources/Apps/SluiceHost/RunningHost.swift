@@ -1,12 +1,12 @@
-package import CanonicalJSON
-package import ConnectorFabric
-package import Cryptography
+import CanonicalJSON
+import ConnectorFabric
+import Cryptography
 package import Domain
 import Foundation
-import Identity
-package import PluginHost
-package import SQLiteStorage
-package import UVLoop
+package import Identity
+import PluginHost
+import SQLiteStorage
+import UVLoop
 package import Vault
 
 /// One running host: the place where ports meet adapters.
@@ -22,18 +22,13 @@ package actor RunningHost {
     package var isDegradedSandboxAllowed = false
     package var crash: any CrashInjector = NoCrash()
     package var log: HostLog
-    /// Reads a YAML file with the place of every value.
-    package var readDocument: @Sendable (_ path: String) throws -> SourceDocument
-
     package init(
-      dataFolder: String, workerProgram: String, pluginFolders: [String], log: HostLog,
-      readDocument: @escaping @Sendable (_ path: String) throws -> SourceDocument
+      dataFolder: String, workerProgram: String, pluginFolders: [String], log: HostLog
     ) {
       self.dataFolder = dataFolder
       self.workerProgram = workerProgram
       self.pluginFolders = pluginFolders
       self.log = log
-      self.readDocument = readDocument
       hostKeyPath = HostKey.defaultPath(dataFolder: dataFolder)
     }
   }

@@ -48,8 +48,7 @@ enum Installation {
     }
     return RunningHost.Options(
       dataFolder: dataFolder, workerProgram: worker ?? "\(here)/sluice-worker",
-      pluginFolders: folders.isEmpty ? ["\(here)/plugins"] : folders, log: log,
-      readDocument: { try YAMLReading.document(path: $0) })
+      pluginFolders: folders.isEmpty ? ["\(here)/plugins"] : folders, log: log)
   }
 
   static let executable =

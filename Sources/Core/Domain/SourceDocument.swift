@@ -19,6 +19,13 @@ package struct SourceDocument: Sendable {
     self.marks = marks
   }
 
+  /// The same marks for this document as the member `key` of a larger one.
+  package func marks(under key: String) -> [String: Mark] {
+    var moved: [String: Mark] = [:]
+    for (path, mark) in marks { moved[path.isEmpty ? key : path.hasPrefix("[") ? key + path : "\(key).\(path)"] = mark }
+    return moved
+  }
+
   /// Where the value stands; for a missing one, where its nearest parent stands.
   package func mark(_ path: String) -> Mark? {
     var path = path

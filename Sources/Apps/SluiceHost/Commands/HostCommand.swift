@@ -1,5 +1,5 @@
 package import Domain
-import Identity
+package import Identity
 
 /// One thing that a host can be asked to do, by the command line, the API or the console.
 package struct HostCommand: Sendable {
