@@ -97,6 +97,17 @@ let rooms: [Room] = [
 
   Room(name: "CSluicePlugin", path: "Sources/Plugin/CSluicePlugin", kind: .clang),
   Room(name: "CSluiceFrames", path: "Sources/Plugin/CSluiceFrames", kind: .clang),
+  // What a third party links: the only public API. plugins.mk builds the same files into self-contained libraries.
+  Room(
+    name: "SluiceKit", path: "Sources/Plugin/SluiceKit", uses: ["CSluicePlugin"], packageAccess: false,
+    excluded: ["exports.map"]),
+  // Without their entries: every plugin exports the same symbol, and the tests link both.
+  Room(
+    name: "CRMSourcePlugin", path: "Plugins/crm-source", uses: ["SluiceKit"], packageAccess: false,
+    excluded: ["README.md", "Entry.swift"]),
+  Room(
+    name: "CRMExecutorPlugin", path: "Plugins/crm-executor", uses: ["SluiceKit"], packageAccess: false,
+    excluded: ["README.md", "Entry.swift"]),
   Room(name: "Identity", path: "Sources/Core/Identity", uses: ["Domain", "CanonicalJSON", "Cryptography"]),
   Room(name: "Vault", path: "Sources/Core/Vault", uses: ["Domain", "Cryptography"]),
 
@@ -148,6 +159,9 @@ let rooms: [Room] = [
     ]),
   Room(
     name: "PluginHostTests", path: "Tests/PluginHostTests", kind: .test, uses: ["PluginHost", "UVLoop", "Domain"]),
+  Room(
+    name: "SluiceKitTests", path: "Tests/SluiceKitTests", kind: .test,
+    uses: ["SluiceKit", "CRMSourcePlugin", "CRMExecutorPlugin"]),
   Room(
     name: "VaultTests", path: "Tests/VaultTests", kind: .test, uses: ["Vault", "Domain", "Cryptography", "TestKit"]),
   Room(name: "EgressTests", path: "Tests/EgressTests", kind: .test, uses: ["Egress", "UVLoop"]),

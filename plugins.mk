@@ -19,12 +19,12 @@ KIT_LINK := -emit-library -static-stdlib -use-ld=lld -Xlinker --gc-sections -Xli
 	-Xlinker --version-script=$(KIT)/exports.map
 
 SWIFT_PLUGINS := crm-source crm-executor
-SWIFT_MODULE_crm-source := CRMSource
-SWIFT_MODULE_crm-executor := CRMExecutor
+SWIFT_MODULE_crm-source := CRMSourcePlugin
+SWIFT_MODULE_crm-executor := CRMExecutorPlugin
 SWIFT_LIBRARIES := $(SWIFT_PLUGINS:%=$(C_BUILD)/plugins/%.so)
 PLUGIN_MANIFESTS := $(patsubst manifests/%,$(C_BUILD)/plugins/%,$(wildcard manifests/*.yaml))
 
-.PHONY: swift-plugins plugin-manifests plugin-test plugin-bench
+.PHONY: swift-plugins plugin-manifests plugin-test plugin-test-world plugin-bench
 swift-plugins: $(SWIFT_LIBRARIES) ## Build the Swift plugins
 plugin-manifests: $(PLUGIN_MANIFESTS) ## Put each manifest beside its library, with the library's SHA-256
 
@@ -45,8 +45,24 @@ $(foreach plugin,$(SWIFT_PLUGINS),$(eval $(call swift_plugin,$(plugin))))
 $(C_BUILD)/plugins/%.yaml: manifests/%.yaml manifests/stamp.sh $(SWIFT_LIBRARIES) $(C_PLUGINS)
 	sh manifests/stamp.sh $< $(C_BUILD)/plugins > $@.new && mv $@.new $@
 
-plugin-test: c-worker swift-plugins plugin-manifests ## Test the Swift plugins in the real worker
+# The guide's listings are plugins too: what does not build or run is not printed there.
+GUIDE := docs/guides/write-a-connector.md
+GUIDE_LIBRARIES := $(C_BUILD)/guide/tides.so $(C_BUILD)/guide/hello.so
+$(C_BUILD)/guide/tides.swift $(C_BUILD)/guide/hello.c: $(GUIDE)
+	@mkdir -p $(@D)
+	awk -v fence='```$(if $(filter %.c,$@),c,swift)' '$$0 == "```" { inside = 0 } inside { print } $$0 == fence { inside = 1 }' $< > $@
+
+$(C_BUILD)/guide/tides.so: $(C_BUILD)/guide/tides.swift $(KIT_BUILD)/SluiceKit.o $(C_BUILD)/plugin_note.o $(KIT)/exports.map
+	$(SWIFTC) $(KIT_FLAGS) $(KIT_LINK) -module-name TidesPlugin $< $(KIT_BUILD)/SluiceKit.o $(C_BUILD)/plugin_note.o -o $@
+
+$(C_BUILD)/guide/hello.so: $(C_BUILD)/guide/hello.c $(C_HEADERS)
+	$(CC) $(C_FLAGS) -fPIC -shared -fvisibility=hidden -I$(C_ABI)/include $< -o $@
+
+plugin-test: c-worker swift-plugins plugin-manifests $(GUIDE_LIBRARIES) ## Test the Swift plugins in the real worker
 	@python3 Tests/PluginTests/run.py $(C_BUILD)
+
+plugin-test-world: c-worker swift-plugins ## Run the Swift plugins against the simulated SaaS: WORLD=sluice-world
+	@python3 Tests/PluginTests/world_check.py $(C_BUILD) $(WORLD)
 
 plugin-bench: c-worker swift-plugins ## Measure spawn to ready of the Swift plugins
 	@python3 Tests/PluginTests/bench.py $(C_BUILD)

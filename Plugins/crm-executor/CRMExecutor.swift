@@ -9,8 +9,7 @@ struct CRMExecutor: Executor {
   init(config: Config) throws { try config.allow() }
 
   func check(_ host: any Host) throws {
-    let response = try host.fetch(read("/api/v1/reps", query: [("limit", "1")]))
-    if let failure = response.failure(of: "crm") { throw failure }
+    _ = try host.fetch(read("/api/v1/reps", query: [("limit", "1")])).success(of: "crm")
   }
 
   /// Sends the one write of the action, once: a second try is the host's to decide.
@@ -53,8 +52,7 @@ struct CRMExecutor: Executor {
     let (stream, id) = write.subject
     let response = try host.fetch(read("/api/v1/\(stream)/\(id)"))
     if response.status == 404 { return .rejected(code: "crm.not_found", message: "The CRM has no \(stream)/\(id).") }
-    if let failure = response.failure(of: "crm") { throw failure }
-    return write.preview(try JSON(parsing: response.body))
+    return write.preview(try response.success(of: "crm").json())
   }
 
   private func read(_ path: String, query: [(name: String, value: String)] = []) -> HTTPRequest {

@@ -42,7 +42,8 @@ struct CRMSource: Source {
     switch try Announcement(parsing: delivery.body) {
     case .opportunity(let item): try emit([item], to: .opportunities, host: host)
     case .other(let type):
-      host.log(.info, "crm.event_ignored", "A delivery of a type that means nothing here.", fields: [.init("type", type)])
+      let fields = [LogField("type", type)]
+      host.log(.info, "crm.event_ignored", "A delivery of a type that means nothing here.", fields: fields)
     }
   }
 
@@ -58,9 +59,8 @@ struct CRMSource: Source {
         "crm.answer_too_large",
         "An answer to GET \(path) is larger than \(Self.bodyBytesMax >> 20) MiB; lower `page_size`.")
     }
-    if let failure = response.failure(of: "crm") { throw failure }
     do {
-      return try Page(parsing: response.body)
+      return try Page(parsing: response.success(of: "crm").body)
     } catch let error as JSONError {
       throw Failure.transient("crm.bad_answer", "GET \(path) was answered with no page of records: \(error).")
     }
@@ -74,7 +74,8 @@ struct CRMSource: Source {
       guard error.reason == .tooLarge, error.accepted < items.count else { throw error }
       throw Failure.permanent(
         "crm.record_too_large",
-        "Record \(items[error.accepted].id) of \(stream.rawValue) exceeds `record_bytes_max`; raise it in the manifest.")
+        "Record \(items[error.accepted].id) of \(stream.rawValue) exceeds `record_bytes_max` of the manifest; raise it."
+      )
     }
   }
 }

@@ -8,6 +8,7 @@ import traceback
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import plugin_host
 import executor_tests
+import kit_tests
 import source_tests
 from workers import identities
 
@@ -15,7 +16,7 @@ BUILD = os.path.abspath(sys.argv[1])
 
 
 def all_tests():
-    rooms = (source_tests, executor_tests)
+    rooms = (kit_tests, source_tests, executor_tests)
     return [(room.__name__, f) for room in rooms for name, f in vars(room).items() if name.startswith("test_")]
 
 
@@ -25,9 +26,11 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         build = os.path.join(folder, "c")
-        os.makedirs(os.path.join(build, "plugins"))
-        for name in ("sluice-worker", "plugins/crm-source.so", "plugins/crm-executor.so"):
+        for name in ("sluice-worker", "plugins/crm-source.so", "plugins/crm-executor.so", "guide/tides.so", "guide/hello.so"):
+            os.makedirs(os.path.dirname(os.path.join(build, name)), exist_ok=True)
             shutil.copy(os.path.join(BUILD, name), os.path.join(build, name))
+        for name in ("crm-actions.yaml", "counter.yaml", "counter.so"):
+            shutil.copy(os.path.join(BUILD, "plugins", name), os.path.join(build, "plugins", name))
         for who, start in identities(build):
             for room, test in all_tests():
                 sentence = f"{room.split('_')[0]}: {test.__doc__} [{who}]"

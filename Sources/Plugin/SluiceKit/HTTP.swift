@@ -145,6 +145,19 @@ public struct HTTPResponse: Equatable, Sendable {
   }
 }
 
+extension HTTPResponse {
+  /// The response itself when its status is a success, 200 to 299.
+  /// - Throws: What ``failure(of:)`` says of any other.
+  public func success(of system: String) throws -> HTTPResponse {
+    if let failure = failure(of: system) { throw failure }
+    return self
+  }
+
+  /// The body, read as JSON.
+  /// - Throws: ``JSONError``; left uncaught, it is a transient failure: the upstream sent what is no JSON.
+  public func json() throws -> JSON { try JSON(parsing: body) }
+}
+
 extension Host {
   /// Sends a request that may be repeated, and reads the whole response in bounded windows.
   ///
