@@ -139,7 +139,7 @@ extension RunningHost {
     guard
       var enabling = try runtime.view({ try $0.value(FabricStage.instances, instance.rawValue)?.decode(Enabling.self) })
     else { throw HostError.unknown("the connector \(instance)") }
-    enabling.isEnabled = false
+    enabling.settings.enabled = false
     try await enable(enabling, for: tenant, by: user)
   }
 
@@ -175,7 +175,7 @@ extension RunningHost {
       if running[key] == enabling { continue }
       await instances.removeValue(forKey: key)?.stop()
       running[key] = enabling
-      guard enabling.isEnabled else { continue }
+      guard enabling.settings.enabled else { continue }
       let manifest = try Manifest(SourceDocument(name: enabling.source, value: enabling.manifest, marks: [:]))
       let route = InstanceRoute(
         tenant: tenant, instance: enabling.instance, manifest: manifest, folder: enabling.folder,

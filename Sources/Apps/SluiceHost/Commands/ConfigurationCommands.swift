@@ -1,8 +1,8 @@
-import Identity
 import CanonicalJSON
 import Cryptography
 import Domain
 import Foundation
+import Identity
 import Perception
 
 extension HostCommand {
