@@ -134,6 +134,10 @@ let rooms: [Room] = [
     name: "HTTPEdge", path: "Sources/Adapters/HTTPEdge", uses: ["Domain", "CanonicalJSON", "Identity"],
     packages: ["Hummingbird", "Logging", "NIOCore", "ServiceLifecycle", "HTTPTypes"]),
 
+  Room(name: "FileStorage", path: "Sources/Adapters/FileStorage", uses: ["Domain"]),
+  Room(
+    name: "FileStorageTests", path: "Tests/FileStorageTests", kind: .test, uses: ["FileStorage", "Domain"]),
+
   Room(
     name: "TestKit", path: "Tests/TestKit", uses: ["Domain", "CanonicalJSON", "Cryptography"]),
   Room(
