@@ -94,6 +94,34 @@ import Testing
     #expect(seen.count == 70)
   }
 
+  @Test func `a day's set stays well below what the journal takes, however many are waiting`() throws {
+    let run = try Run(playbooks: ["missing-account"])
+    var signals: [Signal] = []
+    for manager in 0..<40 {
+      let name = "\(manager)" + String(repeating: "界", count: 180)
+      run.world.reps["r\(manager)"] = RepFacts(
+        id: "r\(manager)", name: name, manager: name, openDealCount: 1, evidence: evidence("reps", "\(manager)"))
+      for number in 0..<12 {
+        let id = "D\(manager)-\(number)"
+        run.world.add(id, owner: "r\(manager)", product: name, account: nil)
+        signals.append(signal("opportunity.missing_account", "opportunity", id, on: 1))
+      }
+    }
+    let set = try #require(try run.day(1, signals))
+    #expect(set.proposals.count == 280)
+    #expect(Set(set.proposals.map(\.approver)).count == 40)
+    #expect(try JSONValue(encoding: set).canonicalBytes.count < 900_000)
+  }
+
+  @Test func `amounts that no number can hold are capped`() throws {
+    let run = try Run(playbooks: ["price-exception"])
+    run.world.add("D1", stage: .won)
+    let below = signal(
+      "deal.below_list", "opportunity", "D1", on: 1,
+      ["list_cents": 9_007_199_254_740_991, "value_cents": -9_007_199_254_740_991])
+    #expect(try run.day(1, [below])?.proposals.first?.expectedValueCents == 9_007_199_254_740_991)
+  }
+
   @Test(arguments: 1...20)
   func `proposals are ranked by expected value, then by id`(seed: UInt64) throws {
     var chance = seed

@@ -60,6 +60,16 @@ import Testing
     }
   }
 
+  @Test func `a second file of the same name is refused`() throws {
+    let run = try Run(playbooks: ["stalled-deal"])
+    try run.activate("copy", try Shipped.document(try Shipped.text("stalled-deal"), name: "copy").value)
+    try run.store.view { view in
+      #expect(try DecisionStage.active(in: view).count == 1)
+      let reason = try view.value(DecisionStage.refusedPlaybooks, "copy")?["reason"]?.string
+      #expect(reason?.contains("as in stalled-deal") == true)
+    }
+  }
+
   @Test func `a null document ends its playbook`() throws {
     let run = try Run(playbooks: ["stalled-deal"])
     try run.activate("stalled-deal", .null)

@@ -55,15 +55,24 @@ package struct DecisionStage: Sendable {
     guard activation.kind == .playbooks else { return }
     try state.remove(Self.refusedPlaybooks, activation.name)
     guard !activation.document.isNull else { return try state.remove(Self.playbooks, activation.name) }
-    do throws(DocumentError) {
-      _ = try Playbook(SourceDocument(name: activation.name, value: activation.document, marks: [:]))
-    } catch {
+    if let reason = try refusal(of: activation, state) {
       return try state.set(
-        Self.refusedPlaybooks, activation.name,
-        ["hash": .string(activation.hash.hex), "reason": .string(error.description)])
+        Self.refusedPlaybooks, activation.name, ["hash": .string(activation.hash.hex), "reason": .string(reason)])
     }
     try state.set(
       Self.playbooks, activation.name, ["hash": .string(activation.hash.hex), "document": activation.document])
+  }
+
+  private func refusal(of activation: Activation, _ state: any StateTransaction) throws -> String? {
+    let name: String
+    do throws(DocumentError) {
+      name = try Playbook(SourceDocument(name: activation.name, value: activation.document, marks: [:])).name
+    } catch {
+      return error.description
+    }
+    let others = try state.scan(Self.playbooks).filter { $0.0 != activation.name }
+    guard let other = others.first(where: { $0.1["document"]?["name"]?.string == name }) else { return nil }
+    return "\(activation.name): `name` is \"\(name)\", as in \(other.0). Allowed: a name of its own."
   }
 
   /// The playbooks in force, by name of file.
@@ -83,7 +92,8 @@ extension DecisionStage {
   private func remember(_ set: VerdictSet, _ state: any StateTransaction) throws {
     for verdict in set.verdicts {
       try change(verdict.proposal, state) { record in
-        guard record.state == .proposed else { return }
+        // A held one may be judged again; what has been sent or ended may not.
+        guard record.state.canBeWithdrawn, record.state != .waiting else { return }
         switch verdict.outcome {
         case .allow: record.state = .allowed
         case .hold: record.state = .held

@@ -109,9 +109,13 @@ struct Judgement {
     case .valueGap:
       let facts = situation.signal.facts
       let from = facts["list_cents"]?.integer ?? list
-      return max(0, from - (facts["value_cents"]?.integer ?? situation.deal?.valueCents ?? from))
+      let gap = from - (facts["value_cents"]?.integer ?? situation.deal?.valueCents ?? from)
+      return min(max(0, gap), Self.centsMax)
     }
   }
+
+  /// The greatest whole number that JSON can say.
+  static let centsMax: Int64 = 9_007_199_254_740_991
 
   /// Parts per million of an amount, rounded down; no amount is negative.
   static func share(_ ppm: Int, of cents: Int64) -> Int64 {

@@ -116,7 +116,7 @@ struct ProposalRows {
   }
 
   private static func queueKey(_ proposal: Proposal) -> String {
-    let left = String(9_007_199_254_740_991 - max(0, min(proposal.expectedValueCents, 9_007_199_254_740_991)))
+    let left = String(Judgement.centsMax - max(0, min(proposal.expectedValueCents, Judgement.centsMax)))
     let padding = String(repeating: "0", count: 16 - left.utf8.count)
     return "\(lane(proposal))/\(padding)\(left)/\(proposal.id.hex)"
   }
