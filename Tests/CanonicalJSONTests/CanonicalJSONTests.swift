@@ -34,6 +34,10 @@ import Testing
     #expect(throws: why) { try JSONValue(parsing: text) }
   }
 
+  @Test func `two keys that Swift takes for one are refused`() {
+    #expect(throws: JSONError.duplicateKey) { try JSONValue(parsing: "{\"\u{E9}\":1,\"e\u{301}\":2}") }
+  }
+
   @Test func `invalid UTF-8 is refused`() {
     #expect(throws: JSONError.malformed) { try canonicalJSON([0x22, 0xFF, 0x22]) }
   }

@@ -71,7 +71,14 @@ private let schemaText = #"""
         uid: Cedar.EntityUID(type: "N", id: "\(id)"),
         parents: Set(parents.map { Cedar.EntityUID(type: "N", id: "\($0)") }))
     }
-    #expect(throws: PolicyError.self) { try Cedar.Entities([entity(1, [2]), entity(2, [3]), entity(3, [1])]) }
+    for _ in 0..<20 {
+      // 0 and 1 lead to the cycle of 2, 3 and 4, and are not named.
+      #expect(throws: PolicyError.entityCycle(#"N::"2""#)) {
+        try Cedar.Entities([
+          entity(0, [1]), entity(1, [3, 9]), entity(2, [3]), entity(3, [4]), entity(4, [2, 9]), entity(9, []),
+        ])
+      }
+    }
     #expect(try Cedar.Entities([entity(1, [2, 3]), entity(2, [4]), entity(3, [4]), entity(4, [])]).count == 4)
     let chain = try Cedar.Entities((0..<600).map { entity($0, [$0 + 1]) })
     let set = try Cedar.PolicySet(parsing: [("p", #"permit(principal in N::"600", action, resource);"#)])

@@ -2,6 +2,8 @@ import CanonicalJSON
 import ConnectorFabric
 import Cryptography
 package import Domain
+import Perception
+import WorldModel
 
 /// The loop as one pure function: an entry and the state before it give the state after it and what follows from it.
 ///
@@ -12,6 +14,8 @@ package struct LoopAssembly: Sendable {
   package static let outbox = Space("loop.outbox")
 
   private let fabric = FabricStage()
+  private let perception = PerceptionStage()
+  private let world = WorldModelStage()
 
   package init() {}
 
@@ -35,7 +39,12 @@ package struct LoopAssembly: Sendable {
   }
 
   private func stages(_ entry: Entry, _ state: any StateTransaction) throws -> [Derived] {
-    try fabric.apply(entry, to: state)
+    var derived = try fabric.apply(entry, to: state)
+    let perceived = try perception.apply(entry, to: state)
+    derived += perceived.derived
+    try world.apply(perceived.changes, to: state)
+    try world.apply(entry, to: state)
+    return derived
   }
 
   /// The last applied position.

@@ -3,6 +3,7 @@ import ConnectorFabric
 import Cryptography
 package import Domain
 import Foundation
+package import Identity
 import PluginHost
 import SQLiteStorage
 import UVLoop
@@ -21,8 +22,9 @@ package actor RunningHost {
     package var isDegradedSandboxAllowed = false
     package var crash: any CrashInjector = NoCrash()
     package var log: HostLog
-
-    package init(dataFolder: String, workerProgram: String, pluginFolders: [String], log: HostLog) {
+    package init(
+      dataFolder: String, workerProgram: String, pluginFolders: [String], log: HostLog
+    ) {
       self.dataFolder = dataFolder
       self.workerProgram = workerProgram
       self.pluginFolders = pluginFolders
@@ -34,6 +36,8 @@ package actor RunningHost {
   package nonisolated let options: Options
   package nonisolated let metrics = Metrics()
   package nonisolated let vault: Vault
+  package nonisolated let directory: Directory
+  nonisolated let ingress: Ingress
   nonisolated let log: HostLog
   private let folder: DataFolder
   private let keystore: SQLiteKeystore
@@ -42,6 +46,8 @@ package actor RunningHost {
   let pool: WorkerPool
   private var tenants: [TenantID: TenantRuntime] = [:]
   private var instances: [String: ConnectorInstance] = [:]
+  /// What each running instance was started with.
+  private var running: [String: Enabling] = [:]
   private var isRunningInstances = false
 
   /// Opens the data folder, takes its lock and recovers every tenant. Starts no connector.
@@ -56,6 +62,8 @@ package actor RunningHost {
     keystore = try SQLiteKeystore(path: keystorePath, crash: options.crash)
     vault = try Vault(hostKey: hostKey, keystore: keystore, random: { SystemSources.random($0) })
     try vault.prepare(.host)
+    directory = Directory(keystore: keystore, random: { SystemSources.random($0) })
+    ingress = Ingress(metrics: metrics, log: log)
     journal = try SQLiteJournal(
       folder: try folder.folder("journal"), sealer: vault, random: { SystemSources.random($0) }, crash: options.crash)
     loop.start()
@@ -120,16 +128,43 @@ extension RunningHost {
 
   /// Journals that a connector is enabled, as it is from now on, and starts it.
   package func enable(_ enabling: Enabling, for tenant: TenantID, by user: UserID?) async throws {
-    let runtime = try self.tenant(tenant)
-    let document = try JSONValue(encoding: enabling)
-    let hash = SHA256.digest(document.canonicalBytes)
-    let position = try await runtime.append(
-      .activation,
-      Activation(kind: .instance, name: enabling.instance.rawValue, hash: hash, document: document, by: user),
-      id: StableID.of(
-        "activation", [tenant.rawValue, enabling.instance.rawValue, hash.hex, "\(SystemSources.wallClockMs())"]))
-    try await runtime.applied(to: position)
+    try await activate(
+      .instance, name: enabling.instance.rawValue, document: try JSONValue(encoding: enabling), for: tenant, by: user)
     if isRunningInstances { try await startInstances(of: tenant) }
+  }
+
+  /// Journals that a connector is off; its checkpoints stay.
+  package func disable(_ instance: InstanceID, for tenant: TenantID, by user: UserID?) async throws {
+    let runtime = try self.tenant(tenant)
+    guard
+      var enabling = try runtime.view({ try $0.value(FabricStage.instances, instance.rawValue)?.decode(Enabling.self) })
+    else { throw HostError.unknown("the connector \(instance)") }
+    enabling.isEnabled = false
+    try await enable(enabling, for: tenant, by: user)
+  }
+
+  /// The unguessable part of an instance's webhook address; made when first asked for.
+  private func hookID(_ route: InstanceRoute) throws -> String {
+    let name = "hook/\(route.tenant)/\(route.instance)"
+    if let known = try keystore.value(name) { return String(decoding: known, as: UTF8.self) }
+    let id = Hex.encode(SystemSources.random(24))
+    try keystore.set(name, Array(id.utf8))
+    return id
+  }
+
+  /// The path to which an instance's webhooks are sent.
+  package func hookPath(_ tenant: TenantID, _ instance: InstanceID) throws -> String {
+    "/hooks/" + (try hookID(try self.instance(tenant, instance).route))
+  }
+
+  /// Takes changed secrets into use.
+  package func refreshHooks(of tenant: TenantID) throws {
+    for instance in instances.values where instance.route.tenant == tenant && instance.route.manifest.webhook != nil {
+      ingress.close(instance.route)
+      ingress.open(
+        try hookID(instance.route), route: instance.route, vault: vault, tenant: try self.tenant(tenant),
+        instance: instance)
+    }
   }
 
   private func startInstances(of tenant: TenantID) async throws {
@@ -137,7 +172,9 @@ extension RunningHost {
     let enabled = try runtime.view { try $0.scan(FabricStage.instances).map { try $0.1.decode(Enabling.self) } }
     for enabling in enabled {
       let key = "\(tenant)/\(enabling.instance)"
+      if running[key] == enabling { continue }
       await instances.removeValue(forKey: key)?.stop()
+      running[key] = enabling
       guard enabling.isEnabled else { continue }
       let manifest = try Manifest(SourceDocument(name: enabling.source, value: enabling.manifest, marks: [:]))
       let route = InstanceRoute(
@@ -145,38 +182,12 @@ extension RunningHost {
         overrides: enabling.endpoints, config: enabling.config.canonicalBytes)
       let instance = ConnectorInstance(route: route, workers: pool, tenant: runtime, metrics: metrics, log: log)
       instances[key] = instance
+      if manifest.webhook != nil {
+        ingress.close(route)
+        ingress.open(try hookID(route), route: route, vault: vault, tenant: runtime, instance: instance)
+      }
       if manifest.kind == .source { await instance.start() }
     }
-  }
-}
-
-/// The document of an instance's activation: everything that its work depends on.
-package struct Enabling: Codable, Sendable, Equatable {
-  package var instance: InstanceID
-  package var isEnabled: Bool
-  /// The manifest's file, for messages, and its whole content.
-  package var source: String
-  package var manifest: JSONValue
-  /// The folder of the library.
-  package var folder: String
-  package var config: JSONValue
-  /// Operators' overrides of endpoints; private addresses are allowed for these.
-  package var endpoints: [String: String]
-  /// The first sync counts as change, not as baseline.
-  package var replay: Bool
-
-  package init(
-    instance: InstanceID, isEnabled: Bool = true, source: String, manifest: JSONValue, folder: String,
-    config: JSONValue = [:], endpoints: [String: String] = [:], replay: Bool = false
-  ) {
-    self.instance = instance
-    self.isEnabled = isEnabled
-    self.source = source
-    self.manifest = manifest
-    self.folder = folder
-    self.config = config
-    self.endpoints = endpoints
-    self.replay = replay
   }
 }
 

@@ -60,12 +60,17 @@ extension JSONValue {
     defer { sluice_json_free(document) }
     var count = 0
     var next = sluice_json_tokens(document, &count)!
-    self = JSONValue.read(&next)
+    var isAmbiguous = false
+    self = JSONValue.read(&next, &isAmbiguous)
+    if isAmbiguous { throw .duplicateKey }
   }
 
   package init(parsing text: String) throws(JSONError) { try self.init(parsing: Array(text.utf8)) }
 
-  private static func read(_ next: inout UnsafePointer<sluice_json_token>) -> JSONValue {
+  /// - Parameter isAmbiguous: Set when two keys differ only in their Unicode normal form: Swift takes them for one.
+  private static func read(
+    _ next: inout UnsafePointer<sluice_json_token>, _ isAmbiguous: inout Bool
+  ) -> JSONValue {
     let token = next.pointee
     next += 1
     switch sluice_json_kind(token.kind) {
@@ -78,7 +83,7 @@ extension JSONValue {
     case SLUICE_JSON_ARRAY:
       var items: [JSONValue] = []
       items.reserveCapacity(Int(token.count))
-      for _ in 0..<token.count { items.append(read(&next)) }
+      for _ in 0..<token.count { items.append(read(&next, &isAmbiguous)) }
       return .array(items)
     default:
       var members: [String: JSONValue] = [:]
@@ -86,8 +91,9 @@ extension JSONValue {
       for _ in 0..<token.count {
         let key = text(next.pointee)
         next += 1
-        members[key] = read(&next)
+        members[key] = read(&next, &isAmbiguous)
       }
+      if members.count != Int(token.count) { isAmbiguous = true }
       return .object(members)
     }
   }

@@ -96,8 +96,9 @@ package struct RequestRules: Sendable {
       throw .outsidePermit("{\(name)} in the path is not the permitted call's `\(argument)`.")
     }
     if let argument = write.body {
-      let permitted = arguments[argument]
-      guard let sent = try? JSONValue(parsing: request.body), sent == permitted else {
+      // Bytes, not values: Swift takes texts of different Unicode normal forms for equal, an upstream does not.
+      let permitted = arguments[argument]?.canonicalBytes
+      guard let sent = try? canonicalJSON(request.body), sent == permitted else {
         throw .outsidePermit("The body is not the permitted call's `\(argument)`.")
       }
     }

@@ -79,14 +79,37 @@ extension Cedar {
             stack.removeLast()
           } else {
             open.insert(uid)
-            // Several entities lie on a cycle; the one named is the least, so that the error is always the same.
-            guard open.isDisjoint(with: missing) else { throw .entityCycle(open.min()!.description) }
+            guard open.isDisjoint(with: missing) else { throw .entityCycle(onCycle(of: entities).description) }
             stack += missing
           }
           while let last = stack.last, done[last] != nil { stack.removeLast() }
         }
       }
       return done
+    }
+
+    /// The least entity of the cycle that the least entity leads to: always the same one for the same entities.
+    private static func onCycle(of entities: [EntityUID: Entity]) -> EntityUID {
+      // Taken away again and again: entities without a parent that is left. What stays leads to a cycle.
+      var left = entities.mapValues { $0.parents.filter { entities[$0] != nil } }
+      var children: [EntityUID: [EntityUID]] = [:]
+      for (uid, parents) in left { for parent in parents { children[parent, default: []].append(uid) } }
+      var free = left.keys.filter { left[$0]!.isEmpty }
+      while let uid = free.popLast() {
+        left[uid] = nil
+        for child in children[uid] ?? [] {
+          left[child]!.remove(uid)
+          if left[child]!.isEmpty { free.append(child) }
+        }
+      }
+      var path: [EntityUID] = []
+      var seen: Set<EntityUID> = []
+      var uid = left.keys.min()!
+      while seen.insert(uid).inserted {
+        path.append(uid)
+        uid = left[uid]!.min()!
+      }
+      return path[path.firstIndex(of: uid)!...].min()!
     }
   }
 }

@@ -1,0 +1,87 @@
+package import Domain
+package import Identity
+
+/// One thing that a host can be asked to do, by the command line, the API or the console.
+package struct HostCommand: Sendable {
+  package struct Call: Sendable {
+    package let host: RunningHost
+    package let arguments: JSONValue
+    /// Who asks, as the door they came through has established it.
+    package let user: UserID
+
+    package init(host: RunningHost, arguments: JSONValue, user: UserID) {
+      self.host = host
+      self.arguments = arguments
+      self.user = user
+    }
+
+    func tenant() throws -> TenantID { try TenantID(parsing: try string("tenant")) }
+
+    func string(_ key: String) throws -> String {
+      guard let text = arguments[key]?.string else { throw CommandError.missing(key) }
+      return text
+    }
+    func optional(_ key: String) -> String? { arguments[key]?.string }
+    func flag(_ key: String) -> Bool { arguments[key]?.bool ?? false }
+    func limit() -> Int { Int(arguments["limit"]?.integer ?? 50) }
+  }
+
+  package let name: String
+  package let summary: String
+  /// The role that the API and the console ask for; nil: only at the host's own door.
+  package let role: User.Role?
+  package let run: @Sendable (Call) async throws -> JSONValue
+
+  package init(
+    _ name: String, _ summary: String, role: User.Role?, run: @escaping @Sendable (Call) async throws -> JSONValue
+  ) {
+    self.name = name
+    self.summary = summary
+    self.role = role
+    self.run = run
+  }
+
+  /// Every command there is. To add one, add it here.
+  package static let all: [HostCommand] = tenantCommands + userCommands + connectorCommands + configurationCommands
+
+  package static func named(_ name: String) throws -> HostCommand {
+    guard let command = all.first(where: { $0.name == name }) else { throw CommandError.unknown(name) }
+    return command
+  }
+}
+
+package enum CommandError: OperatorError, Equatable {
+  case unknown(String)
+  case missing(String)
+  case refused(code: String, message: String)
+  case noHost(path: String)
+  case notAllowed(String)
+
+  package var code: String {
+    switch self {
+    case .unknown: "command.unknown"
+    case .missing: "command.missing_argument"
+    case .refused(let code, _): code
+    case .noHost: "command.no_host"
+    case .notAllowed: "command.not_allowed"
+    }
+  }
+  package var message: String {
+    switch self {
+    case .unknown(let name): "There is no command \"\(name)\"."
+    case .missing(let key): "The argument \"\(key)\" is missing."
+    case .refused(_, let message): message
+    case .notAllowed(let name): "Your roles do not allow \"\(name)\" here."
+    case .noHost(let path): "No host runs on \(path), and this command needs one."
+    }
+  }
+  package var remedy: String {
+    switch self {
+    case .unknown, .missing: "See `sluice --help`."
+    case .refused: ""
+    case .notAllowed: "Ask an operator for the role, or use `sluice` on the host itself."
+    case .noHost: "Start one: `sluice up --data-dir \(messagePath)`."
+    }
+  }
+  private var messagePath: String { if case .noHost(let path) = self { path } else { "DIR" } }
+}

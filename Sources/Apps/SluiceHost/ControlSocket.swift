@@ -1,0 +1,142 @@
+import CanonicalJSON
+package import Domain
+import Foundation
+
+/// The host's own door for the command line: a socket in the data folder, one JSON line in, one JSON line out.
+///
+/// Who connects is told by the kernel (`SO_PEERCRED`): the host's own user and root are let in, nobody else.
+package final class ControlServer: Sendable {
+  private let socketNumber: Int32
+  private let path: String
+  private let queue = DispatchQueue(label: "sluice.control", attributes: .concurrent)
+
+  package init(path: String, answer: @escaping @Sendable (_ command: String, _ arguments: JSONValue) async -> JSONValue)
+    throws
+  {
+    self.path = path
+    unlink(path)
+    socketNumber = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    let bound = try ControlAddress.with(path) { address, length in bind(socketNumber, address, length) }
+    guard bound == 0, chmod(path, 0o600) == 0, listen(socketNumber, 64) == 0 else {
+      throw DataFolderError.notAFolder(path: path)
+    }
+    let listener = socketNumber
+    let queue = self.queue
+    Thread.detachNewThread {
+      while true {
+        let peer = accept(listener, nil, nil)
+        if peer < 0 {
+          if errno == EINTR || errno == ECONNABORTED || errno == EMFILE { continue }
+          return
+        }
+        _ = fcntl(peer, F_SETFD, FD_CLOEXEC)
+        queue.async { ControlServer.serve(peer, answer) }
+      }
+    }
+  }
+
+  package func close() {
+    shutdown(socketNumber, Int32(SHUT_RDWR))
+    Foundation.close(socketNumber)
+    unlink(path)
+  }
+
+  private static func serve(
+    _ peer: Int32, _ answer: @escaping @Sendable (String, JSONValue) async -> JSONValue
+  ) {
+    var credentials = PeerCredentials()
+    var length = socklen_t(MemoryLayout<PeerCredentials>.size)
+    guard getsockopt(peer, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0,
+      credentials.uid == geteuid() || credentials.uid == 0,
+      let line = ControlLine.read(peer), let request = try? JSONValue(parsing: line),
+      let command = request["command"]?.string
+    else {
+      Foundation.close(peer)
+      return
+    }
+    Task {
+      let reply = await answer(command, request["arguments"] ?? [:])
+      ControlLine.write(peer, reply.canonicalBytes)
+      Foundation.close(peer)
+    }
+  }
+}
+
+/// The kernel's `struct ucred` (unix(7)), which Glibc's module does not show to Swift.
+private struct PeerCredentials {
+  var pid: Int32 = 0
+  var uid: UInt32 = .max
+  var gid: UInt32 = .max
+}
+
+package enum ControlClient {
+  /// - Returns: nil when no host listens there.
+  package static func ask(path: String, command: String, arguments: JSONValue) throws -> JSONValue? {
+    let peer = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    defer { Foundation.close(peer) }
+    let connected = try ControlAddress.with(path) { address, length in connect(peer, address, length) }
+    guard connected == 0 else { return nil }
+    ControlLine.write(peer, (["command": .string(command), "arguments": arguments] as JSONValue).canonicalBytes)
+    guard let line = ControlLine.read(peer) else {
+      throw CommandError.refused(code: "command.cut_off", message: "The host ended before it answered.")
+    }
+    let reply = try JSONValue(parsing: line)
+    if let error = reply["error"] {
+      throw CommandError.refused(
+        code: error["code"]?.string ?? "command.failed", message: error["message"]?.string ?? "The command failed.")
+    }
+    return reply["result"] ?? .null
+  }
+
+  /// The reply of a server: a result, or the error's words.
+  package static func reply(_ work: () async throws -> JSONValue) async -> JSONValue {
+    do { return ["result": try await work()] } catch let error as any OperatorError {
+      return ["error": ["code": .string(error.code), "message": .string("\(error.message) \(error.remedy)")]]
+    } catch {
+      return ["error": ["code": "command.failed", "message": .string("\(error)")]]
+    }
+  }
+}
+
+private enum ControlAddress {
+  static func with<R>(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> R) throws -> R {
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    let bytes = Array(path.utf8) + [0]
+    guard bytes.count <= MemoryLayout.size(ofValue: address.sun_path) else {
+      throw DataFolderError.notAFolder(path: path)
+    }
+    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
+    return withUnsafePointer(to: &address) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<sockaddr_un>.size)) }
+    }
+  }
+}
+
+private enum ControlLine {
+  static let bytesMax = 64 << 20
+
+  static func read(_ peer: Int32) -> [UInt8]? {
+    var line: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 65_536)
+    while line.count < bytesMax {
+      let count = Foundation.read(peer, &buffer, buffer.count)
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { return nil }
+      line += buffer.prefix(count)
+      if line.last == 0x0A { return line.dropLast() }
+    }
+    return nil
+  }
+
+  static func write(_ peer: Int32, _ bytes: [UInt8]) {
+    let line = bytes + [0x0A]
+    var sent = 0
+    while sent < line.count {
+      let count = line[sent...].withUnsafeBytes { send(peer, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { return }
+      sent += count
+    }
+  }
+}
