@@ -194,10 +194,10 @@ let rooms: [Room] = [
   // Shares no code with TrustLedger, so that a fault in one is seen by the other.
   Room(name: "LedgerVerifier", path: "Sources/Loop/8-LedgerVerifier", uses: ["Domain", "Cryptography"]),
 
-  // Deciding meets the catalogue and learning only in the tests: the rooms see Core alone.
+  // The reviewed playbooks against the tools of the reviewed manifest; the rooms themselves see Core alone.
   Room(
     name: "DecisionTests", path: "Tests/DecisionTests", kind: .test,
-    uses: ["Decision", "TestKit", "Domain", "CanonicalJSON", "Cryptography"], packages: ["Yams"]),
+    uses: ["Decision", "ToolPlane", "YAMLFiles", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),
   Room(
     name: "ToolPlaneTests", path: "Tests/ToolPlaneTests", kind: .test,
     uses: ["ToolPlane", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),

@@ -2,7 +2,7 @@ import Domain
 import Testing
 
 @Suite struct `A tool's schema` {
-  @Test(arguments: ["pattern", "format", "oneOf", "$ref", "not", "uniqueItems"])
+  @Test(arguments: ["format", "oneOf", "$ref", "not", "uniqueItems"])
   func `a keyword that is not checked is refused by name`(keyword: String) throws {
     #expect(
       throws: ToolError.schemaRefused(tool: "t.x", path: "set.a", keyword: keyword, reason: "is not supported")
@@ -44,5 +44,22 @@ import Testing
     let schema = try ArgumentSchema(Self.schema)
     let misfit = #expect(throws: ArgumentSchema.Misfit.self) { try schema.check(arguments) }
     #expect(misfit?.path == path)
+  }
+
+  @Test(arguments: [
+    "[0-9]+", "^a+$", "^(a|b)$", "^\\d$", "^[^a]$", "^a{1,}$", "^.$", "^a{65}$", "^[z-a]$", "^[$", "a", "",
+  ])
+  func `a pattern beyond what can be checked is refused`(pattern: String) throws {
+    let fault = #expect(throws: ArgumentSchema.Fault.self) { try ArgumentSchema(["pattern": .string(pattern)]) }
+    #expect(fault?.keyword == "pattern")
+  }
+
+  @Test(arguments: [
+    ("5/20/2017", true), ("12/1/2017", true), ("2017-05-20", false), ("5/20/201", false), ("5/20/2017\n", false),
+    ("", false), ("٥/20/2017", false),
+  ])
+  func `a pattern fits the whole text`(text: String, fits: Bool) throws {
+    let pattern = try #require(ArgumentPattern("^[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}$"))
+    #expect(pattern.fits(text) == fits)
   }
 }

@@ -4,7 +4,8 @@ import Decision
 import Domain
 import Foundation
 import TestKit
-import Yams
+import ToolPlane
+import YAMLFiles
 
 /// The reviewed files, as data with the line of each value.
 enum Shipped {
@@ -12,42 +13,16 @@ enum Shipped {
     "missing-account", "overloaded-owner", "price-exception", "product-alias", "stalled-deal", "white-space",
   ]
 
-  static func text(_ name: String) throws -> String {
+  static func text(_ name: String) throws -> String { try file("playbooks/\(name).yaml") }
+
+  static func file(_ path: String) throws -> String {
     let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent()
-    return try String(contentsOf: root.appending(path: "playbooks/\(name).yaml"), encoding: .utf8)
+    return try String(contentsOf: root.appending(path: path), encoding: .utf8)
   }
 
   static func document(_ text: String, name: String) throws -> SourceDocument {
-    var marks: [String: SourceDocument.Mark] = [:]
-    func read(_ node: Node, _ path: String) -> JSONValue {
-      marks[path] = node.mark.map { SourceDocument.Mark(line: $0.line, column: $0.column) }
-      switch node {
-      case .mapping(let pairs):
-        var members: [String: JSONValue] = [:]
-        for (key, value) in pairs {
-          let name = key.scalar!.string
-          members[name] = read(value, path.isEmpty ? name : "\(path).\(name)")
-        }
-        return .object(members)
-      case .sequence(let items): return .array(items.enumerated().map { read($1, "\(path)[\($0)]") })
-      case .scalar(let scalar):
-        guard scalar.style == .plain else { return .string(scalar.string) }
-        switch scalar.string {
-        case "true": return true
-        case "false": return false
-        case "null": return .null
-        default: return Int64(scalar.string).map { .integer($0) } ?? .string(scalar.string)
-        }
-      case .alias: return .null
-      }
-    }
-    let parser = try Parser(yaml: text, resolver: .basic)
-    let root = try parser.singleRoot()!
-    return withExtendedLifetime(parser) {
-      let value = read(root, "")
-      return SourceDocument(name: name, value: value, marks: marks)
-    }
+    try YAMLFile.document(text, name: name)
   }
 
   static func playbook(_ name: String) throws -> Playbook {
@@ -137,49 +112,11 @@ func stalled(_ id: String, on number: Int) -> Signal {
     ["age_days": 139, "limit_days": 138])
 }
 
-/// The tools of the CRM's executor.
+/// The tools of the CRM's executor, by its reviewed manifest.
 func crmTools() throws -> ToolCatalogue {
-  func object(_ properties: JSONValue, _ required: [JSONValue]) -> JSONValue {
-    ["type": "object", "properties": properties, "required": .array(required), "additionalProperties": false]
-  }
-  let text: JSONValue = ["type": "string", "minLength": 1, "maxLength": 2000]
-  let about = object(["stream": text, "id": text], ["stream", "id"])
-  func deal(_ set: JSONValue) -> JSONValue {
-    object(["opportunity": text, "set": set, "expect_version": text], ["opportunity", "set"])
-  }
-  let tools: [(String, ToolDescription.Effect, JSONValue, String?)] = [
-    (
-      "close_lost", .write,
-      deal(
-        object(
-          ["stage": ["const": "Lost"], "close_date": text, "close_value": ["type": "integer"]], ["stage", "close_date"])
-      ),
-      "reopen"
-    ),
-    ("reopen", .write, deal(object(["stage": ["const": "Engaging"]], ["stage"])), nil),
-    ("reassign", .write, deal(object(["owner": text], ["owner"])), "reassign"),
-    ("fix_product", .write, deal(object(["product": text], ["product"])), "fix_product"),
-    (
-      "create_task", .notify,
-      object(
-        ["task": object(["about": about, "assignee": text, "text": text], ["about", "assignee", "text"])], ["task"]),
-      nil
-    ),
-    (
-      "create_note", .notify,
-      object(["note": object(["about": about, "to": text, "text": text], ["about", "text"])], ["note"]), nil
-    ),
-    (
-      "draft_brief", .draft,
-      object(["draft": object(["about": about, "kind": text, "text": text], ["about", "kind", "text"])], ["draft"]), nil
-    ),
-  ]
-  return try ToolCatalogue(
-    tools.map {
-      try ToolDescription(
-        name: "crm.\($0.0)", summary: "", effect: $0.1, input: $0.2, compensation: $0.3.map { "crm.\($0)" },
-        costCents: 0, instance: InstanceID(unchecked: "crm-actions"))
-    })
+  let path = "manifests/crm-actions.yaml"
+  let manifest = try Shipped.document(try Shipped.file(path), name: path).value
+  return try ToolCatalogue.assemble(from: [(InstanceID(unchecked: "crm-actions"), ["manifest": manifest])])
 }
 
 /// One tenant's decisions over entries that a test gives.

@@ -40,7 +40,7 @@ import Testing
     #expect(call.tool == "crm.close_lost")
     #expect(
       call.arguments == [
-        "opportunity": "D1", "expect_version": "2",
+        "opportunity": "D1", "expect_version": 2,
         "set": ["stage": "Lost", "close_date": "5/20/2017", "close_value": 0],
       ])
     #expect(call.targetVersion == "2")

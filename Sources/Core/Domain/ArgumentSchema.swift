@@ -21,7 +21,7 @@ package struct ArgumentSchema: Equatable, Sendable {
   /// The keywords that are checked; those that only describe are let through.
   package static let keywords: Set<String> = [
     "type", "properties", "required", "additionalProperties", "minProperties", "items", "enum", "const", "minLength",
-    "maxLength", "minimum", "maximum",
+    "maxLength", "minimum", "maximum", "pattern",
   ]
   package static let annotations: Set<String> = ["$schema", "title", "description", "default", "examples"]
   package static let types: Set<String> = ["object", "array", "string", "integer", "number", "boolean", "null"]
@@ -45,6 +45,7 @@ extension ArgumentSchema {
     var lengthMax = Int.max
     var minimum: Double?
     var maximum: Double?
+    var pattern: ArgumentPattern?
 
     init(_ schema: JSONValue, path: String) throws(Fault) {
       guard let members = schema.object else {
@@ -91,6 +92,11 @@ extension ArgumentSchema {
       case "maxLength": lengthMax = try count()
       case "minimum": minimum = try number()
       case "maximum": maximum = try number()
+      case "pattern":
+        guard let text = value.string, let pattern = ArgumentPattern(text) else {
+          throw wrong("must be ^…$ of characters and [classes], each once or {m,n} times")
+        }
+        self.pattern = pattern
       default: preconditionFailure("\(keyword) is listed as checked, but nobody checks it")
       }
     }
@@ -115,6 +121,7 @@ extension ArgumentSchema {
         let length = text.unicodeScalars.count
         guard length >= lengthMin else { throw Misfit(path: path, reason: "shorter than \(lengthMin) characters") }
         guard length <= lengthMax else { throw Misfit(path: path, reason: "longer than \(lengthMax) characters") }
+        if let pattern, !pattern.fits(text) { throw Misfit(path: path, reason: "not written as \(pattern.text)") }
       case .integer, .double:
         let number = value.double!
         if let minimum, number < minimum { throw Misfit(path: path, reason: "less than the minimum") }

@@ -49,8 +49,9 @@ struct Judgement {
       }
       undo = ToolCall.Undo(tool: wantedUndo.tool, arguments: back)
     }
+    let version = arguments["expect_version"]
     return ToolCall(
-      tool: wanted.tool, arguments: arguments, targetVersion: arguments["expect_version"]?.string,
+      tool: wanted.tool, arguments: arguments, targetVersion: version?.string ?? version?.integer.map(String.init),
       current: try Rendering.arguments(wanted.current, situation), undo: undo)
   }
 

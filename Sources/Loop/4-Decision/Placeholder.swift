@@ -2,7 +2,7 @@ package import Domain
 
 /// What a template may ask for: a closed list. A name that is not here is refused when the playbook is read.
 package enum Placeholder: Hashable, Sendable {
-  case dealID, dealVersion, signalSubject, accountID, productID, day, dayUS
+  case dealID, dealVersion, dealVersionNumber, signalSubject, accountID, productID, day, dayUS
   case ownerName, ownerManager, targetName
   case productName, alias
   case dealOwner, dealProduct, dealAccount, dealEngagedOn, dealStage, dealValue, dealAge
@@ -30,7 +30,8 @@ package enum Placeholder: Hashable, Sendable {
   }
 
   package static let named: [(name: String, placeholder: Placeholder, use: Use)] = [
-    ("deal.id", .dealID, .exact), ("deal.version", .dealVersion, .exact), ("signal.subject", .signalSubject, .exact),
+    ("deal.id", .dealID, .exact), ("deal.version", .dealVersion, .exact),
+    ("deal.version_number", .dealVersionNumber, .exact), ("signal.subject", .signalSubject, .exact),
     ("account.id", .accountID, .exact), ("product.id", .productID, .exact), ("day", .day, .exact),
     ("day.us", .dayUS, .exact), ("product.name", .productName, .exact), ("alias", .alias, .exact),
     ("owner.name", .ownerName, .person), ("owner.manager", .ownerManager, .person),

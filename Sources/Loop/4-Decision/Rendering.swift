@@ -14,6 +14,7 @@ enum Rendering {
     switch template {
     case .literal(let value): return value
     case .prose(let prose): return .string(text(prose, situation))
+    case .exact(.dealVersionNumber): return .integer(try versionNumber(situation))
     case .exact(let placeholder): return .string(try exact(placeholder, situation))
     case .object(let members):
       var filled: [String: JSONValue] = [:]
@@ -46,6 +47,15 @@ enum Rendering {
         reason: "{\(placeholder.name)} is empty, longer than \(exactMax) characters or holds control characters")
     }
     return text
+  }
+
+  /// For tools that want a version as a number.
+  private static func versionNumber(_ situation: Situation) throws(Refusal) -> Int64 {
+    let text = try exact(.dealVersionNumber, situation)
+    guard let number = Int64(text), String(number) == text, (0...Judgement.centsMax).contains(number) else {
+      throw Refusal(reason: "{\(Placeholder.dealVersionNumber.name)} is no number")
+    }
+    return number
   }
 
   private static func shown(_ value: Situation.Value) -> String {
@@ -108,7 +118,7 @@ extension Situation {
   func value(of placeholder: Placeholder) -> Value? {
     switch placeholder {
     case .dealID: deal.map { .outside($0.id) }
-    case .dealVersion: deal.map { .outside($0.version) }
+    case .dealVersion, .dealVersionNumber: deal.map { .outside($0.version) }
     case .signalSubject: .outside(signal.subject.id)
     case .accountID: account.map { .outside($0.id) }
     case .productID: product.map { .outside($0.id) }
