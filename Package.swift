@@ -190,11 +190,24 @@ let rooms: [Room] = [
     name: "World", path: "sandbox/world/World", uses: ["CLibCrypto"],
     packages: ["ArgumentParser", "Hummingbird", "Logging", "NIOCore", "SwiftCSV"]),
   Room(name: "sluice-world", path: "sandbox/world/sluice-world", kind: .executable, uses: ["World"]),
+  Room(name: "Decision", path: "Sources/Loop/4-Decision", uses: ["Domain", "CanonicalJSON", "Cryptography"]),
+  Room(name: "ToolPlane", path: "Sources/Loop/5-ToolPlane", uses: ["Domain", "CanonicalJSON"]),
   Room(name: "Policy", path: "Sources/Loop/6-Policy", uses: ["Domain", "CanonicalJSON", "Cryptography"]),
+  Room(name: "Learning", path: "Sources/Loop/9-Learning", uses: ["Domain", "CanonicalJSON", "Cryptography"]),
   Room(name: "TrustLedger", path: "Sources/Loop/8-TrustLedger", uses: ["Domain", "Cryptography"]),
   // Shares no code with TrustLedger, so that a fault in one is seen by the other.
   Room(name: "LedgerVerifier", path: "Sources/Loop/8-LedgerVerifier", uses: ["Domain", "Cryptography"]),
 
+  // The reviewed playbooks against the tools of the reviewed manifest; the rooms themselves see Core alone.
+  Room(
+    name: "DecisionTests", path: "Tests/DecisionTests", kind: .test,
+    uses: ["Decision", "ToolPlane", "YAMLFiles", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),
+  Room(
+    name: "ToolPlaneTests", path: "Tests/ToolPlaneTests", kind: .test,
+    uses: ["ToolPlane", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),
+  Room(
+    name: "LearningTests", path: "Tests/LearningTests", kind: .test,
+    uses: ["Learning", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),
   Room(
     name: "PolicyTests", path: "Tests/PolicyTests", kind: .test,
     uses: ["Policy", "CanonicalJSON", "Cryptography", "Domain"]),
