@@ -26,8 +26,6 @@ package struct Governance: Equatable, Sendable {
   package var quorum = 1
   /// By the approver that a proposal names, `*` for every one: the users who may answer. Nil: every user.
   package var approvers: [String: [UserID]]?
-  /// By a tool's first part, the instance that executes it: `crm` of `crm.close_lost`. Absent: the part itself.
-  package var executors: [String: InstanceID] = [:]
   package var budgets = Budgets()
 
   package init() {}
@@ -40,14 +38,6 @@ package struct Governance: Equatable, Sendable {
     guard let approvers else { return true }
     let named = (approver.flatMap { approvers[$0] } ?? []) + (approvers["*"] ?? [])
     return named.contains(user)
-  }
-
-  /// The instance and the action that a tool's name means: all before its last point, and the rest.
-  func executor(of tool: String) -> (instance: String, action: String)? {
-    guard let point = tool.lastIndex(of: ".") else { return nil }
-    let (prefix, action) = (String(tool[..<point]), String(tool[tool.index(after: point)...]))
-    guard !prefix.isEmpty, !action.isEmpty else { return nil }
-    return (executors[prefix]?.rawValue ?? prefix, action)
   }
 }
 
@@ -64,13 +54,10 @@ extension Governance {
       ("approval_ttl_hours", \.approvalTTLHours, 1...8_760), ("permit_ttl_seconds", \.permitTTLSeconds, 1...3_600),
       ("attempts_max", \.attemptsMax, 1...100), ("probes_max", \.probesMax, 1...100), ("quorum", \.quorum, 1...20),
     ]
-    try root.allow(["sluice"] + numbers.map(\.0) + ["approvers", "executors", "budgets"])
+    try root.allow(["sluice"] + numbers.map(\.0) + ["approvers", "budgets"])
     _ = try root["sluice"].integer(in: Self.formatVersion...Self.formatVersion)
     for (key, path, range) in numbers where root[key].isPresent { self[keyPath: path] = try root[key].integer(in: range) }
     if root["approvers"].isPresent { approvers = try Self.approvers(root["approvers"]) }
-    for (prefix, reader) in try root["executors"].members() {
-      executors[prefix] = try reader.name(InstanceID.self)
-    }
     if root["budgets"].isPresent { budgets = try Self.budgets(root["budgets"]) }
   }
 

@@ -23,7 +23,7 @@ struct Judge {
     let kill = try KillSwitch.stopping(
       tool: call.tool, playbook: proposal.playbook, account: proposal.account, owner: proposal.owner, in: view)
     if let kill { return ended(.deny, kill.target.rule, kill.switch.sentence) }
-    guard let facts = try facts(of: call.tool) else {
+    guard let facts = try tools(call.tool, view) else {
       return ended(.deny, "tool.unknown", "No enabled executor declares the tool \(call.tool).")
     }
     guard let resource = try PolicyResource(proposal.subject, proposal.account, proposal.owner, world) else {
@@ -47,7 +47,7 @@ struct Judge {
 
   /// Whether `user` may have a done call taken back.
   func mayCompensate(_ done: EffectStart, by user: UserID) throws -> (isAllowed: Bool, sentences: [String]) {
-    guard let undo = done.call.undo, let facts = try facts(of: undo.tool),
+    guard let undo = done.call.undo, let facts = try tools(undo.tool, view),
       let resource = try PolicyResource(done.subject, done.account, done.owner, world)
     else { return (false, ["No enabled executor declares the call that takes it back."]) }
     var context: [Cedar.Text: Cedar.Value] = [
@@ -64,17 +64,9 @@ struct Judge {
     return (decision.isAllowed && decision.errors.isEmpty, (errors(decision) + reasons(decision)).map(\.sentence))
   }
 
-  func facts(of tool: String) throws -> ToolFacts? {
-    guard let executor = rules.document.governance.executor(of: tool) else { return nil }
-    return try tools(executor.instance, executor.action, view)
-  }
-
-  /// The proposal's undo must be the compensation that the manifest declares, of the same executor.
+  /// The proposal's undo must be the compensation that the manifest declares.
   private func isReversible(_ call: ToolCall, _ facts: ToolFacts) -> Bool {
-    guard let undo = call.undo, let declared = facts.compensation, let point = call.tool.lastIndex(of: ".") else {
-      return false
-    }
-    return undo.tool == "\(call.tool[..<point]).\(declared)"
+    call.undo != nil && call.undo?.tool == facts.compensation
   }
 
   /// Policies permit it without a person; the ceiling and the missing way back may still ask for one.

@@ -58,6 +58,13 @@ package struct KillSwitch: Codable, Equatable, Sendable {
       + (note.map { ": \($0)." } ?? ".")
   }
 
+  /// What stops such a call; nil when nothing does.
+  package static func stops(
+    tool: String, playbook: String?, account: String?, owner: String?, in view: any StateView
+  ) throws -> KillTarget? {
+    try stopping(tool: tool, playbook: playbook, account: account, owner: owner, in: view)?.target
+  }
+
   /// The first switch, by generality, that stops such a call.
   static func stopping(
     tool: String, playbook: String?, account: String?, owner: String?, in view: any StateView

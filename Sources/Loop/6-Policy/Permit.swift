@@ -34,6 +34,8 @@ package struct Permit: ~Copyable, Sendable {
 }
 
 extension EffectStart {
+  /// The action that it starts: a proposal's, or the one that takes that back.
+  package var action: Digest { undoes == nil ? proposal : CallHash.undo(of: proposal) }
   /// The id of the `.effectStarted` entry: appending the same permit twice writes it once.
   package var entryID: Digest { StableID.of("effect_started", [permit.hex]) }
 }

@@ -35,7 +35,15 @@ package struct PermitRecord: Codable, Equatable, Sendable {
     try view.value(space, action.hex)?.decode()
   }
   func save(_ state: any StateTransaction) throws {
-    try state.set(Self.space, start.proposal.hex, try JSONValue(encoding: self))
+    try state.set(Self.space, start.action.hex, try JSONValue(encoding: self))
+  }
+
+  /// The record that a receipt is for: of the proposal's action, or of the one that takes it back.
+  package static func of(_ receipt: Receipt, in view: any StateView) throws -> PermitRecord? {
+    for action in [receipt.proposal, CallHash.undo(of: receipt.proposal)] {
+      if let record = try of(action, in: view), record.start.permit == receipt.permit { return record }
+    }
+    return nil
   }
 
   /// The number that the next attempt has.
@@ -67,9 +75,8 @@ package struct PermitRecord: Codable, Equatable, Sendable {
   /// Takes a receipt for the latest start, journaled at `entry`.
   ///
   /// - Parameter settleMs: An "absent" counts only this long after the outcome became unknown.
-  /// - Returns: nil, or why it is not this record's receipt.
+  /// - Returns: nil, or why it does not count.
   mutating func take(_ receipt: Receipt, _ entry: Entry, settleMs: Int64, governance: Governance) -> ReceiptRefusal? {
-    guard receipt.permit == start.permit else { return .withoutStart(permit: receipt.permit) }
     let wasUnknown = outcome == .unknown
     guard outcome == nil || wasUnknown else { return .again(permit: receipt.permit, outcome: outcome!.rawValue) }
     reportedAt = entry.position

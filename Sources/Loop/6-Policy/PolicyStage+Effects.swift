@@ -4,17 +4,17 @@ import Domain
 extension PolicyStage {
   /// Takes the start of an effect into the books, or refuses it: what has changed since the permit was minted counts.
   func start(_ start: EffectStart, _ entry: Entry, _ state: any StateTransaction) throws {
-    let record = try PermitRecord.of(start.proposal, in: state)
-    let isNext = try PermitRecord.nextAttempt(of: start.proposal, in: state) == start.attempt
+    let record = try PermitRecord.of(start.action, in: state)
+    let isNext = try PermitRecord.nextAttempt(of: start.action, in: state) == start.attempt
     do throws(PermitRefusal) {
       let expected = try expected(start, entry, state)
       guard expected == start else { throw .forged(permit: start.permit) }
     } catch {
-      try RefusedInput.record(error, entry, about: start.proposal.hex, by: start.approvedBy, state)
+      try RefusedInput.record(error, entry, about: start.action.hex, by: start.approvedBy, state)
       // The permit is spent, though nothing may be sent for it: the next attempt has another number.
-      return isNext ? try state.set(PermitRecord.attempts, start.proposal.hex, .integer(Int64(start.attempt))) : ()
+      return isNext ? try state.set(PermitRecord.attempts, start.action.hex, .integer(Int64(start.attempt))) : ()
     }
-    try state.set(PermitRecord.attempts, start.proposal.hex, .integer(Int64(start.attempt)))
+    try state.set(PermitRecord.attempts, start.action.hex, .integer(Int64(start.attempt)))
     var accepted = PermitRecord(start: start, startedAt: entry.position, tries: (record?.tries ?? 0) + 1)
     accepted.notBeforeMs = record?.notBeforeMs ?? 0
     try accepted.save(state)
@@ -31,11 +31,9 @@ extension PolicyStage {
     _ start: EffectStart, _ entry: Entry, _ state: any StateTransaction
   ) throws(PermitRefusal) -> EffectStart {
     let tenant = TenantID(unchecked: entry.partition.name)
-    if let undone = start.undoes {
-      guard start.proposal == CallHash.undo(of: undone), let user = start.approvedBy else {
-        throw .forged(permit: start.permit)
-      }
-      return try examineUndo(of: undone, start.attempt, user, tenant, state, entry.recordedAtMs)
+    if start.undoes != nil {
+      guard let user = start.approvedBy else { throw .forged(permit: start.permit) }
+      return try examineUndo(of: start.proposal, start.attempt, user, tenant, state, entry.recordedAtMs)
     }
     let standing: Standing?
     do { standing = try Standing.of(start.proposal, in: state) } catch { throw .unreadable(reason: "\(error)") }
@@ -48,12 +46,11 @@ extension PolicyStage {
 
   func close(_ receipt: Receipt, _ entry: Entry, _ state: any StateTransaction) throws {
     let governance = try Rules.governance(state)
-    guard var record = try PermitRecord.of(receipt.proposal, in: state) else {
+    guard var record = try PermitRecord.of(receipt, in: state) else {
       let refusal = ReceiptRefusal.withoutStart(permit: receipt.permit)
       return try RefusedInput.record(refusal, entry, about: receipt.proposal.hex, state)
     }
-    let executor = governance.executor(of: record.start.call.tool)
-    let facts = try executor.flatMap { executor throws in try tools(executor.instance, executor.action, state) }
+    let facts = try tools(record.start.call.tool, state)
     // A tool that is gone may still settle: as long as the longest that a manifest may say.
     if let refusal = record.take(receipt, entry, settleMs: facts?.settleMs ?? 3_600_000, governance: governance) {
       return try RefusedInput.record(refusal, entry, about: receipt.proposal.hex, state)
@@ -81,7 +78,7 @@ extension PolicyStage {
   private func save(_ record: PermitRecord, _ state: any StateTransaction) throws {
     try record.save(state)
     if record.outcome == .done || record.outcome == .rejected || record.isExhausted {
-      try state.remove(Standing.space, record.start.proposal.hex)
+      try state.remove(Standing.space, record.start.action.hex)
     }
   }
 }

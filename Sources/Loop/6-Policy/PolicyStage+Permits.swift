@@ -142,9 +142,9 @@ extension PolicyStage {
       let key = try CallHash.idempotencyKey(tenant: tenant, action: id, call: call)
       let hash = StableID.of("undo_call", [tenant.rawValue, user.rawValue, original.permit.hex, key])
       return EffectStart(
-        permit: Permit.id(tenant: tenant, action: id, callHash: hash, attempt: attempt), proposal: id, call: call,
+        permit: Permit.id(tenant: tenant, action: id, callHash: hash, attempt: attempt), proposal: action, call: call,
         subject: original.subject, account: original.account, owner: original.owner, idempotencyKey: key,
-        undoes: action, approvedBy: user, attempt: attempt)
+        undoes: original.permit, approvedBy: user, attempt: attempt)
     }
   }
 
