@@ -194,7 +194,6 @@ let rooms: [Room] = [
   Room(name: "ToolPlane", path: "Sources/Loop/5-ToolPlane", uses: ["Domain", "CanonicalJSON"]),
   Room(name: "Policy", path: "Sources/Loop/6-Policy", uses: ["Domain", "CanonicalJSON", "Cryptography"]),
   Room(name: "Learning", path: "Sources/Loop/9-Learning", uses: ["Domain", "CanonicalJSON", "Cryptography"]),
-  Room(name: "TrustLedger", path: "Sources/Loop/8-TrustLedger", uses: ["Domain", "Cryptography"]),
   // The one loop room that imports another: a permit is Policy's to make and Action's to spend.
   Room(
     name: "Action", path: "Sources/Loop/7-Action", uses: ["Domain", "CanonicalJSON", "Cryptography", "Policy"]),
