@@ -179,7 +179,8 @@ let rooms: [Room] = [
     name: "SluiceHost", path: "Sources/Apps/SluiceHost",
     uses: [
       "Domain", "CanonicalJSON", "Cryptography", "Vault", "ConnectorFabric", "UVLoop", "Egress", "PluginHost",
-      "SQLiteStorage", "HTTPEdge", "Identity", "Perception", "WorldModel", "YAMLFiles",
+      "SQLiteStorage", "FileStorage", "HTTPEdge", "Identity", "Perception", "WorldModel", "Decision", "ToolPlane",
+      "Policy", "Action", "TrustLedger", "LedgerVerifier", "Learning", "YAMLFiles",
     ]),
   Room(
     name: "sluice", path: "Sources/Apps/sluice", kind: .executable,

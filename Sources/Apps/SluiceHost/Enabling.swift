@@ -88,7 +88,9 @@ extension RunningHost {
     let manifest = try Manifest(document)
     let asActivation = SourceDocument(
       name: document.name, value: ["manifest": document.value], marks: document.marks(under: "manifest"))
-    try PerceptionStage.check(.instance, asActivation)
+    if manifest.kind == .source, manifest.mapping["streams"] != nil {
+      try PerceptionStage.check(.instance, asActivation)
+    }
     var endpoints: [String: String] = [:]
     for (endpoint, value) in arguments["endpoints"]?.object ?? [:] {
       guard manifest.endpoint(endpoint) != nil else {
