@@ -12,6 +12,9 @@ let strict: [SwiftSetting] = [
   .treatAllWarnings(as: .error),
 ]
 
+/// Parsers, stages and storage run optimized in a debug build too: tests and the demo use the code that ships, in time.
+let optimized = strict + [.unsafeFlags(["-O"], .when(configuration: .debug))]
+
 /// A third-party package: where it comes from and which of its products we link.
 struct Library {
   let url: String
@@ -63,7 +66,8 @@ struct Room {
     case .swift:
       return .target(
         name: name, dependencies: dependencies, path: path, exclude: excluded, packageAccess: packageAccess,
-        swiftSettings: strict)
+        swiftSettings: path.hasPrefix("Sources/Core") || path.hasPrefix("Sources/Loop") || name == "SQLiteStorage"
+          ? optimized : strict)
     case .executable:
       return .executableTarget(
         name: name, dependencies: dependencies, path: path, exclude: excluded, swiftSettings: strict)
