@@ -202,6 +202,16 @@ private typealias Bench = ActionBench
         if try bench.store.view({ try ActionStage.mayExecute(start, at: position, in: $0) }) { sent += 1 }
       }
     }
+    if asked != held || tenant != Sample.tenant {
+      // Even when the call that was shown is approved, another one is not.
+      try bench.answer(held)
+      let start = try? bench.store.view { view in
+        try bench.policy.mint(
+          asked, approvedBy: by, tenant: tenant, in: view, nowMs: bench.nowMs, targetVersion: version
+        ).spend(nowMs: bench.nowMs)
+      }
+      sent += start == nil ? 0 : 1
+    }
     if change == .replay {
       try bench.choose(
         Choice(proposal: held.id, callHash: shown, answer: .approve, by: ActionBench.ann, note: nil, through: "api"))

@@ -11,7 +11,6 @@ private typealias Bench = PolicyBench
   @Test func `parse, and name only what the schema has`() throws {
     let document = try Shipped.document()
     #expect(document.policies.statements.count == 9)
-    #expect(document.schema != nil)
     #expect(document.policies.statements.allSatisfy { $0.annotations["sentence"]?.hasSuffix(".") == true })
     #expect(try PolicyStage.check(document.json).hash == document.hash)
   }

@@ -225,6 +225,8 @@ private typealias Bench = PolicyBench
     let rest = verdicts.filter { $0.outcome == .belowBudget }
     #expect(rest.count == 15)
     #expect(rest.allSatisfy { $0.reasons.last?.rule == "holds.approver_day" })
+    let shown = try bench.store.view { try PolicyStage.belowBudget(in: $0) }
+    #expect(shown.map(\.proposal.expectedValueCents) == Array((0...14).reversed()))
   }
 
   @Test func `breaks a tie by id and counts each approver apart`() throws {
