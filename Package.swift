@@ -30,6 +30,12 @@ let libraries: [String: Library] = [
   "Hummingbird": Library(
     url: "https://github.com/hummingbird-project/hummingbird", version: "2.28.1", package: "hummingbird",
     product: "Hummingbird"),
+  "HTTPTypes": Library(
+    url: "https://github.com/apple/swift-http-types", version: "1.8.0", package: "swift-http-types",
+    product: "HTTPTypes"),
+  "ServiceLifecycle": Library(
+    url: "https://github.com/swift-server/swift-service-lifecycle", version: "2.13.0",
+    package: "swift-service-lifecycle", product: "ServiceLifecycle"),
   "Logging": Library(
     url: "https://github.com/apple/swift-log", version: "1.16.2", package: "swift-log", product: "Logging"),
   "NIOCore": Library(
@@ -91,11 +97,27 @@ let rooms: [Room] = [
 
   Room(name: "CSluicePlugin", path: "Sources/Plugin/CSluicePlugin", kind: .clang),
   Room(name: "CSluiceFrames", path: "Sources/Plugin/CSluiceFrames", kind: .clang),
+  // What a third party links: the only public API. plugins.mk builds the same files into self-contained libraries.
+  Room(
+    name: "SluiceKit", path: "Sources/Plugin/SluiceKit", uses: ["CSluicePlugin"], packageAccess: false,
+    excluded: ["exports.map"]),
+  // Without their entries: every plugin exports the same symbol, and the tests link both.
+  Room(
+    name: "CRMSourcePlugin", path: "Plugins/crm-source", uses: ["SluiceKit"], packageAccess: false,
+    excluded: ["README.md", "Entry.swift"]),
+  Room(
+    name: "CRMExecutorPlugin", path: "Plugins/crm-executor", uses: ["SluiceKit"], packageAccess: false,
+    excluded: ["README.md", "Entry.swift"]),
+  Room(name: "Identity", path: "Sources/Core/Identity", uses: ["Domain", "CanonicalJSON", "Cryptography"]),
   Room(name: "Vault", path: "Sources/Core/Vault", uses: ["Domain", "Cryptography"]),
 
   Room(
     name: "ConnectorFabric", path: "Sources/Loop/1-ConnectorFabric",
     uses: ["Domain", "CanonicalJSON", "Cryptography"]),
+
+  Room(
+    name: "Perception", path: "Sources/Loop/2-Perception", uses: ["Domain", "CanonicalJSON", "Cryptography"]),
+  Room(name: "WorldModel", path: "Sources/Loop/3-WorldModel", uses: ["Domain", "CanonicalJSON"]),
 
   Room(name: "UVLoop", path: "Sources/Host/UVLoop", uses: ["Domain", "CUv"]),
   Room(
@@ -106,6 +128,16 @@ let rooms: [Room] = [
     name: "SQLiteStorage", path: "Sources/Adapters/SQLiteStorage", uses: ["Domain", "CanonicalJSON", "Cryptography"],
     packages: ["GRDB"]),
 
+  Room(name: "YAMLFiles", path: "Sources/Adapters/YAMLFiles", uses: ["Domain"], packages: ["Yams"]),
+
+  Room(
+    name: "HTTPEdge", path: "Sources/Adapters/HTTPEdge", uses: ["Domain", "CanonicalJSON", "Identity"],
+    packages: ["Hummingbird", "Logging", "NIOCore", "ServiceLifecycle", "HTTPTypes"]),
+
+  Room(name: "FileStorage", path: "Sources/Adapters/FileStorage", uses: ["Domain"]),
+  Room(
+    name: "FileStorageTests", path: "Tests/FileStorageTests", kind: .test, uses: ["FileStorage", "Domain"]),
+
   Room(
     name: "TestKit", path: "Tests/TestKit", uses: ["Domain", "CanonicalJSON", "Cryptography"]),
   Room(
@@ -115,27 +147,54 @@ let rooms: [Room] = [
     name: "ConnectorFabricTests", path: "Tests/ConnectorFabricTests", kind: .test,
     uses: ["ConnectorFabric", "Domain", "CanonicalJSON"]),
   Room(
+    name: "PerceptionTests", path: "Tests/PerceptionTests", kind: .test,
+    uses: ["Perception", "WorldModel", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),
+  Room(
+    name: "WorldModelTests", path: "Tests/WorldModelTests", kind: .test,
+    uses: ["WorldModel", "TestKit", "Domain", "CanonicalJSON"]),
+  Room(
+    name: "YAMLFilesTests", path: "Tests/YAMLFilesTests", kind: .test,
+    uses: ["YAMLFiles", "ConnectorFabric", "Perception", "Domain", "CanonicalJSON"]),
+  // The real pipeline through the reviewed files: manifest, mapping, thresholds, both stages, against the oracle.
+  Room(
+    name: "PipelineTests", path: "Tests/PipelineTests", kind: .test,
+    uses: [
+      "YAMLFiles", "ConnectorFabric", "Perception", "WorldModel", "TestKit", "Domain", "CanonicalJSON", "Cryptography",
+    ]),
+  Room(
     name: "PluginHostTests", path: "Tests/PluginHostTests", kind: .test, uses: ["PluginHost", "UVLoop", "Domain"]),
+  Room(
+    name: "SluiceKitTests", path: "Tests/SluiceKitTests", kind: .test,
+    uses: ["SluiceKit", "CRMSourcePlugin", "CRMExecutorPlugin"]),
   Room(
     name: "VaultTests", path: "Tests/VaultTests", kind: .test, uses: ["Vault", "Domain", "Cryptography", "TestKit"]),
   Room(name: "EgressTests", path: "Tests/EgressTests", kind: .test, uses: ["Egress", "UVLoop"]),
   Room(
     name: "SluiceHostTests", path: "Tests/SluiceHostTests", kind: .test,
     uses: ["SluiceHost", "ConnectorFabric", "Domain", "CanonicalJSON", "Cryptography"]),
+  Room(
+    name: "IdentityTests", path: "Tests/IdentityTests", kind: .test, uses: ["Identity", "Domain", "TestKit"]),
   Room(name: "UVLoopTests", path: "Tests/UVLoopTests", kind: .test, uses: ["UVLoop"]),
   Room(
     name: "SluiceHost", path: "Sources/Apps/SluiceHost",
     uses: [
       "Domain", "CanonicalJSON", "Cryptography", "Vault", "ConnectorFabric", "UVLoop", "Egress", "PluginHost",
-      "SQLiteStorage",
+      "SQLiteStorage", "FileStorage", "HTTPEdge", "Identity", "Perception", "WorldModel", "Decision", "ToolPlane",
+      "Policy", "Action", "TrustLedger", "LedgerVerifier", "Learning", "YAMLFiles",
     ]),
+  Room(
+    name: "sluice", path: "Sources/Apps/sluice", kind: .executable,
+    uses: ["SluiceHost", "HTTPEdge", "Domain", "CanonicalJSON"], packages: ["ArgumentParser"]),
 
   // The simulated SaaS plays somebody else's CRM: it imports no room of Sluice.
   Room(
     name: "World", path: "sandbox/world/World", uses: ["CLibCrypto"],
     packages: ["ArgumentParser", "Hummingbird", "Logging", "NIOCore", "SwiftCSV"]),
   Room(name: "sluice-world", path: "sandbox/world/sluice-world", kind: .executable, uses: ["World"]),
+  Room(name: "Decision", path: "Sources/Loop/4-Decision", uses: ["Domain", "CanonicalJSON", "Cryptography"]),
+  Room(name: "ToolPlane", path: "Sources/Loop/5-ToolPlane", uses: ["Domain", "CanonicalJSON"]),
   Room(name: "Policy", path: "Sources/Loop/6-Policy", uses: ["Domain", "CanonicalJSON", "Cryptography"]),
+  Room(name: "Learning", path: "Sources/Loop/9-Learning", uses: ["Domain", "CanonicalJSON", "Cryptography"]),
   // The one loop room that imports another: a permit is Policy's to make and Action's to spend.
   Room(
     name: "Action", path: "Sources/Loop/7-Action", uses: ["Domain", "CanonicalJSON", "Cryptography", "Policy"]),
@@ -144,6 +203,16 @@ let rooms: [Room] = [
   // Shares no code with TrustLedger, so that a fault in one is seen by the other.
   Room(name: "LedgerVerifier", path: "Sources/Loop/8-LedgerVerifier", uses: ["Domain", "Cryptography"]),
 
+  // The reviewed playbooks against the tools of the reviewed manifest; the rooms themselves see Core alone.
+  Room(
+    name: "DecisionTests", path: "Tests/DecisionTests", kind: .test,
+    uses: ["Decision", "ToolPlane", "YAMLFiles", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),
+  Room(
+    name: "ToolPlaneTests", path: "Tests/ToolPlaneTests", kind: .test,
+    uses: ["ToolPlane", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),
+  Room(
+    name: "LearningTests", path: "Tests/LearningTests", kind: .test,
+    uses: ["Learning", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),
   Room(
     name: "PolicyTests", path: "Tests/PolicyTests", kind: .test,
     uses: ["Policy", "TestKit", "CanonicalJSON", "Cryptography", "Domain"]),

@@ -1,5 +1,5 @@
 import CanonicalJSON
-import Domain
+package import Domain
 import Foundation
 
 /// The host's own door for the command line: a socket in the data folder, one JSON line in, one JSON line out.
@@ -10,7 +10,9 @@ package final class ControlServer: Sendable {
   private let path: String
   private let queue = DispatchQueue(label: "sluice.control", attributes: .concurrent)
 
-  package init(path: String, answer: @escaping @Sendable (_ command: String, _ arguments: JSONValue) async -> JSONValue) throws {
+  package init(path: String, answer: @escaping @Sendable (_ command: String, _ arguments: JSONValue) async -> JSONValue)
+    throws
+  {
     self.path = path
     unlink(path)
     socketNumber = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
@@ -22,11 +24,12 @@ package final class ControlServer: Sendable {
     let queue = self.queue
     Thread.detachNewThread {
       while true {
-        let peer = accept4(listener, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
+        let peer = accept(listener, nil, nil)
         if peer < 0 {
           if errno == EINTR || errno == ECONNABORTED || errno == EMFILE { continue }
           return
         }
+        _ = fcntl(peer, F_SETFD, FD_CLOEXEC)
         queue.async { ControlServer.serve(peer, answer) }
       }
     }
@@ -41,8 +44,8 @@ package final class ControlServer: Sendable {
   private static func serve(
     _ peer: Int32, _ answer: @escaping @Sendable (String, JSONValue) async -> JSONValue
   ) {
-    var credentials = ucred()
-    var length = socklen_t(MemoryLayout<ucred>.size)
+    var credentials = PeerCredentials()
+    var length = socklen_t(MemoryLayout<PeerCredentials>.size)
     guard getsockopt(peer, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0,
       credentials.uid == geteuid() || credentials.uid == 0,
       let line = ControlLine.read(peer), let request = try? JSONValue(parsing: line),
@@ -57,6 +60,13 @@ package final class ControlServer: Sendable {
       Foundation.close(peer)
     }
   }
+}
+
+/// The kernel's `struct ucred` (unix(7)), which Glibc's module does not show to Swift.
+private struct PeerCredentials {
+  var pid: Int32 = 0
+  var uid: UInt32 = .max
+  var gid: UInt32 = .max
 }
 
 package enum ControlClient {
@@ -93,7 +103,9 @@ private enum ControlAddress {
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
     let bytes = Array(path.utf8) + [0]
-    guard bytes.count <= MemoryLayout.size(ofValue: address.sun_path) else { throw DataFolderError.notAFolder(path: path) }
+    guard bytes.count <= MemoryLayout.size(ofValue: address.sun_path) else {
+      throw DataFolderError.notAFolder(path: path)
+    }
     withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
     return withUnsafePointer(to: &address) {
       $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<sockaddr_un>.size)) }

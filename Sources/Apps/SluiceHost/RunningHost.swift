@@ -3,6 +3,7 @@ import ConnectorFabric
 import Cryptography
 package import Domain
 import Foundation
+package import Identity
 import PluginHost
 import SQLiteStorage
 import UVLoop
@@ -21,8 +22,9 @@ package actor RunningHost {
     package var isDegradedSandboxAllowed = false
     package var crash: any CrashInjector = NoCrash()
     package var log: HostLog
-
-    package init(dataFolder: String, workerProgram: String, pluginFolders: [String], log: HostLog) {
+    package init(
+      dataFolder: String, workerProgram: String, pluginFolders: [String], log: HostLog
+    ) {
       self.dataFolder = dataFolder
       self.workerProgram = workerProgram
       self.pluginFolders = pluginFolders
@@ -34,14 +36,18 @@ package actor RunningHost {
   package nonisolated let options: Options
   package nonisolated let metrics = Metrics()
   package nonisolated let vault: Vault
+  package nonisolated let directory: Directory
+  nonisolated let ingress: Ingress
   nonisolated let log: HostLog
-  private let folder: DataFolder
+  let folder: DataFolder
   private let keystore: SQLiteKeystore
   let journal: SQLiteJournal
   private let loop = EventLoop()
   let pool: WorkerPool
-  private var tenants: [TenantID: TenantRuntime] = [:]
+  private var tenants: [TenantID: OpenTenant] = [:]
   private var instances: [String: ConnectorInstance] = [:]
+  /// What each running instance was started with.
+  private var running: [String: Enabling] = [:]
   private var isRunningInstances = false
 
   /// Opens the data folder, takes its lock and recovers every tenant. Starts no connector.
@@ -56,6 +62,8 @@ package actor RunningHost {
     keystore = try SQLiteKeystore(path: keystorePath, crash: options.crash)
     vault = try Vault(hostKey: hostKey, keystore: keystore, random: { SystemSources.random($0) })
     try vault.prepare(.host)
+    directory = Directory(keystore: keystore, random: { SystemSources.random($0) })
+    ingress = Ingress(metrics: metrics, log: log)
     journal = try SQLiteJournal(
       folder: try folder.folder("journal"), sealer: vault, random: { SystemSources.random($0) }, crash: options.crash)
     loop.start()
@@ -70,20 +78,13 @@ package actor RunningHost {
     }
   }
 
-  private func open(_ tenant: TenantID) async throws -> TenantRuntime {
-    try vault.prepare(.tenant(tenant))
-    let path = try folder.folder("tenants/\(tenant)")
-    let runtime = TenantRuntime(
-      tenant: tenant, journal: journal, store: try SQLiteStateStore(path: path + "/state.db", crash: options.crash),
-      assembly: LoopAssembly(), metrics: metrics)
-    try await runtime.start()
-    return runtime
-  }
-
   /// Starts every enabled connector of every tenant.
   package func run() async throws {
     isRunningInstances = true
-    for tenant in tenants.keys.sorted() { try await startInstances(of: tenant) }
+    for (tenant, open) in tenants.sorted(by: { $0.key < $1.key }) {
+      try await startInstances(of: tenant)
+      try await startActing(open)
+    }
   }
 
   /// Drains: workers stop, what they brought is durable and applied, files are closed.
@@ -91,7 +92,11 @@ package actor RunningHost {
     isRunningInstances = false
     for instance in instances.values { await instance.stop() }
     instances = [:]
-    for tenant in tenants.values { try? await tenant.settle() }
+    for tenant in tenants.values {
+      await tenant.actions.stop()
+      try? await tenant.runtime.settle()
+      try? await tenant.ledger.publishNow(nowMs: SystemSources.wallClockMs())
+    }
     await pool.close()
     loop.stop()
     try await journal.close()
@@ -103,14 +108,20 @@ package actor RunningHost {
 extension RunningHost {
   package func createTenant(_ tenant: TenantID) async throws {
     guard tenants[tenant] == nil else { throw HostError.exists("The tenant \(tenant)") }
-    tenants[tenant] = try await open(tenant)
+    let opened = try await open(tenant)
+    tenants[tenant] = opened
+    if isRunningInstances { try await startActing(opened) }
   }
 
   package func tenantNames() -> [TenantID] { tenants.keys.sorted() }
 
   package func tenant(_ tenant: TenantID) throws -> TenantRuntime {
-    guard let runtime = tenants[tenant] else { throw HostError.unknown("the tenant \(tenant)") }
-    return runtime
+    try opened(tenant).runtime
+  }
+
+  func opened(_ tenant: TenantID) throws -> OpenTenant {
+    guard let open = tenants[tenant] else { throw HostError.unknown("the tenant \(tenant)") }
+    return open
   }
 
   package func instance(_ tenant: TenantID, _ instance: InstanceID) throws -> ConnectorInstance {
@@ -120,16 +131,43 @@ extension RunningHost {
 
   /// Journals that a connector is enabled, as it is from now on, and starts it.
   package func enable(_ enabling: Enabling, for tenant: TenantID, by user: UserID?) async throws {
-    let runtime = try self.tenant(tenant)
-    let document = try JSONValue(encoding: enabling)
-    let hash = SHA256.digest(document.canonicalBytes)
-    let position = try await runtime.append(
-      .activation,
-      Activation(kind: .instance, name: enabling.instance.rawValue, hash: hash, document: document, by: user),
-      id: StableID.of(
-        "activation", [tenant.rawValue, enabling.instance.rawValue, hash.hex, "\(SystemSources.wallClockMs())"]))
-    try await runtime.applied(to: position)
+    try await activate(
+      .instance, name: enabling.instance.rawValue, document: try JSONValue(encoding: enabling), for: tenant, by: user)
     if isRunningInstances { try await startInstances(of: tenant) }
+  }
+
+  /// Journals that a connector is off; its checkpoints stay.
+  package func disable(_ instance: InstanceID, for tenant: TenantID, by user: UserID?) async throws {
+    let runtime = try self.tenant(tenant)
+    guard
+      var enabling = try runtime.view({ try $0.value(FabricStage.instances, instance.rawValue)?.decode(Enabling.self) })
+    else { throw HostError.unknown("the connector \(instance)") }
+    enabling.settings.enabled = false
+    try await enable(enabling, for: tenant, by: user)
+  }
+
+  /// The unguessable part of an instance's webhook address; made when first asked for.
+  private func hookID(_ route: InstanceRoute) throws -> String {
+    let name = "hook/\(route.tenant)/\(route.instance)"
+    if let known = try keystore.value(name) { return String(decoding: known, as: UTF8.self) }
+    let id = Hex.encode(SystemSources.random(24))
+    try keystore.set(name, Array(id.utf8))
+    return id
+  }
+
+  /// The path to which an instance's webhooks are sent.
+  package func hookPath(_ tenant: TenantID, _ instance: InstanceID) throws -> String {
+    "/hooks/" + (try hookID(try self.instance(tenant, instance).route))
+  }
+
+  /// Takes changed secrets into use.
+  package func refreshHooks(of tenant: TenantID) throws {
+    for instance in instances.values where instance.route.tenant == tenant && instance.route.manifest.webhook != nil {
+      ingress.close(instance.route)
+      ingress.open(
+        try hookID(instance.route), route: instance.route, vault: vault, tenant: try self.tenant(tenant),
+        instance: instance)
+    }
   }
 
   private func startInstances(of tenant: TenantID) async throws {
@@ -137,46 +175,22 @@ extension RunningHost {
     let enabled = try runtime.view { try $0.scan(FabricStage.instances).map { try $0.1.decode(Enabling.self) } }
     for enabling in enabled {
       let key = "\(tenant)/\(enabling.instance)"
+      if running[key] == enabling { continue }
       await instances.removeValue(forKey: key)?.stop()
-      guard enabling.isEnabled else { continue }
+      running[key] = enabling
+      guard enabling.settings.enabled else { continue }
       let manifest = try Manifest(SourceDocument(name: enabling.source, value: enabling.manifest, marks: [:]))
       let route = InstanceRoute(
         tenant: tenant, instance: enabling.instance, manifest: manifest, folder: enabling.folder,
         overrides: enabling.endpoints, config: enabling.config.canonicalBytes)
       let instance = ConnectorInstance(route: route, workers: pool, tenant: runtime, metrics: metrics, log: log)
       instances[key] = instance
+      if manifest.webhook != nil {
+        ingress.close(route)
+        ingress.open(try hookID(route), route: route, vault: vault, tenant: runtime, instance: instance)
+      }
       if manifest.kind == .source { await instance.start() }
     }
-  }
-}
-
-/// The document of an instance's activation: everything that its work depends on.
-package struct Enabling: Codable, Sendable, Equatable {
-  package var instance: InstanceID
-  package var isEnabled: Bool
-  /// The manifest's file, for messages, and its whole content.
-  package var source: String
-  package var manifest: JSONValue
-  /// The folder of the library.
-  package var folder: String
-  package var config: JSONValue
-  /// Operators' overrides of endpoints; private addresses are allowed for these.
-  package var endpoints: [String: String]
-  /// The first sync counts as change, not as baseline.
-  package var replay: Bool
-
-  package init(
-    instance: InstanceID, isEnabled: Bool = true, source: String, manifest: JSONValue, folder: String,
-    config: JSONValue = [:], endpoints: [String: String] = [:], replay: Bool = false
-  ) {
-    self.instance = instance
-    self.isEnabled = isEnabled
-    self.source = source
-    self.manifest = manifest
-    self.folder = folder
-    self.config = config
-    self.endpoints = endpoints
-    self.replay = replay
   }
 }
 

@@ -19,6 +19,7 @@ package actor TenantRuntime {
   private var isApplying = false
   private var failure: (any Error)?
   private var waiting: [(position: Position, done: CheckedContinuation<Void, any Error>)] = []
+  private var changed: [CheckedContinuation<Void, any Error>] = []
   private var observers: [@Sendable () -> Void] = []
 
   package init(
@@ -68,6 +69,20 @@ package actor TenantRuntime {
   /// Returns when nothing is left to apply or append.
   package func settle() async throws { try await applied(to: head) }
 
+  /// Returns when the condition holds; it is asked again after everything that is applied.
+  package func when(_ isMet: @escaping @Sendable (any StateView) throws -> Bool) async throws {
+    while true {
+      if let failure { throw failure }
+      if try store.view(isMet) { return }
+      try await withCheckedThrowingContinuation { changed.append($0) }
+    }
+  }
+
+  /// Why applying has stopped, if it has.
+  var failureText: String? { failure.map { "\($0)" } }
+
+  package var appliedNumber: UInt64 { applied.number }
+
   /// How many entries are durable but not applied.
   package var lag: UInt64 { head.number - min(applied.number, head.number) }
 
@@ -92,12 +107,15 @@ package actor TenantRuntime {
       isApplying = false
       failure = error
       for waiter in waiting { waiter.done.resume(throwing: error) }
-      waiting = []
+      for waiter in changed { waiter.resume(throwing: error) }
+      (waiting, changed) = ([], [])
       throw error
     }
     let ready = waiting.filter { $0.position <= applied }
     waiting.removeAll { $0.position <= applied }
     for waiter in ready { waiter.done.resume() }
+    for waiter in changed { waiter.resume() }
+    changed = []
     for observer in observers { observer() }
   }
 

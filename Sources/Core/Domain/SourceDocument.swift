@@ -19,6 +19,13 @@ package struct SourceDocument: Sendable {
     self.marks = marks
   }
 
+  /// The same marks for this document as the member `key` of a larger one.
+  package func marks(under key: String) -> [String: Mark] {
+    var moved: [String: Mark] = [:]
+    for (path, mark) in marks { moved[path.isEmpty ? key : path.hasPrefix("[") ? key + path : "\(key).\(path)"] = mark }
+    return moved
+  }
+
   /// Where the value stands; for a missing one, where its nearest parent stands.
   package func mark(_ path: String) -> Mark? {
     var path = path
@@ -38,6 +45,15 @@ package struct DocumentError: OperatorError, Equatable {
   package let column: Int?
   package let found: String
   package let allowed: String
+
+  package init(file: String, path: String, line: Int?, column: Int?, found: String, allowed: String) {
+    self.file = file
+    self.path = path
+    self.line = line
+    self.column = column
+    self.found = found
+    self.allowed = allowed
+  }
 
   package var code: String { "config.invalid" }
   package var message: String {

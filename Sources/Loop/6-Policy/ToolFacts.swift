@@ -40,7 +40,7 @@ package struct ToolFacts: Codable, Equatable, Sendable {
       try state.remove(space, key)
     }
     let manifest = activation.document["manifest"]
-    guard activation.document["isEnabled"]?.bool != false, manifest?["kind"]?.string == "executor",
+    guard activation.document["settings"]?["enabled"]?.bool != false, manifest?["kind"]?.string == "executor",
       let name = manifest?["name"]?.string
     else { return }
     let prefix = activation.document["config"]?["tool_prefix"]?.string ?? String(name.prefix { $0 != "-" })

@@ -1,36 +1,41 @@
 import CanonicalJSON
 import ConnectorFabric
 import Domain
+import Identity
 
 extension HostCommand {
   static let connectorCommands: [HostCommand] = [
-    HostCommand("connector.enable", "Enable a connector for a tenant") { call in
+    HostCommand("connector.enable", "Enable a connector for a tenant", role: nil) { call in
       let (enabling, _) = try await call.host.enabling(from: call.arguments)
       try await call.host.enable(enabling, for: try call.tenant(), by: call.user)
       return ["instance": .string(enabling.instance.rawValue), "enabled": true]
     },
-    HostCommand("connector.disable", "Stop a connector and keep its checkpoints") { call in
+    HostCommand("connector.disable", "Stop a connector and keep its checkpoints", role: .operator) { call in
       let tenant = try call.tenant()
       let instance = try InstanceID(parsing: try call.string("instance"))
       try await call.host.disable(instance, for: tenant, by: call.user)
       return ["instance": .string(instance.rawValue), "enabled": false]
     },
-    HostCommand("connector.run", "Pull now instead of at the next time") { call in
+    HostCommand("connector.run", "Pull now instead of at the next time", role: .operator) { call in
       let instance = try await call.host.instance(
         try call.tenant(), try InstanceID(parsing: try call.string("instance")))
       await instance.poke()
       return ["instance": .string(instance.route.instance.rawValue)]
     },
-    HostCommand("connector.resume", "End the parking of a connector") { call in
+    HostCommand("connector.resume", "End the parking of a connector", role: .operator) { call in
       let instance = try await call.host.instance(
         try call.tenant(), try InstanceID(parsing: try call.string("instance")))
       await instance.resume()
       return ["instance": .string(instance.route.instance.rawValue)]
     },
-    HostCommand("connector.list", "List a tenant's connectors with their state") { call in
+    HostCommand("connector.list", "List a tenant's connectors with their state", role: .auditor) { call in
       try await call.host.connectorRows(try call.tenant())
     },
-    HostCommand("checkpoint.show", "Show where each stream goes on") { call in
+    HostCommand("connector.hook", "Show where a connector's webhooks are sent", role: .operator) { call in
+      let instance = try InstanceID(parsing: try call.string("instance"))
+      return ["path": .string(try await call.host.hookPath(try call.tenant(), instance))]
+    },
+    HostCommand("checkpoint.show", "Show where each stream goes on", role: .auditor) { call in
       .array(
         try await call.host.tenant(try call.tenant()).view { view in
           try view.scan(FabricStage.checkpoints).map { key, value in ["stream": .string(key), "checkpoint": value] }
@@ -41,7 +46,9 @@ extension HostCommand {
 
 extension RunningHost {
   func connectorRows(_ tenant: TenantID) async throws -> JSONValue {
-    let enabled = try self.tenant(tenant).view { try $0.scan(FabricStage.instances).map { try $0.1.decode(Enabling.self) } }
+    let enabled = try self.tenant(tenant).view {
+      try $0.scan(FabricStage.instances).map { try $0.1.decode(Enabling.self) }
+    }
     var rows: [JSONValue] = []
     for enabling in enabled {
       let running = try? instance(tenant, enabling.instance)
@@ -51,7 +58,7 @@ extension RunningHost {
         case .running(let what): what
         case .waiting(let reason): "waiting: \(reason)"
         case .parked(let reason): "parked: \(reason)"
-        case .stopped, nil: enabling.isEnabled ? "not running" : "disabled"
+        case .stopped, nil: enabling.settings.enabled ? "not running" : "disabled"
         }
       rows.append([
         "instance": .string(enabling.instance.rawValue), "connector": enabling.manifest["name"] ?? .null,

@@ -1,4 +1,5 @@
-import Domain
+package import Domain
+package import Identity
 
 /// One thing that a host can be asked to do, by the command line, the API or the console.
 package struct HostCommand: Sendable {
@@ -7,6 +8,12 @@ package struct HostCommand: Sendable {
     package let arguments: JSONValue
     /// Who asks, as the door they came through has established it.
     package let user: UserID
+
+    package init(host: RunningHost, arguments: JSONValue, user: UserID) {
+      self.host = host
+      self.arguments = arguments
+      self.user = user
+    }
 
     func tenant() throws -> TenantID { try TenantID(parsing: try string("tenant")) }
 
@@ -21,17 +28,22 @@ package struct HostCommand: Sendable {
 
   package let name: String
   package let summary: String
-  /// Reads only: may also be asked of a folder that no host runs on.
+  /// The role that the API and the console ask for; nil: only at the host's own door.
+  package let role: User.Role?
   package let run: @Sendable (Call) async throws -> JSONValue
 
-  package init(_ name: String, _ summary: String, run: @escaping @Sendable (Call) async throws -> JSONValue) {
+  package init(
+    _ name: String, _ summary: String, role: User.Role?, run: @escaping @Sendable (Call) async throws -> JSONValue
+  ) {
     self.name = name
     self.summary = summary
+    self.role = role
     self.run = run
   }
 
   /// Every command there is. To add one, add it here.
-  package static let all: [HostCommand] = tenantCommands + connectorCommands
+  package static let all: [HostCommand] = tenantCommands + userCommands + connectorCommands
+    + configurationCommands + loopCommands + approvalCommands + ledgerCommands + topCommands
 
   package static func named(_ name: String) throws -> HostCommand {
     guard let command = all.first(where: { $0.name == name }) else { throw CommandError.unknown(name) }
@@ -44,6 +56,7 @@ package enum CommandError: OperatorError, Equatable {
   case missing(String)
   case refused(code: String, message: String)
   case noHost(path: String)
+  case notAllowed(String)
 
   package var code: String {
     switch self {
@@ -51,6 +64,7 @@ package enum CommandError: OperatorError, Equatable {
     case .missing: "command.missing_argument"
     case .refused(let code, _): code
     case .noHost: "command.no_host"
+    case .notAllowed: "command.not_allowed"
     }
   }
   package var message: String {
@@ -58,6 +72,7 @@ package enum CommandError: OperatorError, Equatable {
     case .unknown(let name): "There is no command \"\(name)\"."
     case .missing(let key): "The argument \"\(key)\" is missing."
     case .refused(_, let message): message
+    case .notAllowed(let name): "Your roles do not allow \"\(name)\" here."
     case .noHost(let path): "No host runs on \(path), and this command needs one."
     }
   }
@@ -65,6 +80,7 @@ package enum CommandError: OperatorError, Equatable {
     switch self {
     case .unknown, .missing: "See `sluice --help`."
     case .refused: ""
+    case .notAllowed: "Ask an operator for the role, or use `sluice` on the host itself."
     case .noHost: "Start one: `sluice up --data-dir \(messagePath)`."
     }
   }

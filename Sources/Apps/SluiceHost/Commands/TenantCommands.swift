@@ -1,13 +1,15 @@
 import Domain
+import Identity
+import Vault
 
 extension HostCommand {
   static let tenantCommands: [HostCommand] = [
-    HostCommand("tenant.create", "Create a tenant with its keys") { call in
+    HostCommand("tenant.create", "Create a tenant with its keys", role: nil) { call in
       let tenant = try call.tenant()
       try await call.host.createTenant(tenant)
       return ["tenant": .string(tenant.rawValue)]
     },
-    HostCommand("tenant.list", "List tenants") { call in
+    HostCommand("tenant.list", "List tenants", role: nil) { call in
       var rows: [JSONValue] = []
       for tenant in await call.host.tenantNames() {
         let runtime = try await call.host.tenant(tenant)
@@ -17,19 +19,20 @@ extension HostCommand {
       }
       return .array(rows)
     },
-    HostCommand("secret.set", "Store a secret in a connector's slot") { call in
+    HostCommand("secret.set", "Store a secret in a connector's slot", role: nil) { call in
       try call.host.vault.put(
         Array(try call.string("value").utf8), tenant: try call.tenant(),
         instance: try InstanceID(parsing: try call.string("instance")), slot: try call.string("slot"))
+      try await call.host.refreshHooks(of: try call.tenant())
       return ["slot": .string(try call.string("slot"))]
     },
-    HostCommand("secret.list", "List which slots hold a secret") { call in
+    HostCommand("secret.list", "List which slots hold a secret", role: .operator) { call in
       .array(
         try call.host.vault.slots(tenant: try call.tenant()).map {
           ["instance": .string($0.instance), "slot": .string($0.slot)]
         })
     },
-    HostCommand("secret.revoke", "Remove a secret") { call in
+    HostCommand("secret.revoke", "Remove a secret", role: .operator) { call in
       try call.host.vault.revoke(
         tenant: try call.tenant(), instance: try InstanceID(parsing: try call.string("instance")),
         slot: try call.string("slot"))

@@ -1,0 +1,62 @@
+# Every command of the project; `make` alone prints them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help build demo test test-room format lint bench docs verify sim install deps debug companions clean
+
+BUILD ?= .build
+C_BUILD ?= $(BUILD)/c
+# SwiftPM lets an undeclared import of a sibling target pass; this flag does not.
+SWIFT_FLAGS := --scratch-path $(BUILD) --explicit-target-dependency-import-check error
+DEBUG := $(BUILD)/debug
+RELEASE := $(BUILD)/release
+PREFIX ?= /usr/local
+export SLUICE_SHARED ?= $(abspath ../shared)
+export SLUICE_C_BUILD := $(abspath $(C_BUILD))
+
+include worker.mk
+-include plugins.mk
+
+help: ## Print the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
+
+deps: ## Install the system packages that are missing (as root), or print the command that does
+	@missing=$$(for p in $$(cat system-packages.txt); do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	echo "Missing system packages: $$(echo $$missing)"; \
+	if [ "$$(id -u)" = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	else echo "Run: sudo apt-get install $$(echo $$missing)"; exit 1; fi
+
+debug: deps companions ## Build what `demo` and `test` share
+	swift build $(SWIFT_FLAGS) --build-tests
+	@$(MAKE) --no-print-directory beside BESIDE=$(DEBUG)
+
+# The worker and the plugins stand beside the programs, in every build.
+companions: c-worker c-plugins $(if $(wildcard plugins.mk),swift-plugins plugin-manifests)
+
+.PHONY: beside
+beside:
+	@mkdir -p $(BESIDE)/plugins
+	@cp -u $(C_BUILD)/sluice-worker $(BESIDE)/
+	@cp -u $(C_BUILD)/plugins/*.so $(BESIDE)/plugins/ && cp -u $(C_BUILD)/plugins/*.yaml $(BESIDE)/plugins/ 2>/dev/null || true
+
+build: deps companions ## Build for use: .build/release/sluice with sluice-world and sluice-worker beside it
+	swift build $(SWIFT_FLAGS) -c release --product sluice
+	swift build $(SWIFT_FLAGS) -c release --product sluice-world
+	@$(MAKE) --no-print-directory beside BESIDE=$(RELEASE)
+
+test: debug lint ## Run everything that CI runs
+	@$(MAKE) --no-print-directory c-test
+	@if [ -f plugins.mk ]; then $(MAKE) --no-print-directory plugin-test; fi
+	swift test $(SWIFT_FLAGS) --skip-build
+
+test-room: ## Build and test one room: make test-room ROOM=Policy
+	ROOM=$(ROOM) swift test --scratch-path $(BUILD)-room
+
+format: ## Format every Swift file
+	swift format format -i -r Package.swift Sources Tests Plugins sandbox
+
+lint: ## Check the format of every Swift file
+	swift format lint --strict -r Package.swift Sources Tests Plugins sandbox
+
+clean: ## Remove what was built
+	rm -rf $(BUILD) $(BUILD)-room

@@ -1,0 +1,101 @@
+import CanonicalJSON
+import Domain
+import Identity
+
+/// Routes and answers, without a socket: tests ask it directly.
+package struct Edge: Sendable {
+  package static let bodyBytesMax = 1 << 20
+  private let backend: any EdgeBackend
+  private let console: Console
+  /// Whether this is a `host:port` a browser may have asked for; anything else is DNS rebinding.
+  private let isOurs: @Sendable (String) -> Bool
+
+  package init(backend: any EdgeBackend, hosts isOurs: @escaping @Sendable (String) -> Bool) {
+    self.backend = backend
+    self.isOurs = isOurs
+    console = Console(backend: backend)
+  }
+
+  package func answer(_ request: EdgeRequest) async -> EdgeResponse {
+    var response = await route(request)
+    response.headers += [
+      ("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"), ("X-Frame-Options", "DENY"),
+      ("Cache-Control", "no-store"),
+    ]
+    return response
+  }
+
+  private func route(_ request: EdgeRequest) async -> EdgeResponse {
+    // Webhook senders reach us under names we do not know; everybody else must use one of ours.
+    if request.path.hasPrefix("/hooks/") { return await hook(request) }
+    guard let host = request.headers["host"], isOurs(host) else {
+      return .text(421, "This host is not served here.\n")
+    }
+    switch request.path {
+    case "/healthz": return .text(200, "ok\n")
+    case "/readyz":
+      let obstacles = await backend.obstacles()
+      return .text(
+        obstacles.isEmpty ? 200 : 503, obstacles.isEmpty ? "ready\n" : obstacles.joined(separator: "\n") + "\n")
+    case "/metrics":
+      return .text(200, await backend.metricsText(), type: "text/plain; version=0.0.4; charset=utf-8")
+    default:
+      return request.path.hasPrefix("/api/") ? await api(request) : await console.answer(request)
+    }
+  }
+
+  private func hook(_ request: EdgeRequest) async -> EdgeResponse {
+    guard request.method == "POST" else { return EdgeResponse(405, [("Allow", "POST")]) }
+    switch await backend.receive(
+      hook: String(request.path.dropFirst("/hooks/".count)), headers: request.headers, body: request.body)
+    {
+    case .accepted: return EdgeResponse(202)
+    case .notIdentified: return EdgeResponse(401)
+    case .tooLarge: return EdgeResponse(413)
+    case .tryLater: return EdgeResponse(503, [("Retry-After", "5")])
+    }
+  }
+
+  /// `POST /api/v1/{command}` with the arguments as JSON; `GET` takes them from the query.
+  private func api(_ request: EdgeRequest) async -> EdgeResponse {
+    guard let authorization = request.headers["authorization"], authorization.hasPrefix("Bearer "),
+      let user = try? await backend.user(token: String(authorization.dropFirst(7)))
+    else {
+      var refused = json(401, ["error": ["code": "api.not_identified", "message": "Give an API token as bearer."]])
+      refused.headers.append(("WWW-Authenticate", "Bearer"))
+      return refused
+    }
+    guard request.path.hasPrefix("/api/v1/"), request.method == "POST" || request.method == "GET" else {
+      return json(404, ["error": ["code": "api.unknown", "message": "Ask POST /api/v1/{command}."]])
+    }
+    var arguments: JSONValue = .object(request.query.mapValues { .string($0) })
+    if request.method == "POST" {
+      guard request.headers["content-type"]?.hasPrefix("application/json") == true,
+        let body = try? JSONValue(parsing: request.body.isEmpty ? Array("{}".utf8) : request.body)
+      else { return json(400, ["error": ["code": "api.not_json", "message": "The body must be JSON, and say so."]]) }
+      arguments = body
+    }
+    do {
+      let command = String(request.path.dropFirst("/api/v1/".count))
+      return json(200, try await backend.call(command, arguments: arguments, user: user))
+    } catch let error as any OperatorError {
+      return json(
+        Self.status(error),
+        ["error": ["code": .string(error.code), "message": .string("\(error.message) \(error.remedy)")]])
+    } catch {
+      return json(500, ["error": ["code": "api.failed", "message": "The command failed."]])
+    }
+  }
+
+  static func status(_ error: any OperatorError) -> Int {
+    switch error.code {
+    case "command.not_allowed": 403
+    case "command.unknown", "host.unknown": 404
+    default: 409
+    }
+  }
+
+  private func json(_ status: Int, _ value: JSONValue) -> EdgeResponse {
+    EdgeResponse(status, [("Content-Type", "application/json")], body: value.canonicalBytes + [0x0A])
+  }
+}

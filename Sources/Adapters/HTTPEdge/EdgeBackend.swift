@@ -1,0 +1,65 @@
+// HTTPEdge: the host's doors for others: webhooks, the API, the console, metrics. Comes in: HTTP. Goes out: calls of an
+// `EdgeBackend`. No decisions are made here; a request is read, its sender established, and the answer written.
+
+package import Domain
+package import Identity
+
+/// What the host does for those who come through these doors.
+package protocol EdgeBackend: Sendable {
+  /// A delivery to `/hooks/{hook}`: answered only when it is durable, or refused.
+  func receive(hook: String, headers: [String: String], body: [UInt8]) async -> HookAnswer
+  /// Prometheus' text format.
+  func metricsText() async -> String
+  /// Empty when the host can do its work, else what is in the way.
+  func obstacles() async -> [String]
+  /// Runs a command in the name of a user; refuses what their roles do not allow.
+  func call(_ command: String, arguments: JSONValue, user: User) async throws -> JSONValue
+
+  func user(token: String) async throws -> User?
+  func user(session: String) async throws -> User?
+  /// - Returns: A session for a sign-in code, which is spent by this.
+  func redeem(code: String) async -> String?
+  func end(session: String) async
+}
+
+/// What a sender of webhooks is told. Every failed identification looks the same.
+package enum HookAnswer: Sendable, Equatable {
+  case accepted
+  /// Unknown address, missing or wrong signature, or outside the time window.
+  case notIdentified
+  case tooLarge
+  /// The disk has no room or the host is stopping: the sender should come back.
+  case tryLater
+}
+
+package struct EdgeRequest: Sendable {
+  package var method: String
+  package var path: String
+  package var query: [String: String]
+  /// By lower-case name.
+  package var headers: [String: String]
+  package var body: [UInt8]
+  package init(
+    _ method: String, _ path: String, query: [String: String] = [:], headers: [String: String] = [:], body: [UInt8] = []
+  ) {
+    self.method = method
+    self.path = path
+    self.query = query
+    self.headers = headers
+    self.body = body
+  }
+}
+
+package struct EdgeResponse: Sendable {
+  package var status: Int
+  package var headers: [(name: String, value: String)]
+  package var body: [UInt8]
+  package init(_ status: Int, _ headers: [(name: String, value: String)] = [], body: [UInt8] = []) {
+    self.status = status
+    self.headers = headers
+    self.body = body
+  }
+  package static func text(_ status: Int, _ text: String, type: String = "text/plain; charset=utf-8") -> EdgeResponse {
+    EdgeResponse(status, [("Content-Type", type)], body: Array(text.utf8))
+  }
+}

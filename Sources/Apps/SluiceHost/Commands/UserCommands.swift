@@ -1,0 +1,29 @@
+import Domain
+import Identity
+
+extension HostCommand {
+  static let userCommands: [HostCommand] = [
+    HostCommand("user.create", "Create a user", role: nil) { call in
+      let id = try UserID(parsing: try call.string("name"))
+      let roles = (call.arguments["roles"]?.array ?? ["approver"]).compactMap { $0.string.flatMap(User.Role.init) }
+      try call.host.directory.create(User(id: id, tenants: [try call.tenant()], roles: roles))
+      return ["user": .string(id.rawValue), "roles": .array(roles.map { .string($0.rawValue) })]
+    },
+    HostCommand("user.list", "List users", role: .auditor) { call in
+      let tenant = try call.tenant()
+      return .array(
+        try call.host.directory.users().filter { $0.tenants.contains(tenant) }.map { user in
+          ["user": .string(user.id.rawValue), "roles": .array(user.roles.map { .string($0.rawValue) })]
+        })
+    },
+    HostCommand("user.link", "Make a sign-in code: five minutes, once", role: nil) { call in
+      let id = try UserID(parsing: try call.string("name"))
+      let code = try call.host.directory.issueCode(id, nowMs: SystemSources.wallClockMs())
+      return ["path": .string("/sign-in?code=\(code)"), "minutes": 5]
+    },
+    HostCommand("user.token", "Make an API token; an older one stops working", role: nil) { call in
+      let id = try UserID(parsing: try call.string("name"))
+      return ["token": .string(try call.host.directory.issueToken(id))]
+    },
+  ]
+}

@@ -1,0 +1,131 @@
+import CanonicalJSON
+import ConnectorFabric
+package import Domain
+import Foundation
+import Perception
+import YAMLFiles
+
+/// The document of an instance's activation: everything that its work depends on.
+package struct Enabling: Codable, Sendable, Equatable {
+  package struct Settings: Codable, Sendable, Equatable {
+    package var enabled: Bool
+    /// The first sync counts as change, not as baseline.
+    package var replay: Bool
+    /// Business time waits for this source's watermarks.
+    package var ticks: Bool
+  }
+
+  package var instance: InstanceID
+  package var settings: Settings
+  /// The manifest's file, for messages, and its whole content.
+  package var source: String
+  package var manifest: JSONValue
+  /// The folder of the library.
+  package var folder: String
+  package var config: JSONValue
+  /// Operators' overrides of endpoints; private addresses are allowed for these.
+  package var endpoints: [String: String]
+
+  package init(
+    instance: InstanceID, isEnabled: Bool = true, source: String, manifest: JSONValue, folder: String,
+    config: JSONValue = [:], endpoints: [String: String] = [:], replay: Bool = false
+  ) {
+    self.instance = instance
+    settings = Settings(
+      enabled: isEnabled, replay: replay, ticks: !(manifest["mapping"]?["streams"]?.object ?? [:]).isEmpty)
+    self.source = source
+    self.manifest = manifest
+    self.folder = folder
+    self.config = config
+    self.endpoints = endpoints
+  }
+}
+
+/// Why a connector cannot be enabled as asked.
+package enum EnablingError: OperatorError, Equatable {
+  case noPlugin(name: String, folders: [String])
+  case unknownEndpoint(name: String, known: [String])
+  case badOverride(endpoint: String, base: String)
+  case privateNotAllowed(endpoint: String)
+
+  package var code: String {
+    switch self {
+    case .noPlugin: "connector.no_plugin"
+    case .unknownEndpoint: "connector.unknown_endpoint"
+    case .badOverride: "connector.bad_override"
+    case .privateNotAllowed: "connector.private_not_allowed"
+    }
+  }
+  package var message: String {
+    switch self {
+    case .noPlugin(let name, let folders):
+      "There is no manifest \(name).yaml in \(folders.joined(separator: ", "))."
+    case .unknownEndpoint(let name, _): "The manifest declares no endpoint \"\(name)\"."
+    case .badOverride(let endpoint, let base): "\"\(base)\" cannot be the address of the endpoint \(endpoint)."
+    case .privateNotAllowed(let endpoint): "An override of the endpoint \(endpoint) was given without --allow-private."
+    }
+  }
+  package var remedy: String {
+    switch self {
+    case .noPlugin: "Build the plugins with `make build`, install one with `make install`, or give a manifest's path."
+    case .unknownEndpoint(_, let known): "Declared: \(known.joined(separator: ", "))."
+    case .badOverride: "Give http://host:port or https://host[:port][/path]."
+    case .privateNotAllowed:
+      "Say so: overrides may lead to private addresses and plain http; they are shown and recorded."
+    }
+  }
+}
+
+extension RunningHost {
+  /// Reads the manifest that the arguments name and checks what they ask for against it.
+  ///
+  /// Arguments: `name` (a connector's name or a manifest's path), `instance`, `endpoints` {name: base},
+  /// `allow_private`, `config` {}, `replay`.
+  func enabling(from arguments: JSONValue) throws -> (Enabling, Manifest) {
+    guard let name = arguments["name"]?.string else { throw CommandError.missing("name") }
+    let path = try manifestPath(name)
+    let document = try Self.document(path: path)
+    let manifest = try Manifest(document)
+    let asActivation = SourceDocument(
+      name: document.name, value: ["manifest": document.value], marks: document.marks(under: "manifest"))
+    if manifest.kind == .source, manifest.mapping["streams"] != nil {
+      try PerceptionStage.check(.instance, asActivation)
+    }
+    var endpoints: [String: String] = [:]
+    for (endpoint, value) in arguments["endpoints"]?.object ?? [:] {
+      guard manifest.endpoint(endpoint) != nil else {
+        throw EnablingError.unknownEndpoint(name: endpoint, known: manifest.endpoints.map(\.name))
+      }
+      guard arguments["allow_private"]?.bool == true else { throw EnablingError.privateNotAllowed(endpoint: endpoint) }
+      guard let base = value.string, base.hasPrefix("http://") || base.hasPrefix("https://"), !base.contains("@") else {
+        throw EnablingError.badOverride(endpoint: endpoint, base: value.string ?? "")
+      }
+      endpoints[endpoint] = base
+    }
+    let instance = try InstanceID(parsing: arguments["instance"]?.string ?? manifest.name)
+    let enabling = Enabling(
+      instance: instance, source: (path as NSString).lastPathComponent, manifest: document.value,
+      folder: (path as NSString).deletingLastPathComponent, config: arguments["config"] ?? [:], endpoints: endpoints,
+      replay: arguments["replay"]?.bool ?? false)
+    return (enabling, manifest)
+  }
+
+  /// Reads a YAML file with the place of every value.
+  static func document(path: String) throws -> SourceDocument {
+    guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+      throw DocumentError(
+        file: path, path: "", line: nil, column: nil, found: "not a file that can be read",
+        allowed: "a YAML file in UTF-8")
+    }
+    return try YAMLFile.document(text, name: (path as NSString).lastPathComponent)
+  }
+
+  private func manifestPath(_ name: String) throws -> String {
+    if name.hasSuffix(".yaml") { return URL(fileURLWithPath: name).path }
+    for folder in options.pluginFolders {
+      let path = "\(folder)/\(name).yaml"
+      if FileManager.default.fileExists(atPath: path) { return URL(fileURLWithPath: path).path }
+    }
+    throw EnablingError.noPlugin(name: name, folders: options.pluginFolders)
+  }
+}

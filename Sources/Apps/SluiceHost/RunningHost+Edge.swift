@@ -1,0 +1,44 @@
+import CanonicalJSON
+package import Domain
+package import HTTPEdge
+package import Identity
+
+/// The host as its doors see it.
+package struct HostEdge: EdgeBackend {
+  private let host: RunningHost
+  package init(host: RunningHost) { self.host = host }
+
+  package func receive(hook: String, headers: [String: String], body: [UInt8]) async -> HookAnswer {
+    await host.ingress.receive(hook: hook, headers: headers, body: body)
+  }
+  package func metricsText() async -> String { host.metrics.text() }
+  package func obstacles() async -> [String] { await host.obstacles() }
+
+  package func call(_ command: String, arguments: JSONValue, user: User) async throws -> JSONValue {
+    let known = try HostCommand.named(command)
+    guard let text = arguments["tenant"]?.string else { throw CommandError.missing("tenant") }
+    let tenant = try TenantID(parsing: text)
+    guard let role = known.role, user.may(role, in: tenant) else { throw CommandError.notAllowed(command) }
+    return try await known.run(.init(host: host, arguments: arguments, user: user.id))
+  }
+
+  package func user(token: String) async throws -> User? { try host.directory.user(token: token) }
+  package func user(session: String) async throws -> User? {
+    try host.directory.user(session: session, nowMs: SystemSources.wallClockMs())
+  }
+  package func redeem(code: String) async -> String? {
+    host.directory.redeem(code: code, nowMs: SystemSources.wallClockMs())
+  }
+  package func end(session: String) async { host.directory.end(session: session) }
+}
+
+extension RunningHost {
+  /// What keeps the host from doing its work.
+  func obstacles() async -> [String] {
+    var obstacles: [String] = []
+    for tenant in tenantNames() {
+      if let failure = await (try? self.tenant(tenant))?.failureText { obstacles.append("\(tenant): \(failure)") }
+    }
+    return obstacles
+  }
+}

@@ -1,0 +1,29 @@
+import CanonicalJSON
+package import Domain
+import Perception
+
+// What the demo, `sluice top` and the console tell of a tenant.
+extension RunningHost {
+  /// Returns when the day's tick and everything that followed from it has been applied, and nothing is left to do.
+  package func whenProcessed(_ tenant: TenantID, _ day: BusinessDay) async throws {
+    let runtime = try self.tenant(tenant)
+    try await runtime.when { try PerceptionQueries($0).tickedDay().map { $0 >= day } ?? false }
+    let open = try opened(tenant)
+    // What an action changes may make another one ready.
+    while true {
+      try await runtime.settle()
+      await open.actions.poke()
+      await open.actions.whenIdle()
+      if await runtime.lag == 0 { return }
+    }
+  }
+
+  package func signalCounts(_ tenant: TenantID) async throws -> [String: Int] {
+    try self.tenant(tenant).view { try PerceptionQueries($0).signalCounts() }
+  }
+
+  /// The fields of the independent check, with the same meaning, and what the loop did.
+  package func summary(_ tenant: TenantID) async throws -> JSONValue {
+    try JSONValue(encoding: try self.tenant(tenant).view { try PipelineSummary($0) })
+  }
+}

@@ -1,0 +1,58 @@
+import CanonicalJSON
+import Domain
+import Foundation
+import SluiceHost
+
+extension Everywhere {
+  /// Asks the running host, or opens the folder when none runs, and prints the answer.
+  ///
+  /// Arguments that are nil are left out.
+  func ask(_ command: String, _ arguments: [String: JSONValue?] = [:]) async throws {
+    var all = arguments.compactMapValues(\.self)
+    if all["tenant"] == nil { all["tenant"] = .string(tenant) }
+    print(Printer.text(try await answer(command, .object(all)), asJSON: json), terminator: "")
+  }
+
+  func answer(_ command: String, _ arguments: JSONValue) async throws -> JSONValue {
+    let known = try HostCommand.named(command)
+    let socket = dataDir + "/control.sock"
+    if let reply = try ControlClient.ask(path: socket, command: command, arguments: arguments) { return reply }
+    let host = try await RunningHost(hostOptions(log: HostLog.standardError(least: .warning)))
+    do {
+      let result = try await known.run(.init(host: host, arguments: arguments, user: Installation.operatorID))
+      try await host.stop()
+      return result
+    } catch {
+      try? await host.stop()
+      throw error
+    }
+  }
+
+  func hostOptions(log: HostLog) -> RunningHost.Options {
+    var options = Installation.options(dataFolder: dataDir, log: log)
+    if let hostKey { options.hostKeyPath = hostKey }
+    return options
+  }
+}
+
+/// Where this program's companions stand.
+enum Installation {
+  /// Who asks through the host's own socket or its own folder: the operating system's user.
+  static let operatorID = UserID(rawValue: "os-\(geteuid())")!
+
+  static func options(dataFolder: String, log: HostLog) -> RunningHost.Options {
+    let here = (executable as NSString).deletingLastPathComponent
+    let folders = ["\(here)/plugins", "\(here)/../lib/sluice/plugins"].filter {
+      FileManager.default.fileExists(atPath: $0)
+    }
+    let worker = ["\(here)/sluice-worker", "\(here)/../libexec/sluice-worker"].first {
+      FileManager.default.isExecutableFile(atPath: $0)
+    }
+    return RunningHost.Options(
+      dataFolder: dataFolder, workerProgram: worker ?? "\(here)/sluice-worker",
+      pluginFolders: folders.isEmpty ? ["\(here)/plugins"] : folders, log: log)
+  }
+
+  static let executable =
+    (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
+}

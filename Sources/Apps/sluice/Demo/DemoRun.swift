@@ -1,0 +1,116 @@
+import CanonicalJSON
+import Domain
+import Foundation
+import HTTPEdge
+import SluiceHost
+
+/// One demo: a world, a host, a tenant, and business time in lockstep between them.
+final class DemoRun {
+  static let tenant = TenantID(rawValue: "demo")!
+  static let source = InstanceID(rawValue: "crm")!
+  static let approver = UserID(rawValue: "demo-approver")!
+
+  private let options: Demo
+  private let folder: String
+  private let screen = DemoScreen()
+  private let stop = StopSignals()
+
+  init(options: Demo, folder: String) {
+    self.options = options
+    self.folder = folder
+  }
+
+  func run() async throws {
+    let started = SystemSources.monotonicMs()
+    let world = try WorldProcess(arguments: options.worldArguments, folder: folder)
+    defer { world.stop() }
+    let logFile = try LogFile(path: folder + "/host.log")
+    var hostOptions = Installation.options(
+      dataFolder: folder + "/data", log: HostLog(least: .info, write: logFile.write))
+    hostOptions.hostKeyPath = folder + "/host.key"
+    let host = try await RunningHost(hostOptions)
+    let edge = try Listening(address: options.listen, host: host)
+    let address = try await edge.start()
+    try await prepare(host, world, address)
+    screen.opening(mode: options.mode.rawValue, console: address, world: world, folder: folder)
+
+    var day: BusinessDay? = world.announcement.firstDay
+    var count = 0
+    while let today = day {
+      try await process(today, host)
+      if options.auto { try await judge(host, today) }
+      count += 1
+      if options.days.map({ count >= $0 }) ?? false { break }
+      screen.progress(try await DemoFigures(host, day: today, number: count, of: world.announcement.businessDays))
+      day = try await world.closeDay(today)
+    }
+    screen.progress(try await DemoFigures(host, day: world.announcement.lastDay, number: count, of: count))
+    if !options.auto { await waitForPerson(address) }
+    try await close(host, world, seconds: Double(SystemSources.monotonicMs() - started) / 1000)
+    await edge.stop()
+    try await host.stop()
+  }
+
+  /// A tenant with its rules, its connectors and their secrets.
+  private func prepare(_ host: RunningHost, _ world: WorldProcess, _ address: String) async throws {
+    func ask(_ command: String, _ arguments: [String: JSONValue]) async throws -> JSONValue {
+      var all = arguments
+      all["tenant"] = .string(Self.tenant.rawValue)
+      return try await HostCommand.named(command).run(
+        .init(host: host, arguments: .object(all), user: Installation.operatorID))
+    }
+    _ = try await ask("tenant.create", [:])
+    _ = try await ask("apply", ["folder": .string(options.configuration)])
+    _ = try await ask("tenant.mode", ["mode": .string(options.mode.rawValue)])
+    _ = try await ask("user.create", ["name": .string(Self.approver.rawValue), "roles": ["approver", "operator"]])
+    try await host.run()
+    let endpoints: JSONValue = ["crm": .string(world.address)]
+    for (slot, value) in [("api", world.credentials.token), ("webhook", world.credentials.webhookSecret)] {
+      _ = try await ask("secret.set", ["instance": "crm", "slot": .string(slot), "value": .string(value)])
+    }
+    if options.mode == .act {
+      _ = try await ask(
+        "secret.set", ["instance": "crm-actions", "slot": "api", "value": .string(world.credentials.token)])
+      _ = try await ask("connector.enable", ["name": "crm-actions", "endpoints": endpoints, "allow_private": true])
+    }
+    _ = try await ask(
+      "connector.enable",
+      [
+        "name": "crm", "endpoints": endpoints, "allow_private": true, "replay": true,
+        "config": ["page_size": .integer(Int64(options.pageSize))],
+      ])
+    let hook = try await ask("connector.hook", ["instance": "crm"])
+    try await world.sendWebhooks(to: address + (hook["path"]?.string ?? ""))
+  }
+
+  /// Returns when everything that the day gave has been perceived, decided, judged and, where allowed, done.
+  private func process(_ day: BusinessDay, _ host: RunningHost) async throws {
+    try await host.instance(Self.tenant, Self.source).poke()
+    try await host.whenProcessed(Self.tenant, day)
+  }
+
+  private func judge(_ host: RunningHost, _ day: BusinessDay) async throws {}
+
+  private func waitForPerson(_ address: String) async {
+    screen.line("Every day is processed. The console stays open at \(address); Ctrl-C ends the demo.")
+    await stop.wait()
+  }
+
+  private func close(_ host: RunningHost, _ world: WorldProcess, seconds: Double) async throws {
+    let summary = try await host.summary(Self.tenant)
+    screen.closing(summary, seconds: seconds)
+    if let path = options.summary {
+      try Data((summary.canonicalText + "\n").utf8).write(to: URL(fileURLWithPath: path))
+    }
+  }
+}
+
+/// The host's log in a file, so that the screen stays readable.
+final class LogFile: Sendable {
+  private let handle: FileHandle
+  init(path: String) throws {
+    _ = FileManager.default.createFile(atPath: path, contents: nil, attributes: [.posixPermissions: 0o600])
+    handle = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+  }
+  @Sendable func write(_ line: String) { handle.write(Data((line + "\n").utf8)) }
+}

@@ -1,0 +1,137 @@
+import CanonicalJSON
+import Domain
+import Foundation
+import FoundationNetworking
+
+/// The simulated SaaS as a process of its own, and its control door.
+final class WorldProcess: Sendable {
+  struct Credentials: Decodable {
+    let token: String
+    let controlToken: String
+    let webhookSecret: String
+    enum CodingKeys: String, CodingKey {
+      case token
+      case controlToken = "control_token"
+      case webhookSecret = "webhook_secret"
+    }
+  }
+  struct Announcement: Decodable {
+    let listening: String
+    let firstDay: BusinessDay
+    let lastDay: BusinessDay
+    let businessDays: Int
+    enum CodingKeys: String, CodingKey {
+      case listening
+      case firstDay = "first_day"
+      case lastDay = "last_day"
+      case businessDays = "business_days"
+    }
+  }
+
+  let credentials: Credentials
+  let announcement: Announcement
+  private let processID: Int32
+  private let session = URLSession(configuration: .ephemeral)
+
+  /// Starts the program and waits until it listens.
+  init(arguments: [String], folder: String) throws {
+    let program = (Installation.executable as NSString).deletingLastPathComponent + "/sluice-world"
+    guard FileManager.default.isExecutableFile(atPath: program) else { throw DemoError.noWorld(path: program) }
+    let credentialsFile = folder + "/world.json"
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: program)
+    process.arguments = arguments + ["--listen", "127.0.0.1:0", "--credentials", credentialsFile]
+    let output = Pipe()
+    process.standardOutput = output
+    try process.run()
+    processID = process.processIdentifier
+    var line: [UInt8] = []
+    while line.last != 0x0A {
+      let more = output.fileHandleForReading.availableData
+      guard !more.isEmpty else { throw DemoError.worldEnded }
+      line += more
+    }
+    announcement = try JSONValue(parsing: line.dropLast()).decode()
+    let bytes = try Data(contentsOf: URL(fileURLWithPath: credentialsFile))
+    credentials = try JSONValue(parsing: [UInt8](bytes)).decode()
+  }
+
+  var address: String { "http://\(announcement.listening)" }
+
+  func stop() { kill(processID, SIGTERM) }
+
+  /// Tells the world that a day has been processed.
+  /// - Returns: The new day, or nil when that was the last.
+  func closeDay(_ day: BusinessDay) async throws -> BusinessDay? {
+    let answer = try await control("POST", "/control/barrier", ["day": .string(day.description)])
+    if answer["finished"]?.bool == true { return nil }
+    guard let next = answer["day"]?.string.flatMap({ BusinessDay($0) }) else {
+      throw DemoError.worldAnswered("\(answer)")
+    }
+    return next
+  }
+
+  func sendWebhooks(to url: String) async throws {
+    _ = try await control("POST", "/control/webhooks", ["url": .string(url)])
+  }
+
+  /// Every effect that the world has recorded.
+  func effects() async throws -> [JSONValue] {
+    var all: [JSONValue] = []
+    while true {
+      let answer = try await control("GET", "/control/effects?after=\(all.count)", nil)
+      let items = answer["items"]?.array ?? []
+      if items.isEmpty { return all }
+      all += items
+    }
+  }
+
+  func status() async throws -> JSONValue { try await control("GET", "/control/status", nil) }
+
+  private func control(_ method: String, _ path: String, _ body: JSONValue?) async throws -> JSONValue {
+    var request = URLRequest(url: URL(string: address + path)!)
+    request.httpMethod = method
+    request.timeoutInterval = 60
+    request.setValue("Bearer \(credentials.controlToken)", forHTTPHeaderField: "Authorization")
+    request.setValue("application/json", forHTTPHeaderField: "Content-Type")
+    request.httpBody = body.map { Data($0.canonicalBytes) }
+    let (data, response) = try await session.data(for: request)
+    let status = (response as? HTTPURLResponse)?.statusCode ?? 0
+    guard (200..<300).contains(status) else {
+      throw DemoError.worldAnswered("\(method) \(path): \(status) \(String(decoding: data.prefix(300), as: UTF8.self))")
+    }
+    return try JSONValue(parsing: [UInt8](data))
+  }
+}
+
+enum DemoError: OperatorError {
+  case noWorld(path: String)
+  case worldEnded
+  case worldAnswered(String)
+  case noConfiguration(folder: String)
+
+  var code: String {
+    switch self {
+    case .noWorld: "demo.no_world"
+    case .worldEnded: "demo.world_ended"
+    case .worldAnswered: "demo.world_answered"
+    case .noConfiguration: "demo.no_configuration"
+    }
+  }
+  var message: String {
+    switch self {
+    case .noWorld(let path): "The simulated SaaS is not at \(path)."
+    case .worldEnded: "The simulated SaaS ended before it listened."
+    case .worldAnswered(let text): "The simulated SaaS answered: \(text)."
+    case .noConfiguration(let folder): "There are no policies and playbooks in \(folder)."
+    }
+  }
+  var remedy: String {
+    switch self {
+    case .noWorld: "Build it: `make build` or `make debug`."
+    case .worldEnded: "Its reason stands above; check --data."
+    case .worldAnswered: "Report it with the seed and the options of this run."
+    case .noConfiguration: "Run it in the project's folder, or name one with --configuration."
+    }
+  }
+}

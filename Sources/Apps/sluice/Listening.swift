@@ -1,0 +1,45 @@
+import Domain
+import HTTPEdge
+import SluiceHost
+
+/// The host's HTTP doors, open.
+final class Listening: Sendable {
+  private let host: String
+  private let port: Int
+  private let running: RunningHost
+  private let server: EdgeServer
+
+  /// - Parameter address: `host:port`; port 0 takes a free one.
+  init(address: String, host running: RunningHost) throws {
+    let parts = address.split(separator: ":")
+    guard parts.count == 2, let port = Int(parts[1]), (0...65_535).contains(port) else {
+      throw CommandError.refused(code: "command.bad_address", message: "\"\(address)\" is not host:port.")
+    }
+    host = String(parts[0])
+    self.port = port
+    self.running = running
+    let names = HostNames()
+    server = EdgeServer(edge: Edge(backend: HostEdge(host: running), hosts: names.contains), host: host, port: port)
+    self.names = names
+  }
+  private let names: HostNames
+
+  /// - Returns: The base address.
+  func start() async throws -> String {
+    let serving = Task { try await server.run() }
+    self.serving.set(serving)
+    let bound = await server.boundPort()
+    guard bound > 0 else {
+      try await serving.value
+      throw CommandError.refused(code: "command.cannot_listen", message: "Nothing can be served on \(host):\(port).")
+    }
+    names.allow(["\(host):\(bound)", "localhost:\(bound)"])
+    return "http://\(host):\(bound)"
+  }
+  private let serving = TaskBox()
+
+  func stop() async {
+    await server.stop()
+    _ = try? await serving.value?.value
+  }
+}

@@ -1,0 +1,52 @@
+import ArgumentParser
+import Domain
+import Foundation
+
+/// The command line: words to a command of the host, answers to a table. No decisions are made here.
+@main
+struct Sluice: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "sluice", abstract: "Governed, provable actions from what changes in revenue systems.",
+    version: "0.1.0",
+    subcommands: [
+      Demo.self, Up.self, TenantGroup.self, UserGroup.self, ConnectorGroup.self, SecretGroup.self,
+      CheckpointGroup.self, Apply.self, SignalGroup.self, AccountGroup.self, ToolGroup.self, DecisionGroup.self,
+      ApprovalGroup.self, ActionGroup.self, Kill.self, Unkill.self, DeadLetterGroup.self, LedgerGroup.self, Top.self,
+    ])
+
+  static func main() async {
+    do {
+      var command = try parseAsRoot()
+      if var asynchronous = command as? any AsyncParsableCommand {
+        try await asynchronous.run()
+      } else {
+        try command.run()
+      }
+    } catch let error as any OperatorError {
+      FileHandle.standardError.write(Data("sluice: \(error.message) \(error.remedy) [\(error.code)]\n".utf8))
+      Foundation.exit(1)
+    } catch {
+      // The parser's own: help is 0, wrong usage is 2.
+      let code = exitCode(for: error)
+      let text = fullMessage(for: error)
+      if code.isSuccess {
+        print(text)
+        Foundation.exit(0)
+      }
+      FileHandle.standardError.write(Data((text + "\n").utf8))
+      Foundation.exit(code == .validationFailure ? 2 : 1)
+    }
+  }
+}
+
+/// The options that every command takes.
+struct Everywhere: ParsableArguments {
+  @Option(help: "The folder that holds everything the host knows.")
+  var dataDir = "./.sluice"
+  @Option(help: "The host key: a file outside the data folder, or - for standard input.")
+  var hostKey: String?
+  @Option(help: "The tenant.")
+  var tenant = "demo"
+  @Flag(help: "Answer in JSON.")
+  var json = false
+}

@@ -1,0 +1,98 @@
+import ArgumentParser
+import Domain
+import Foundation
+import SluiceHost
+import Synchronization
+
+struct Up: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(abstract: "Run a host on a data folder until it is told to stop.")
+
+  enum Sandbox: String, ExpressibleByArgument, CaseIterable { case strict, degraded }
+
+  @OptionGroup var everywhere: Everywhere
+  @Option(help: "Where webhooks, API and console are served.")
+  var listen = "127.0.0.1:7070"
+  @Option(help: "degraded: run although this kernel lacks a protection of the sandbox.")
+  var sandbox = Sandbox.strict
+
+  func run() async throws {
+    let log = HostLog.standardError()
+    var options = everywhere.hostOptions(log: log)
+    options.isDegradedSandboxAllowed = sandbox == .degraded
+    options.crash = CrashByEnvironment.injector()
+    let stop = StopSignals()
+    let host = try await RunningHost(options)
+    let control = try ControlServer(path: everywhere.dataDir + "/control.sock") { command, arguments in
+      await ControlClient.reply {
+        try await HostCommand.named(command).run(
+          .init(host: host, arguments: arguments, user: Installation.operatorID))
+      }
+    }
+    let listening = try Listening(address: listen, host: host)
+    let address = try await listening.start()
+    try await host.run()
+    log.info("host.started", "The host runs.", ["data_dir": everywhere.dataDir, "address": address])
+    await stop.wait()
+    log.info("host.stopping", "The host drains and stops.")
+    control.close()
+    await listening.stop()
+    try await host.stop()
+    log.info("host.stopped", "Everything is durable.")
+  }
+}
+
+/// SIGTERM and SIGINT, as an event to wait for.
+///
+/// - Note: `@unchecked Sendable`: the sources are only kept alive, never touched again.
+final class StopSignals: @unchecked Sendable {
+  private let sources: [any DispatchSourceSignal]
+  private let events: AsyncStream<Void>
+
+  init() {
+    let (events, sink) = AsyncStream.makeStream(of: Void.self)
+    self.events = events
+    sources = [SIGTERM, SIGINT].map { number in
+      signal(number, SIG_IGN)
+      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+      source.setEventHandler { sink.yield() }
+      source.resume()
+      return source
+    }
+  }
+
+  func wait() async { for await _ in events { return } }
+}
+
+/// Ends the process like `kill -9` at a named crash point: `SLUICE_CRASH_AT=journal.after_commit:17` dies at the 17th
+/// visit. For tests of recovery; without the variable nothing happens.
+enum CrashByEnvironment {
+  static func injector() -> any CrashInjector {
+    guard let text = ProcessInfo.processInfo.environment["SLUICE_CRASH_AT"] else { return NoCrash() }
+    let parts = text.split(separator: ":")
+    guard parts.count == 2, let point = CrashPoint(rawValue: String(parts[0])), let visit = Int(parts[1]) else {
+      return NoCrash()
+    }
+    return Killer(point: point, visit: visit)
+  }
+
+  private final class Killer: CrashInjector {
+    private let point: CrashPoint
+    private let left: Counter
+    init(point: CrashPoint, visit: Int) {
+      self.point = point
+      left = Counter(visit)
+    }
+    func reach(_ point: CrashPoint) { if point == self.point, left.countDown() { kill(getpid(), SIGKILL) } }
+  }
+
+  private final class Counter: Sendable {
+    private let value: Mutex<Int>
+    init(_ value: Int) { self.value = Mutex(value) }
+    func countDown() -> Bool {
+      value.withLock {
+        $0 -= 1
+        return $0 == 0
+      }
+    }
+  }
+}

@@ -1,0 +1,95 @@
+import CSluicePlugin
+
+/// One source instance behind the table that the host holds.
+private final class SourceInstance {
+  let source: any Source
+  let host: TableHost
+  let table: UnsafeMutablePointer<sluice_source_t>
+
+  init(_ source: any Source, host: TableHost) {
+    self.source = source
+    self.host = host
+    table = .allocate(capacity: 1)
+    table.initialize(
+      to: sluice_source_t(
+        struct_size: structSize(sluice_source_t.self), reserved: 0, plugin_data: nil, destroy: destroySource,
+        get_extension: { _, _ in nil }, check: checkSource, discover: discoverSource, pull: pullSource,
+        receive: receiveSource))
+    table.pointee.plugin_data = Unmanaged.passRetained(self).toOpaque()
+  }
+
+  deinit { table.deallocate() }
+
+  static func of(_ table: UnsafePointer<sluice_source_t>?) -> SourceInstance {
+    Unmanaged<SourceInstance>.fromOpaque(table!.pointee.plugin_data).takeUnretainedValue()
+  }
+}
+
+/// Makes the source that the host names.
+func createSource(
+  _ host: UnsafePointer<sluice_host_t>?, _ id: UnsafePointer<sluice_slice_t>?,
+  _ config: UnsafePointer<sluice_slice_t>?, _ out: UnsafeMutablePointer<UnsafePointer<sluice_source_t>?>?
+) -> sluice_status_t {
+  guard let host, let id, let config, let out else { return Int32(SLUICE_E_BUG) }
+  let table = TableHost(host)
+  return table.answer {
+    guard let type = Library.sources.first(where: { $0.descriptor.id == id.pointee.text }) else {
+      throw Failure.config("plugin.unknown_id", "The library has no source \"\(id.pointee.text)\".")
+    }
+    let source = try type.init(config: Config(parsing: config.pointee.bytes))
+    out.pointee = UnsafePointer(SourceInstance(source, host: table).table)
+    return 0
+  }
+}
+
+private func destroySource(_ table: UnsafePointer<sluice_source_t>?) {
+  Unmanaged<SourceInstance>.fromOpaque(table!.pointee.plugin_data).release()
+}
+
+private func checkSource(_ table: UnsafePointer<sluice_source_t>?) -> sluice_status_t {
+  let this = SourceInstance.of(table)
+  return this.host.answer {
+    try this.source.check(this.host)
+    return 0
+  }
+}
+
+private func discoverSource(_ table: UnsafePointer<sluice_source_t>?) -> sluice_status_t {
+  let this = SourceInstance.of(table)
+  return this.host.answer {
+    let offers = try this.source.discover(this.host)
+    try this.host.setResult(.array(offers.map { ["stream": .string($0.stream), "schema": $0.schema] }))
+    return 0
+  }
+}
+
+private func pullSource(
+  _ table: UnsafePointer<sluice_source_t>?, _ pull: UnsafePointer<sluice_pull_t>?
+) -> sluice_status_t {
+  let this = SourceInstance.of(table)
+  let raw = pull!.pointee
+  return this.host.answer {
+    let state = raw.state.bytes
+    try this.source.pull(
+      Pull(stream: raw.stream.text, state: state.isEmpty ? nil : state, stateVersion: raw.state_version),
+      host: this.host)
+    return 0
+  }
+}
+
+private func receiveSource(
+  _ table: UnsafePointer<sluice_source_t>?, _ delivery: UnsafePointer<sluice_delivery_t>?
+) -> sluice_status_t {
+  let this = SourceInstance.of(table)
+  let raw = delivery!.pointee
+  return this.host.answer {
+    let headers = UnsafeBufferPointer(start: raw.headers, count: Int(raw.header_count)).map {
+      HTTPHeader($0.name.text, $0.value.text)
+    }
+    let delivery = Delivery(
+      id: raw.id.text, receivedAtMs: raw.received_at_ms, method: raw.method.text, path: raw.path.text,
+      query: raw.query.text, headers: headers, body: raw.body.bytes)
+    try this.source.receive(delivery, host: this.host)
+    return 0
+  }
+}

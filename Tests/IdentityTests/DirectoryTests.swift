@@ -1,0 +1,44 @@
+import Domain
+import Identity
+import TestKit
+import Testing
+
+@Suite struct `The directory` {
+  let directory: Directory
+  let keystore = MemoryKeystore()
+  let ann = UserID(rawValue: "ann")!
+  let demo = TenantID(rawValue: "demo")!
+
+  init() throws {
+    directory = Directory(keystore: keystore, random: { (0..<$0).map { _ in .random(in: 0...255) } })
+    try directory.create(User(id: ann, tenants: [demo], roles: [.approver]))
+  }
+
+  @Test func `a sign-in code opens one session, once, within five minutes`() throws {
+    let code = try directory.issueCode(ann, nowMs: 1_000)
+    let session = try #require(directory.redeem(code: code, nowMs: 2_000))
+    #expect(directory.redeem(code: code, nowMs: 2_001) == nil)
+    #expect(try directory.user(session: session, nowMs: 3_000)?.id == ann)
+    directory.end(session: session)
+    #expect(try directory.user(session: session, nowMs: 3_000) == nil)
+    let late = try directory.issueCode(ann, nowMs: 0)
+    #expect(directory.redeem(code: late, nowMs: Directory.codeLifetimeMs) == nil)
+  }
+
+  @Test func `a token names its user, is kept only as a hash, and a new one ends the old`() throws {
+    let token = try directory.issueToken(ann)
+    #expect(try directory.user(token: token)?.id == ann)
+    #expect(try directory.user(token: token + "x") == nil)
+    #expect(!keystore.names(withPrefix: "").contains { $0.contains(token.dropFirst(4)) })
+    _ = try directory.issueToken(ann)
+    #expect(try directory.user(token: token) == nil)
+  }
+
+  @Test func `a role counts only in the user's tenants, and everybody may read`() throws {
+    let user = try directory.user(ann)
+    #expect(user.may(.approver, in: demo) && user.may(.auditor, in: demo))
+    #expect(!user.may(.operator, in: demo) && !user.may(.approver, in: TenantID(rawValue: "other")!))
+    #expect(throws: IdentityError.userExists("ann")) { try directory.create(user) }
+    #expect(throws: IdentityError.noUser("bob")) { try directory.user(UserID(rawValue: "bob")!) }
+  }
+}
