@@ -88,7 +88,10 @@ private typealias Bench = ActionBench
     try bench.report(start, .notStarted)
     #expect(try bench.state(Sample.fix("a")) == .probing)
     #expect(try bench.store.view { try ActionStage.toProbe(in: $0, nowMs: bench.nowMs) }.isEmpty)
+    let unknownAtMs = bench.nowMs - 1
+    #expect(try bench.store.view { try ActionStage.nextTime(in: $0, nowMs: bench.nowMs) } == unknownAtMs + 30_000)
     bench.nowMs += 30_000
+    #expect(try bench.store.view { try ActionStage.nextTime(in: $0, nowMs: bench.nowMs) } == nil)
     #expect(try bench.store.view { try ActionStage.toProbe(in: $0, nowMs: bench.nowMs) }.count == 1)
     try bench.report(start, .notStarted)
     #expect(try bench.state(Sample.fix("a")) == .queued)

@@ -58,6 +58,11 @@ extension ActionStage {
     }
   }
 
+  /// When, after `nowMs`, the next attempt or probe becomes due by itself; nil when none does.
+  package static func nextTime(in view: any StateView, nowMs: Int64) throws -> Int64? {
+    try ActionRecord.open(in: [.queued, .probing], view).map(\.notBeforeMs).filter { $0 > nowMs }.min()
+  }
+
   /// Starts without a receipt. After a restart each of them gets a receipt `unknown`: nobody saw how it ended.
   package static func inFlight(in view: any StateView) throws -> [EffectStart] {
     try ActionRecord.open(in: [.started], view).compactMap { try PermitRecord.of($0.id, in: view)?.start }
