@@ -163,7 +163,8 @@ let rooms: [Room] = [
   // The real pipeline through the reviewed files: manifest, mapping, thresholds, both stages, against the oracle.
   Room(
     name: "PipelineTests", path: "Tests/PipelineTests", kind: .test,
-    uses: ["MemoryStorage", 
+    uses: [
+      "MemoryStorage",
       "YAMLFiles", "ConnectorFabric", "Perception", "WorldModel", "TestKit", "Domain", "CanonicalJSON", "Cryptography",
     ]),
   Room(
@@ -172,19 +173,22 @@ let rooms: [Room] = [
     name: "SluiceKitTests", path: "Tests/SluiceKitTests", kind: .test,
     uses: ["SluiceKit", "CRMSourcePlugin", "CRMExecutorPlugin"]),
   Room(
-    name: "VaultTests", path: "Tests/VaultTests", kind: .test, uses: ["Vault", "Domain", "Cryptography", "TestKit"]),
+    name: "VaultTests", path: "Tests/VaultTests", kind: .test,
+    uses: ["Vault", "Domain", "Cryptography", "MemoryStorage", "TestKit"]),
   Room(name: "EgressTests", path: "Tests/EgressTests", kind: .test, uses: ["Egress", "UVLoop"]),
   Room(
     name: "SluiceHostTests", path: "Tests/SluiceHostTests", kind: .test,
     uses: ["SluiceHost", "ConnectorFabric", "Domain", "CanonicalJSON", "Cryptography"]),
   Room(
-    name: "IdentityTests", path: "Tests/IdentityTests", kind: .test, uses: ["Identity", "Domain", "TestKit"]),
+    name: "IdentityTests", path: "Tests/IdentityTests", kind: .test,
+    uses: ["Identity", "Domain", "MemoryStorage", "TestKit"]),
   Room(name: "UVLoopTests", path: "Tests/UVLoopTests", kind: .test, uses: ["UVLoop"]),
   Room(
     name: "SluiceHost", path: "Sources/Apps/SluiceHost",
     uses: [
       "Domain", "CanonicalJSON", "Cryptography", "Vault", "ConnectorFabric", "UVLoop", "Egress", "PluginHost",
-      "SQLiteStorage", "FileStorage", "MemoryStorage", "HTTPEdge", "Identity", "Perception", "WorldModel", "Decision", "ToolPlane",
+      "SQLiteStorage", "FileStorage", "MemoryStorage", "HTTPEdge", "Identity", "Perception", "WorldModel", "Decision",
+      "ToolPlane",
       "Policy", "Action", "TrustLedger", "LedgerVerifier", "Learning", "YAMLFiles",
     ]),
   Room(
@@ -220,13 +224,15 @@ let rooms: [Room] = [
     uses: ["MemoryStorage", "Learning", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),
   Room(
     name: "PolicyTests", path: "Tests/PolicyTests", kind: .test,
-    uses: ["Policy", "TestKit", "CanonicalJSON", "Cryptography", "Domain"]),
+    uses: ["Policy", "MemoryStorage", "TestKit", "CanonicalJSON", "Cryptography", "Domain"]),
   Room(
     name: "ActionTests", path: "Tests/ActionTests", kind: .test,
-    uses: ["Action", "Policy", "TestKit", "CanonicalJSON", "Cryptography", "Domain"], excluded: ["Golden"]),
+    uses: ["Action", "Policy", "MemoryStorage", "TestKit", "CanonicalJSON", "Cryptography", "Domain"],
+    excluded: ["Golden"]),
   Room(
     name: "TrustLedgerTests", path: "Tests/TrustLedgerTests", kind: .test,
-    uses: ["TrustLedger", "LedgerVerifier", "TestKit", "CanonicalJSON", "Cryptography", "Domain"], excluded: ["Golden"]),
+    uses: ["TrustLedger", "LedgerVerifier", "MemoryStorage", "TestKit", "CanonicalJSON", "Cryptography", "Domain"],
+    excluded: ["Golden"]),
   Room(name: "CryptographyTests", path: "Tests/CryptographyTests", kind: .test, uses: ["Cryptography", "Domain"]),
   Room(name: "CanonicalJSONTests", path: "Tests/CanonicalJSONTests", kind: .test, uses: ["CanonicalJSON", "Domain"]),
   Room(name: "WorldTests", path: "Tests/WorldTests", kind: .test, uses: ["World"]),

@@ -3,6 +3,7 @@ import CanonicalJSON
 import Cryptography
 import Domain
 import Policy
+import MemoryStorage
 import TestKit
 
 /// One tenant with policy and action stages and a journal; what they derive waits in an outbox until `drain`.

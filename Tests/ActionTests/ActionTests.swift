@@ -3,6 +3,7 @@ import CanonicalJSON
 import Cryptography
 import Domain
 import Policy
+import MemoryStorage
 import TestKit
 import Testing
 

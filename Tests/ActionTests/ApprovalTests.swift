@@ -2,6 +2,7 @@ import Action
 import Cryptography
 import Domain
 import Policy
+import MemoryStorage
 import TestKit
 import Testing
 

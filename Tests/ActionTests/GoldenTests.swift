@@ -1,6 +1,7 @@
 import Domain
 import Foundation
 import Policy
+import MemoryStorage
 import TestKit
 import Testing
 

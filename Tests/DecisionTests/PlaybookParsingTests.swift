@@ -1,6 +1,7 @@
 import CanonicalJSON
 import Decision
 import Domain
+import MemoryStorage
 import TestKit
 import Testing
 

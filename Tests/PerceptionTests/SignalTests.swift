@@ -2,6 +2,7 @@ import CanonicalJSON
 import Cryptography
 import Domain
 import Perception
+import MemoryStorage
 import TestKit
 import Testing
 

@@ -1,6 +1,7 @@
 import CanonicalJSON
 import Domain
 import Foundation
+import MemoryStorage
 import TestKit
 
 /// A folder of CRM exports, served day by day as the CRM would (sandbox/world/README.md).

@@ -1,6 +1,7 @@
 import Cryptography
 import Domain
 import Policy
+import MemoryStorage
 import TestKit
 import Testing
 

@@ -3,6 +3,7 @@ import Cryptography
 import Domain
 import Foundation
 import Policy
+import MemoryStorage
 import TestKit
 
 /// The shipped policies and what a test changes of them.

@@ -85,8 +85,12 @@ actor ActionRunner {
       try await probe(start)
       return true
     }
-    guard let ready = try tenant.view({ try ActionStage.ready(in: $0, nowMs: now) }).first else { return false }
-    return try await execute(ready, now)
+    // One that must wait for tomorrow's budget does not hold up those ranked below it.
+    for ready in try tenant.view({ try ActionStage.ready(in: $0, nowMs: now) }) {
+      if isStopping { return false }
+      if try await execute(ready, now) { return true }
+    }
+    return false
   }
 
   private func execute(_ ready: ReadyAction, _ now: Int64) async throws -> Bool {
@@ -207,10 +211,7 @@ actor ActionRunner {
   /// Sleeps until the first action that waits for its time.
   private func wakeLater() async throws {
     let now = SystemSources.wallClockMs()
-    let times = try tenant.view { try ActionStage.waiting(in: $0, nowMs: now) }.compactMap { waiting -> Int64? in
-      if case .tooEarly(let notBefore) = waiting.cause { notBefore } else { nil }
-    }
-    guard let next = times.min() else { return }
+    guard let next = try tenant.view({ try ActionStage.nextTime(in: $0, nowMs: now) }) else { return }
     _ = pool.after(ms: max(next - now, 1)) { Task { await self.poke() } }
   }
 }

@@ -24,6 +24,8 @@ package actor ConnectorInstance {
   package private(set) var state = State.idle { didSet { tellObservers() } }
   private var isStopping = false
   private var isPoked = false
+  private var isPullDue = true
+  private var nextPullMs: Int64 = 0
   private var sleeper: CheckedContinuation<Void, Never>?
   private var loopTask: Task<Void, Never>?
   /// Every stream has been pulled to its end this often.
@@ -54,8 +56,14 @@ package actor ConnectorInstance {
     state = .stopped
   }
 
-  /// Runs now instead of at the next time: a delivery waits, or an operator asked.
+  /// Pulls now instead of at the next time.
   package func poke() {
+    isPullDue = true
+    takeDeliveries()
+  }
+
+  /// A delivery waits: it is taken in without pulling.
+  func takeDeliveries() {
     isPoked = true
     wake()
   }
@@ -129,6 +137,13 @@ package actor ConnectorInstance {
   private func round() async -> Int64 {
     do {
       try await receiveDeliveries()
+      let interval = route.manifest.intervalMs.map(Int64.init)
+      guard isPullDue || (interval != nil && SystemSources.monotonicMs() >= nextPullMs) else {
+        state = .idle
+        return interval == nil ? .max : max(nextPullMs - SystemSources.monotonicMs(), 1)
+      }
+      isPullDue = false
+      if let interval { nextPullMs = SystemSources.monotonicMs() + interval }
       for stream in route.manifest.streams where route.manifest.intervalMs != nil {
         if isStopping { return 0 }
         state = .running("pull \(stream.name)")
@@ -137,7 +152,7 @@ package actor ConnectorInstance {
       completedRounds += 1
       crashLoop.succeed()
       state = .idle
-      return route.manifest.intervalMs.map(Int64.init) ?? .max
+      return interval == nil ? .max : max(nextPullMs - SystemSources.monotonicMs(), 1)
     } catch let ending as OperationEnding {
       return after(ending)
     } catch {
@@ -148,6 +163,7 @@ package actor ConnectorInstance {
 
   private func after(_ ending: OperationEnding) -> Int64 {
     if isStopping { return 0 }
+    isPullDue = true  // what failed is run again from its checkpoint
     switch ending {
     case .pause(let ms, let reason):
       state = .waiting(reason: reason)

@@ -81,7 +81,7 @@ final class Ingress: Sendable {
       return .tryLater
     }
     metrics.add("sluice_deliveries_total", 1, [("instance", hook.route.key), ("outcome", "accepted")])
-    await hook.instance.poke()
+    await hook.instance.takeDeliveries()
     return .accepted
   }
 
