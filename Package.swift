@@ -134,6 +134,10 @@ let rooms: [Room] = [
     name: "HTTPEdge", path: "Sources/Adapters/HTTPEdge", uses: ["Domain", "CanonicalJSON", "Identity"],
     packages: ["Hummingbird", "Logging", "NIOCore", "ServiceLifecycle", "HTTPTypes"]),
 
+  Room(name: "FileStorage", path: "Sources/Adapters/FileStorage", uses: ["Domain"]),
+  Room(
+    name: "FileStorageTests", path: "Tests/FileStorageTests", kind: .test, uses: ["FileStorage", "Domain"]),
+
   Room(
     name: "TestKit", path: "Tests/TestKit", uses: ["Domain", "CanonicalJSON", "Cryptography"]),
   Room(
@@ -175,7 +179,8 @@ let rooms: [Room] = [
     name: "SluiceHost", path: "Sources/Apps/SluiceHost",
     uses: [
       "Domain", "CanonicalJSON", "Cryptography", "Vault", "ConnectorFabric", "UVLoop", "Egress", "PluginHost",
-      "SQLiteStorage", "HTTPEdge", "Identity", "Perception", "WorldModel", "YAMLFiles",
+      "SQLiteStorage", "FileStorage", "HTTPEdge", "Identity", "Perception", "WorldModel", "Decision", "ToolPlane",
+      "Policy", "Action", "TrustLedger", "LedgerVerifier", "Learning", "YAMLFiles",
     ]),
   Room(
     name: "sluice", path: "Sources/Apps/sluice", kind: .executable,
@@ -186,17 +191,37 @@ let rooms: [Room] = [
     name: "World", path: "sandbox/world/World", uses: ["CLibCrypto"],
     packages: ["ArgumentParser", "Hummingbird", "Logging", "NIOCore", "SwiftCSV"]),
   Room(name: "sluice-world", path: "sandbox/world/sluice-world", kind: .executable, uses: ["World"]),
+  Room(name: "Decision", path: "Sources/Loop/4-Decision", uses: ["Domain", "CanonicalJSON", "Cryptography"]),
+  Room(name: "ToolPlane", path: "Sources/Loop/5-ToolPlane", uses: ["Domain", "CanonicalJSON"]),
   Room(name: "Policy", path: "Sources/Loop/6-Policy", uses: ["Domain", "CanonicalJSON", "Cryptography"]),
-  Room(name: "TrustLedger", path: "Sources/Loop/8-TrustLedger", uses: ["Domain", "Cryptography"]),
+  Room(name: "Learning", path: "Sources/Loop/9-Learning", uses: ["Domain", "CanonicalJSON", "Cryptography"]),
+  // The one loop room that imports another: a permit is Policy's to make and Action's to spend.
+  Room(
+    name: "Action", path: "Sources/Loop/7-Action", uses: ["Domain", "CanonicalJSON", "Cryptography", "Policy"]),
+  Room(
+    name: "TrustLedger", path: "Sources/Loop/8-TrustLedger", uses: ["Domain", "CanonicalJSON", "Cryptography"]),
   // Shares no code with TrustLedger, so that a fault in one is seen by the other.
   Room(name: "LedgerVerifier", path: "Sources/Loop/8-LedgerVerifier", uses: ["Domain", "Cryptography"]),
 
+  // The reviewed playbooks against the tools of the reviewed manifest; the rooms themselves see Core alone.
+  Room(
+    name: "DecisionTests", path: "Tests/DecisionTests", kind: .test,
+    uses: ["Decision", "ToolPlane", "YAMLFiles", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),
+  Room(
+    name: "ToolPlaneTests", path: "Tests/ToolPlaneTests", kind: .test,
+    uses: ["ToolPlane", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),
+  Room(
+    name: "LearningTests", path: "Tests/LearningTests", kind: .test,
+    uses: ["Learning", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),
   Room(
     name: "PolicyTests", path: "Tests/PolicyTests", kind: .test,
-    uses: ["Policy", "CanonicalJSON", "Cryptography", "Domain"]),
+    uses: ["Policy", "TestKit", "CanonicalJSON", "Cryptography", "Domain"]),
+  Room(
+    name: "ActionTests", path: "Tests/ActionTests", kind: .test,
+    uses: ["Action", "Policy", "TestKit", "CanonicalJSON", "Cryptography", "Domain"]),
   Room(
     name: "TrustLedgerTests", path: "Tests/TrustLedgerTests", kind: .test,
-    uses: ["TrustLedger", "LedgerVerifier", "CanonicalJSON", "Cryptography", "Domain"], excluded: ["Golden"]),
+    uses: ["TrustLedger", "LedgerVerifier", "TestKit", "CanonicalJSON", "Cryptography", "Domain"], excluded: ["Golden"]),
   Room(name: "CryptographyTests", path: "Tests/CryptographyTests", kind: .test, uses: ["Cryptography", "Domain"]),
   Room(name: "CanonicalJSONTests", path: "Tests/CanonicalJSONTests", kind: .test, uses: ["CanonicalJSON", "Domain"]),
   Room(name: "WorldTests", path: "Tests/WorldTests", kind: .test, uses: ["World"]),

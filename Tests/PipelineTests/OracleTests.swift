@@ -126,16 +126,31 @@ extension Array {
 
   @Test(.enabled(if: shared != nil, "the shared test data is absent; set SLUICE_SHARED"), arguments: folders)
   func `gives what an independent check of the same exports finds`(folder: URL) throws {
+    try compare(folder, page: 200, reversed: false)
+  }
+
+  @Test(
+    .enabled(if: shared != nil, "the shared test data is absent; set SLUICE_SHARED"), arguments: [1, 2] as [UInt64])
+  func `agrees with it on exports full of odd cases, in whatever order they are delivered`(seed: UInt64) throws {
+    let folder = FileManager.default.temporaryDirectory.appending(path: "sluice-edge-\(UUID().uuidString)")
+    defer { try? FileManager.default.removeItem(at: folder) }
+    var cases = EdgeCases(seed: seed)
+    try cases.write(to: folder)
+    try compare(folder, page: 7, reversed: seed == 2)
+  }
+
+  private func compare(_ folder: URL, page: Int, reversed: Bool) throws {
     let loop = Loop()
     try loop.activate()
     let pipeline = try ExportedPipeline(folder: folder)
-    let clock = ContinuousClock()
-    let took = try clock.measure { try loop.play(pipeline) }
+    let took = try ContinuousClock().measure { try loop.play(pipeline, page: page, reversed: reversed) }
     print("played \(pipeline.versions.count) versions in \(took), \(loop.journal.entries.count) entries")
     let expected = try oracle(folder)
     let found = try JSONValue(encoding: try loop.summary)
     for key in Set(expected.object!.keys).union(found.object!.keys).sorted() {
       #expect(found[key] == expected[key], "\(key)")
     }
+    let letters = try loop.store.view { try DeadLetter.all(in: $0) }
+    #expect(letters.isEmpty)
   }
 }

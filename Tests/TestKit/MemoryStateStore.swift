@@ -64,7 +64,8 @@ package final class MemoryStateStore: StateStore {
     @discardableResult func set(_ key: String, _ value: JSONValue?) -> JSONValue? {
       let index = place(key)
       let isThere = index < keys.count && !precedes(key, keys[index])
-      let old = isThere ? values[index] : nil
+      // Typed: a bare nil would be JSON's null.
+      let old: JSONValue? = isThere ? .some(values[index]) : .none
       switch (value, isThere) {
       case (let value?, true): values[index] = value
       case (let value?, false):

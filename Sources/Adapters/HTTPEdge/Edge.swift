@@ -35,7 +35,8 @@ package struct Edge: Sendable {
     case "/healthz": return .text(200, "ok\n")
     case "/readyz":
       let obstacles = await backend.obstacles()
-      return .text(obstacles.isEmpty ? 200 : 503, obstacles.isEmpty ? "ready\n" : obstacles.joined(separator: "\n") + "\n")
+      return .text(
+        obstacles.isEmpty ? 200 : 503, obstacles.isEmpty ? "ready\n" : obstacles.joined(separator: "\n") + "\n")
     case "/metrics":
       return .text(200, await backend.metricsText(), type: "text/plain; version=0.0.4; charset=utf-8")
     default:
@@ -78,7 +79,9 @@ package struct Edge: Sendable {
       let command = String(request.path.dropFirst("/api/v1/".count))
       return json(200, try await backend.call(command, arguments: arguments, user: user))
     } catch let error as any OperatorError {
-      return json(Self.status(error), ["error": ["code": .string(error.code), "message": .string("\(error.message) \(error.remedy)")]])
+      return json(
+        Self.status(error),
+        ["error": ["code": .string(error.code), "message": .string("\(error.message) \(error.remedy)")]])
     } catch {
       return json(500, ["error": ["code": "api.failed", "message": "The command failed."]])
     }

@@ -228,6 +228,16 @@ extension SQLiteJournal {
 
 // Reading.
 extension SQLiteJournal {
+  /// One entry by its position.
+  package func entry(at position: Position, of partition: Partition) async throws -> Entry {
+    let before = Position(position.number - 1)
+    guard let found = try stored(partition, after: before, countMax: 1).first, found.position == position else {
+      throw JournalError.damaged(
+        partition: partition.name, position: position.number, reason: "it is not there, though later ones are")
+    }
+    return found
+  }
+
   private func stored(_ partition: Partition, after position: Position, countMax: Int) throws -> [Entry] {
     var entries: [Entry] = []
     for segment in segments where entries.count < countMax {

@@ -7,8 +7,16 @@ import YAMLFiles
 
 /// The document of an instance's activation: everything that its work depends on.
 package struct Enabling: Codable, Sendable, Equatable {
+  package struct Settings: Codable, Sendable, Equatable {
+    package var enabled: Bool
+    /// The first sync counts as change, not as baseline.
+    package var replay: Bool
+    /// Business time waits for this source's watermarks.
+    package var ticks: Bool
+  }
+
   package var instance: InstanceID
-  package var isEnabled: Bool
+  package var settings: Settings
   /// The manifest's file, for messages, and its whole content.
   package var source: String
   package var manifest: JSONValue
@@ -17,21 +25,19 @@ package struct Enabling: Codable, Sendable, Equatable {
   package var config: JSONValue
   /// Operators' overrides of endpoints; private addresses are allowed for these.
   package var endpoints: [String: String]
-  /// The first sync counts as change, not as baseline.
-  package var replay: Bool
 
   package init(
     instance: InstanceID, isEnabled: Bool = true, source: String, manifest: JSONValue, folder: String,
     config: JSONValue = [:], endpoints: [String: String] = [:], replay: Bool = false
   ) {
     self.instance = instance
-    self.isEnabled = isEnabled
+    settings = Settings(
+      enabled: isEnabled, replay: replay, ticks: !(manifest["mapping"]?["streams"]?.object ?? [:]).isEmpty)
     self.source = source
     self.manifest = manifest
     self.folder = folder
     self.config = config
     self.endpoints = endpoints
-    self.replay = replay
   }
 }
 
@@ -82,7 +88,9 @@ extension RunningHost {
     let manifest = try Manifest(document)
     let asActivation = SourceDocument(
       name: document.name, value: ["manifest": document.value], marks: document.marks(under: "manifest"))
-    try PerceptionStage.check(.instance, asActivation)
+    if manifest.kind == .source, manifest.mapping["streams"] != nil {
+      try PerceptionStage.check(.instance, asActivation)
+    }
     var endpoints: [String: String] = [:]
     for (endpoint, value) in arguments["endpoints"]?.object ?? [:] {
       guard manifest.endpoint(endpoint) != nil else {
@@ -106,7 +114,8 @@ extension RunningHost {
   static func document(path: String) throws -> SourceDocument {
     guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
       throw DocumentError(
-        file: path, path: "", line: nil, column: nil, found: "not a file that can be read", allowed: "a YAML file in UTF-8")
+        file: path, path: "", line: nil, column: nil, found: "not a file that can be read",
+        allowed: "a YAML file in UTF-8")
     }
     return try YAMLFile.document(text, name: (path as NSString).lastPathComponent)
   }

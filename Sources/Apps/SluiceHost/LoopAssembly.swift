@@ -2,7 +2,13 @@ import CanonicalJSON
 import ConnectorFabric
 import Cryptography
 package import Domain
+import Action
+import Decision
+import Learning
 import Perception
+package import Policy
+import ToolPlane
+import TrustLedger
 import WorldModel
 
 /// The loop as one pure function: an entry and the state before it give the state after it and what follows from it.
@@ -16,6 +22,12 @@ package struct LoopAssembly: Sendable {
   private let fabric = FabricStage()
   private let perception = PerceptionStage()
   private let world = WorldModelStage()
+  private let recent = RecentSignals()
+  private let learning = LearningStage()
+  private let decision = DecisionStage()
+  package let policy = PolicyStage(world: { WorldFacts($0) })
+  private let action = ActionStage()
+  private let ledger = LedgerStage()
 
   package init() {}
 
@@ -38,13 +50,34 @@ package struct LoopAssembly: Sendable {
     try state.set(Self.position, "applied", .integer(Int64(entry.position.number)))
   }
 
+  /// Every stage, in the order in which what one says is of use to the next.
   private func stages(_ entry: Entry, _ state: any StateTransaction) throws -> [Derived] {
     var derived = try fabric.apply(entry, to: state)
     let perceived = try perception.apply(entry, to: state)
     derived += perceived.derived
     try world.apply(perceived.changes, to: state)
     try world.apply(entry, to: state)
+    _ = try recent.apply(entry, to: state)
+    let suggestion = try learning.apply(entry, to: state)
+    derived += try decision.apply(
+      entry, to: state, world: WorldFacts(state), catalogue: try catalogue(for: entry, state),
+      also: suggestion.map { [$0.proposal] } ?? [])
+    derived += try policy.apply(entry, to: state)
+    derived += try action.apply(entry, to: state)
+    derived += try ledger.apply(entry, to: state)
     return derived
+  }
+
+  /// The tools of the tenant's enabled executors; only signals lead to calls.
+  private func catalogue(for entry: Entry, _ view: any StateView) throws -> ToolCatalogue {
+    entry.kind == .signals ? try Self.catalogue(view) : try ToolCatalogue([])
+  }
+
+  package static func catalogue(_ view: any StateView) throws -> ToolCatalogue {
+    try ToolCatalogue.assemble(
+      from: try view.scan(FabricStage.instances).compactMap { name, document in
+        InstanceID(rawValue: name).map { (instance: $0, document: document) }
+      })
   }
 
   /// The last applied position.

@@ -8,7 +8,14 @@ extension RunningHost {
   package func whenProcessed(_ tenant: TenantID, _ day: BusinessDay) async throws {
     let runtime = try self.tenant(tenant)
     try await runtime.when { try PerceptionQueries($0).tickedDay().map { $0 >= day } ?? false }
-    try await runtime.settle()
+    let open = try opened(tenant)
+    // What an action changes may make another one ready.
+    while true {
+      try await runtime.settle()
+      await open.actions.poke()
+      await open.actions.whenIdle()
+      if await runtime.lag == 0 { return }
+    }
   }
 
   package func signalCounts(_ tenant: TenantID) async throws -> [String: Int] {

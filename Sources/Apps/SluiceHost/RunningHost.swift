@@ -42,12 +42,12 @@ package actor RunningHost {
   package nonisolated let directory: Directory
   nonisolated let ingress: Ingress
   nonisolated let log: HostLog
-  private let folder: DataFolder
+  let folder: DataFolder
   private let keystore: SQLiteKeystore
   let journal: SQLiteJournal
   private let loop = EventLoop()
   let pool: WorkerPool
-  private var tenants: [TenantID: TenantRuntime] = [:]
+  private var tenants: [TenantID: OpenTenant] = [:]
   private var instances: [String: ConnectorInstance] = [:]
   /// What each running instance was started with.
   private var running: [String: Enabling] = [:]
@@ -81,20 +81,13 @@ package actor RunningHost {
     }
   }
 
-  private func open(_ tenant: TenantID) async throws -> TenantRuntime {
-    try vault.prepare(.tenant(tenant))
-    let path = try folder.folder("tenants/\(tenant)")
-    let runtime = TenantRuntime(
-      tenant: tenant, journal: journal, store: try SQLiteStateStore(path: path + "/state.db", crash: options.crash),
-      assembly: LoopAssembly(), metrics: metrics)
-    try await runtime.start()
-    return runtime
-  }
-
   /// Starts every enabled connector of every tenant.
   package func run() async throws {
     isRunningInstances = true
-    for tenant in tenants.keys.sorted() { try await startInstances(of: tenant) }
+    for (tenant, open) in tenants.sorted(by: { $0.key < $1.key }) {
+      try await startInstances(of: tenant)
+      try await startActing(open)
+    }
   }
 
   /// Drains: workers stop, what they brought is durable and applied, files are closed.
@@ -102,7 +95,11 @@ package actor RunningHost {
     isRunningInstances = false
     for instance in instances.values { await instance.stop() }
     instances = [:]
-    for tenant in tenants.values { try? await tenant.settle() }
+    for tenant in tenants.values {
+      await tenant.actions.stop()
+      try? await tenant.runtime.settle()
+      try? await tenant.ledger.publishNow(nowMs: SystemSources.wallClockMs())
+    }
     await pool.close()
     loop.stop()
     try await journal.close()
@@ -114,14 +111,20 @@ package actor RunningHost {
 extension RunningHost {
   package func createTenant(_ tenant: TenantID) async throws {
     guard tenants[tenant] == nil else { throw HostError.exists("The tenant \(tenant)") }
-    tenants[tenant] = try await open(tenant)
+    let opened = try await open(tenant)
+    tenants[tenant] = opened
+    if isRunningInstances { try await startActing(opened) }
   }
 
   package func tenantNames() -> [TenantID] { tenants.keys.sorted() }
 
   package func tenant(_ tenant: TenantID) throws -> TenantRuntime {
-    guard let runtime = tenants[tenant] else { throw HostError.unknown("the tenant \(tenant)") }
-    return runtime
+    try opened(tenant).runtime
+  }
+
+  func opened(_ tenant: TenantID) throws -> OpenTenant {
+    guard let open = tenants[tenant] else { throw HostError.unknown("the tenant \(tenant)") }
+    return open
   }
 
   package func instance(_ tenant: TenantID, _ instance: InstanceID) throws -> ConnectorInstance {
@@ -142,7 +145,7 @@ extension RunningHost {
     guard
       var enabling = try runtime.view({ try $0.value(FabricStage.instances, instance.rawValue)?.decode(Enabling.self) })
     else { throw HostError.unknown("the connector \(instance)") }
-    enabling.isEnabled = false
+    enabling.settings.enabled = false
     try await enable(enabling, for: tenant, by: user)
   }
 
@@ -178,7 +181,7 @@ extension RunningHost {
       if running[key] == enabling { continue }
       await instances.removeValue(forKey: key)?.stop()
       running[key] = enabling
-      guard enabling.isEnabled else { continue }
+      guard enabling.settings.enabled else { continue }
       let manifest = try Manifest(SourceDocument(name: enabling.source, value: enabling.manifest, marks: [:]))
       let route = InstanceRoute(
         tenant: tenant, instance: enabling.instance, manifest: manifest, folder: enabling.folder,

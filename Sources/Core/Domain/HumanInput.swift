@@ -50,11 +50,20 @@ package struct Activation: Codable, Equatable, Sendable {
 
 /// The body of an `.order` entry.
 package struct Order: Codable, Equatable, Sendable {
-  package enum Verb: String, Codable, Sendable, CaseIterable { case kill, unkill, replayDeadLetter, resolveUnknown }
+  package enum Verb: String, Codable, Sendable, CaseIterable {
+    case kill, unkill, replayDeadLetter
+    /// A person says what became of an action that nobody can tell of: argument `done` or `failed`.
+    case resolveUnknown
+    /// Takes a done action back by its declared compensation.
+    case undo
+    /// Takes off an action that has not started: by a person, or by the host when its permit was refused for good.
+    case withdraw
+  }
   package let verb: Verb
-  /// `all`, `tool:NAME`, `playbook:NAME`, `account:NAME`; or the id of a dead letter or action.
+  /// `all`, `tool:NAME`, `playbook:NAME`, `account:NAME`, `owner:NAME`; or the id of a dead letter or action.
   package let target: String
   package let argument: String?
+  /// The person; nil when the host gives the order.
   package let by: UserID?
 
   package init(verb: Verb, target: String, argument: String?, by: UserID?) {

@@ -95,7 +95,8 @@ extension Work {
   /// The document: `{"manifest": {…}, "settings": {"enabled": true, "replay": false, "ticks": true}}`.
   private func activateInstance(_ activation: Activation) throws -> [Derived] {
     let manifest = activation.document["manifest"] ?? [:]
-    guard manifest["kind"]?.string == "source" else { return [] }
+    // A source without a mapping only fills the journal: nothing is perceived of it.
+    guard manifest["kind"]?.string == "source", manifest["mapping"]?["streams"] != nil else { return [] }
     let settings = activation.document["settings"] ?? [:]
     let mapping = manifest["mapping"] ?? [:]
     let hash = activation.hash.hex

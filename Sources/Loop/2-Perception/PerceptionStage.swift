@@ -100,6 +100,8 @@ final class Work {
   /// Accounts whose heat may have changed.
   var warmed: Set<String> = []
   var hasLoadChanged = false
+  /// Whether any write of ours has yet to come back; nil: not asked.
+  var ownWritesKnown: Bool?
 
   init(_ state: any StateTransaction, position: Position, cache: MappingCache) {
     rows = Rows(state)

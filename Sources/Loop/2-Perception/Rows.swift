@@ -78,6 +78,11 @@ final class Rows {
     return try state.scan(space, from: from, until: until, reversed: false, countMax: .max)
   }
 
+  func isEmpty(_ space: Space) throws -> Bool {
+    try flush(space)
+    return try state.scan(space, prefix: "", countMax: 1).isEmpty
+  }
+
   func flush() throws {
     for space in changed.keys { try flush(space) }
   }

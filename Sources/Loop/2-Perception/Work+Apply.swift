@@ -46,7 +46,7 @@ extension Work {
       }
     }
     let after = Entity(
-      fields: try record.fields.map { try resolved($0, of: record.subject, record.entity) } ?? [:],
+      fields: try record.fields.map { try resolved($0, of: record.subject, record.entity, before: before) } ?? [:],
       isDeleted: record.fields == nil, ordinal: record.ordinal, isStalled: before?.isStalled ?? false,
       instance: record.instance, stream: record.stream, commitment: record.commitment)
     let own = try linked(record, after)
@@ -108,7 +108,7 @@ extension Work {
         continue
       }
       var after = before
-      after.fields = try resolved(before.fields, of: subject, type)
+      after.fields = try resolved(before.fields, of: subject, type, before: before)
       guard after.fields != before.fields else { continue }
       let version = try rows.get(
         .version, RowKey.of(before.instance, before.stream, subject.id, RowKey.number(before.ordinal)))

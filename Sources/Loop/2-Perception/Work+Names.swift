@@ -62,13 +62,18 @@ extension Work {
     return byLetter ?? bySense ?? Reference(text: text, id: nil, reason: .unknown)
   }
 
-  /// Replaces the texts of references by what they stand for now.
-  func resolved(_ fields: [String: JSONValue], of subject: Subject, _ entity: EntityType) throws -> [String: JSONValue]
-  {
+  /// Replaces the texts of references by what they stand for. A text that has not changed stands for what it stood for.
+  func resolved(
+    _ fields: [String: JSONValue], of subject: Subject, _ entity: EntityType, before: Entity? = nil
+  ) throws -> [String: JSONValue] {
     var resolved = fields
     for (name, kind) in entity.fields {
       guard case .reference(let target) = kind, let value = fields[name] else { continue }
       guard let text = value.string ?? value["text"]?.string else { continue }
+      if let old = before?.reference(name), old.text == text, old.id != nil {
+        resolved[name] = old.json
+        continue
+      }
       let reference = try resolve(text, as: target)
       resolved[name] = reference.json
       if reference.id == nil {

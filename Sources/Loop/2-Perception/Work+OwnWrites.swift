@@ -35,7 +35,7 @@ extension Work {
 
   /// The write of ours that this version is, if it is one.
   func linked(_ record: MappedRecord, _ after: Entity) throws -> (permit: Digest, fields: Set<String>)? {
-    guard record.fields != nil else { return nil }
+    guard record.fields != nil, try hasOwnWrites() else { return nil }
     let prefix = RowKey.prefix(record.subject.type, record.subject.id)
     var permit: Digest?
     var fields: Set<String> = []
@@ -59,6 +59,14 @@ extension Work {
       }
     }
     return permit.map { ($0, fields) }
+  }
+
+  /// Asked once per entry: mostly there are none.
+  private func hasOwnWrites() throws -> Bool {
+    if let known = ownWritesKnown { return known }
+    let found = try !rows.isEmpty(.ownWrite)
+    ownWritesKnown = found
+    return found
   }
 
   private func drop(_ key: String, _ permit: String) {

@@ -87,7 +87,10 @@ struct Graph {
     try keepEdges(change, evidence)
     if subject.type == "rep" { try keepTeam(change, evidence) }
     if change.fields.contains(where: { $0.name == "name" }) { try keepName(change) }
-    if subject.type == "opportunity" { try endRisks(change) }
+    if subject.type == "opportunity" {
+      try endRisks(change)
+      try keepDealIndexes(change)
+    }
   }
 
   private func keepEdges(_ change: EntityChange, _ evidence: JSONValue) throws {

@@ -1,8 +1,10 @@
-import Identity
 import CanonicalJSON
 import Cryptography
 import Domain
+import Decision
+import Policy
 import Foundation
+import Identity
 import Perception
 
 extension HostCommand {
@@ -27,13 +29,47 @@ extension HostCommand {
   ]
 }
 
-/// A tenant's rules as files: `policies/thresholds.yaml`, `playbooks/*.yaml`, `policies/*.cedar`.
+/// A tenant's rules as files: `policies/thresholds.yaml`, `policies/governance.yaml`, `policies/*.cedar` with their
+/// schema, and `playbooks/*.yaml`.
 enum ConfigurationFolder {
   /// Reads and checks every file; nothing is in effect yet.
   static func read(_ folder: String) throws -> [(Activation.Kind, name: String, document: JSONValue)] {
     let thresholds = try RunningHost.document(path: folder + "/policies/thresholds.yaml")
     try PerceptionStage.check(.thresholds, thresholds)
-    return [(.thresholds, "thresholds.yaml", thresholds.value)]
+    var read: [(Activation.Kind, name: String, document: JSONValue)] = [
+      (.thresholds, "thresholds.yaml", thresholds.value)
+    ]
+    read.append((.policies, "policies", try policies(folder + "/policies")))
+    for name in try files(folder + "/playbooks", ending: ".yaml") {
+      let document = try RunningHost.document(path: "\(folder)/playbooks/\(name)")
+      _ = try Playbook(document, signalKinds: SignalKind.allCases.map(\.rawValue))
+      read.append((.playbooks, name, document.value))
+    }
+    return read
+  }
+
+  private static func policies(_ folder: String) throws -> JSONValue {
+    let texts = try files(folder, ending: ".cedar").map { name in
+      (name: name, text: try text("\(folder)/\(name)"))
+    }
+    return try PolicyDocument(
+      files: texts, schema: try text(folder + "/schema.cedarschema"),
+      governance: try RunningHost.document(path: folder + "/governance.yaml")
+    ).json
+  }
+
+  private static func files(_ folder: String, ending: String) throws -> [String] {
+    guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder) else {
+      throw CommandError.refused(code: "config.no_folder", message: "There is no folder \(folder).")
+    }
+    return names.filter { $0.hasSuffix(ending) }.sorted()
+  }
+
+  private static func text(_ path: String) throws -> String {
+    guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+      throw CommandError.refused(code: "config.no_file", message: "\(path) cannot be read.")
+    }
+    return text
   }
 }
 

@@ -1,7 +1,7 @@
-import Identity
 import CanonicalJSON
 import ConnectorFabric
 import Domain
+import Identity
 
 extension HostCommand {
   static let connectorCommands: [HostCommand] = [
@@ -58,7 +58,7 @@ extension RunningHost {
         case .running(let what): what
         case .waiting(let reason): "waiting: \(reason)"
         case .parked(let reason): "parked: \(reason)"
-        case .stopped, nil: enabling.isEnabled ? "not running" : "disabled"
+        case .stopped, nil: enabling.settings.enabled ? "not running" : "disabled"
         }
       rows.append([
         "instance": .string(enabling.instance.rawValue), "connector": enabling.manifest["name"] ?? .null,

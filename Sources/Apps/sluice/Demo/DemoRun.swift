@@ -25,7 +25,8 @@ final class DemoRun {
     let world = try WorldProcess(arguments: options.worldArguments, folder: folder)
     defer { world.stop() }
     let logFile = try LogFile(path: folder + "/host.log")
-    var hostOptions = Installation.options(dataFolder: folder + "/data", log: HostLog(least: .info, write: logFile.write))
+    var hostOptions = Installation.options(
+      dataFolder: folder + "/data", log: HostLog(least: .info, write: logFile.write))
     hostOptions.hostKeyPath = folder + "/host.key"
     let host = try await RunningHost(hostOptions)
     let edge = try Listening(address: options.listen, host: host)
@@ -68,7 +69,8 @@ final class DemoRun {
       _ = try await ask("secret.set", ["instance": "crm", "slot": .string(slot), "value": .string(value)])
     }
     if options.mode == .act {
-      _ = try await ask("secret.set", ["instance": "crm-actions", "slot": "api", "value": .string(world.credentials.token)])
+      _ = try await ask(
+        "secret.set", ["instance": "crm-actions", "slot": "api", "value": .string(world.credentials.token)])
       _ = try await ask("connector.enable", ["name": "crm-actions", "endpoints": endpoints, "allow_private": true])
     }
     _ = try await ask(

@@ -45,7 +45,8 @@ final class DemoScreen {
     let width = 40
     let filled = figures.number * width / max(figures.total, 1)
     var lines = [
-      "", "\(figures.day)  [\(String(repeating: "#", count: filled))\(String(repeating: ".", count: width - filled))] "
+      "",
+      "\(figures.day)  [\(String(repeating: "#", count: filled))\(String(repeating: ".", count: width - filled))] "
         + "day \(figures.number) of \(figures.total)",
       "records in \(figures.records)   requests \(figures.requests)   webhooks \(figures.deliveries)   journal \(figures.position)",
       "", "SIGNALS",

@@ -65,7 +65,9 @@ final class WorldProcess: Sendable {
   func closeDay(_ day: BusinessDay) async throws -> BusinessDay? {
     let answer = try await control("POST", "/control/barrier", ["day": .string(day.description)])
     if answer["finished"]?.bool == true { return nil }
-    guard let next = answer["day"]?.string.flatMap({ BusinessDay($0) }) else { throw DemoError.worldAnswered("\(answer)") }
+    guard let next = answer["day"]?.string.flatMap({ BusinessDay($0) }) else {
+      throw DemoError.worldAnswered("\(answer)")
+    }
     return next
   }
 

@@ -17,7 +17,7 @@ package protocol WorldReading {
 }
 
 package struct DealFacts: Equatable, Sendable {
-  package enum Stage: String, Sendable, Codable { case prospecting, engaging, won, lost }
+  package enum Stage: String, Sendable, Codable, CaseIterable { case prospecting, engaging, won, lost }
   package var id: String
   package var stage: Stage
   package var ownerID: String?

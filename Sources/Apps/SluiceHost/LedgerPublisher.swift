@@ -1,0 +1,124 @@
+import CanonicalJSON
+import Cryptography
+import Domain
+import FileStorage
+import Foundation
+import SQLiteStorage
+import TrustLedger
+import Vault
+
+/// Publishes one tenant's log: payloads and tiles first, then the high-water mark, then the signed checkpoint. At most one
+/// checkpoint a second, and only when there are new entries.
+actor LedgerPublisher {
+  private nonisolated let executor = BlockingExecutor(label: "sluice.ledger")
+  nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+  /// The checkpoint's size and root; kept where backups do not look, so that an older journal cannot pass for this one.
+  private struct HighWater: Codable {
+    let size: Int
+    let root: Digest
+  }
+
+  nonisolated let objects: any ObjectStore
+  private let tenant: TenantRuntime
+  private let journal: SQLiteJournal
+  private let signer: NoteSigner
+  private let highWaterPath: String
+  private let metrics: Metrics
+  private let crash: any CrashInjector
+  private let log: HostLog
+  private var published = 0
+  private var lastMs: Int64 = 0
+  private var isPublishing = false
+
+  init(
+    tenant: TenantRuntime, journal: SQLiteJournal, objects: any ObjectStore, highWaterPath: String, vault: Vault,
+    metrics: Metrics, crash: any CrashInjector, log: HostLog
+  ) throws {
+    self.tenant = tenant
+    self.journal = journal
+    self.objects = objects
+    self.highWaterPath = highWaterPath
+    self.metrics = metrics
+    self.crash = crash
+    self.log = log
+    signer = try NoteSigner(
+      name: "sluice/\(tenant.tenant)", seed: try vault.ledgerSeed(.tenant(tenant.tenant)))
+  }
+
+  nonisolated var vkey: String { signer.key.vkey }
+
+  /// Compares what was published with the journal's state.
+  /// - Throws: `LedgerStateError.behindHighWater` when the journal is older than what others have seen.
+  func start() throws {
+    if let note = try objects.read("checkpoint") {
+      published = try Checkpoint(signed: SignedNote(parsing: note), by: signer.key).size
+    }
+    try objects.write([("log.vkey", Array((vkey + "\n").utf8))])
+    let tree = try tenant.view { try LedgerStage.tree(in: $0) }
+    metrics.set("sluice_ledger_entries", tree.size, [("tenant", tenant.tenant.rawValue)])
+    guard let bytes = FileManager.default.contents(atPath: highWaterPath) else { return }
+    let mark: HighWater = try JSONValue(parsing: [UInt8](bytes)).decode()
+    guard tree.size >= mark.size else {
+      throw LedgerStateError.behindHighWater(tenant: tenant.tenant.rawValue, size: tree.size, published: mark.size)
+    }
+  }
+
+  /// Publishes what is new, unless that was done within the last second.
+  func publishSoon(nowMs: Int64) async {
+    guard nowMs - lastMs >= 1000 else { return }
+    do { try await publishNow(nowMs: nowMs) } catch { log.error(error, ["tenant": tenant.tenant.rawValue]) }
+  }
+
+  func publishNow(nowMs: Int64) async throws {
+    guard !isPublishing else { return }
+    isPublishing = true
+    defer { isPublishing = false }
+    lastMs = nowMs
+    let (tree, entries) = try tenant.view { view in
+      (try LedgerStage.tree(in: view), try LedgerStage.unpublished(in: view, after: published))
+    }
+    metrics.set("sluice_ledger_entries", tree.size, [("tenant", tenant.tenant.rawValue)])
+    guard tree.size > published else { return }
+    let objects = self.objects
+    let publication = try LedgerPublication(of: tree, after: published, entries: entries.map(\.leaf)) { path in
+      try? objects.read(path)
+    }
+    var files: [(path: String, bytes: [UInt8])] = []
+    for entry in entries {
+      let stored = try await journal.entry(at: entry.position, of: .tenant(tenant.tenant))
+      let payload = try LedgerStage.payload(of: stored).file
+      files.append((payload.path, payload.bytes))
+    }
+    files += publication.files.map { ($0.path, $0.bytes) }
+    crash.reach(.ledgerBeforeTiles)
+    try objects.write(files)
+    crash.reach(.ledgerBeforeHighWater)
+    // Invariant: nobody sees a checkpoint that we could forget.
+    try writeHighWater(HighWater(size: publication.size, root: publication.root))
+    crash.reach(.ledgerBeforeCheckpoint)
+    let note = try Checkpoint(origin: signer.key.name, size: publication.size, root: publication.root).signed(by: signer)
+    try objects.write([("checkpoint", note.encoded), ("checkpoint.\(publication.size)", note.encoded)])
+    crash.reach(.ledgerAfterCheckpoint)
+    published = publication.size
+  }
+
+  private func writeHighWater(_ mark: HighWater) throws {
+    let path = highWaterPath as NSString
+    let store = try FileObjectStore(root: path.deletingLastPathComponent)
+    try store.write([(path.lastPathComponent, try JSONValue(encoding: mark).canonicalBytes)])
+  }
+}
+
+package enum LedgerStateError: OperatorError, Equatable {
+  case behindHighWater(tenant: String, size: Int, published: Int)
+
+  package var code: String { "ledger.behind_high_water" }
+  package var message: String {
+    switch self {
+    case .behindHighWater(let tenant, let size, let published):
+      "The journal of \(tenant) holds \(size) ledger entries, but \(published) were already published: it is older than what others have seen."
+    }
+  }
+  package var remedy: String { "Restore the newest backup with `sluice restore`, which opens a new ledger epoch." }
+}

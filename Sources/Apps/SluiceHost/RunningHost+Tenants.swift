@@ -1,0 +1,48 @@
+import Vault
+import Action
+import CanonicalJSON
+import Domain
+import Foundation
+import FileStorage
+import SQLiteStorage
+
+/// What the host keeps of one tenant while it runs.
+struct OpenTenant: Sendable {
+  let runtime: TenantRuntime
+  let actions: ActionRunner
+  let ledger: LedgerPublisher
+}
+
+extension RunningHost {
+  func open(_ tenant: TenantID) async throws -> OpenTenant {
+    try vault.prepare(.tenant(tenant))
+    let path = try folder.folder("tenants/\(tenant)")
+    let assembly = LoopAssembly()
+    let runtime = TenantRuntime(
+      tenant: tenant, journal: journal, store: try SQLiteStateStore(path: path + "/state.db", crash: options.crash),
+      assembly: assembly, metrics: metrics)
+    try await runtime.start()
+    let actions = ActionRunner(
+      tenant: runtime, pool: pool, policy: assembly.policy, metrics: metrics, crash: options.crash, log: log
+    ) { [weak self] instance in
+      guard let name = InstanceID(rawValue: instance) else { return nil }
+      return try? await self?.instance(tenant, name).route
+    }
+    let ledger = try LedgerPublisher(
+      tenant: runtime, journal: journal, objects: try FileObjectStore(root: path + "/ledger"),
+      highWaterPath: try folder.folder("high-water") + "/\(tenant).json", vault: vault, metrics: metrics,
+      crash: options.crash, log: log)
+    try await ledger.start()
+    return OpenTenant(runtime: runtime, actions: actions, ledger: ledger)
+  }
+
+  /// From now on what is applied leads to effects and publications.
+  func startActing(_ open: OpenTenant) async throws {
+    try await open.actions.recover()
+    await open.runtime.observe {
+      Task { await open.actions.poke() }
+      Task { await open.ledger.publishSoon(nowMs: SystemSources.wallClockMs()) }
+    }
+    await open.actions.poke()
+  }
+}

@@ -1,0 +1,84 @@
+/// The part of a JSON Schema `pattern` that can be checked in time proportional to the text, whatever it says: a sequence
+/// from `^` to `$` of ASCII characters and classes such as `[0-9a-f_]`, each once, `{n}` or `{m,n}` times.
+package struct ArgumentPattern: Equatable, Sendable {
+  private struct Piece: Equatable, Sendable {
+    let ranges: [ClosedRange<UInt8>]
+    let counts: ClosedRange<Int>
+  }
+  static let countMax = 64
+
+  package let text: String
+  private let pieces: [Piece]
+
+  /// - Returns: nil for anything else of the language of patterns.
+  package init?(_ text: String) {
+    let bytes = Array(text.utf8)
+    guard bytes.count >= 2, bytes.first == UInt8(ascii: "^"), bytes.last == UInt8(ascii: "$") else { return nil }
+    var rest = bytes[1..<(bytes.count - 1)]
+    var pieces: [Piece] = []
+    while !rest.isEmpty {
+      guard let ranges = ArgumentPattern.ranges(&rest), let counts = ArgumentPattern.counts(&rest) else { return nil }
+      pieces.append(Piece(ranges: ranges, counts: counts))
+    }
+    self.text = text
+    self.pieces = pieces
+  }
+
+  private static func ranges(_ rest: inout ArraySlice<UInt8>) -> [ClosedRange<UInt8>]? {
+    guard let first = rest.first, (0x20...0x7E).contains(first) else { return nil }
+    guard first == UInt8(ascii: "[") else {
+      guard !"\\^$.|?*+()[]{}".utf8.contains(first) else { return nil }
+      rest = rest.dropFirst()
+      return [first...first]
+    }
+    guard let close = rest.firstIndex(of: UInt8(ascii: "]")) else { return nil }
+    var inside = rest[(rest.startIndex + 1)..<close]
+    rest = rest[(close + 1)...]
+    guard !inside.isEmpty, inside.allSatisfy({ (0x20...0x7E).contains($0) && !"\\^[".utf8.contains($0) }) else {
+      return nil
+    }
+    var ranges: [ClosedRange<UInt8>] = []
+    while let low = inside.popFirst() {
+      if inside.count >= 2, inside.first == UInt8(ascii: "-") {
+        let high = inside[inside.startIndex + 1]
+        guard low <= high else { return nil }
+        inside = inside.dropFirst(2)
+        ranges.append(low...high)
+      } else {
+        ranges.append(low...low)
+      }
+    }
+    return ranges
+  }
+
+  private static func counts(_ rest: inout ArraySlice<UInt8>) -> ClosedRange<Int>? {
+    guard rest.first == UInt8(ascii: "{") else { return 1...1 }
+    guard let close = rest.firstIndex(of: UInt8(ascii: "}")) else { return nil }
+    let inside = String(decoding: rest[(rest.startIndex + 1)..<close], as: UTF8.self)
+    rest = rest[(close + 1)...]
+    let numbers = inside.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
+    guard (1...2).contains(numbers.count), let low = numbers[0], let high = numbers[numbers.count - 1], low >= 0,
+      low <= high, high <= countMax
+    else { return nil }
+    return low...high
+  }
+
+  package func fits(_ text: String) -> Bool {
+    let bytes = Array(text.utf8)
+    // Every place that can be reached so far: no text makes it slower than pieces × counts × length.
+    var places: Set<Int> = [0]
+    for piece in pieces {
+      var next: Set<Int> = []
+      for place in places {
+        var end = place
+        for count in 0...piece.counts.upperBound {
+          if piece.counts.contains(count) { next.insert(end) }
+          guard end < bytes.count, piece.ranges.contains(where: { $0.contains(bytes[end]) }) else { break }
+          end += 1
+        }
+      }
+      places = next
+    }
+    return places.contains(bytes.count)
+  }
+}
