@@ -15,7 +15,9 @@ enum DocumentRules {
       .compactMap { target in
         let parts = target.split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
         let path = parts[0].isEmpty ? file.path : resolve(parts[0], beside: file.path)
-        guard path == file.path || project.exists(path) else { return Violation(place: file.path, sentence: "`\(target)` leads nowhere.") }
+        guard path == file.path || project.exists(path) else {
+          return Violation(place: file.path, sentence: "`\(target)` leads nowhere.")
+        }
         guard parts.count == 2, path.hasSuffix(".md") else { return nil }
         return anchors(in: path == file.path ? file.text : project.text(path)).contains(parts[1])
           ? nil : Violation(place: file.path, sentence: "`\(target)`: there is no such heading.")
@@ -107,6 +109,13 @@ enum DocumentRules {
       files.filter { $0.isUnder("Tests") }.flatMap { file in
         (file.isSwift ? swiftTest : docstring).matches(in: file.text).map { $0[1] }
       })
+  }
+
+  /// The code spans in the last cell of each row of a table.
+  static func lastColumnSpans(in text: String) -> [String] {
+    text.components(separatedBy: "\n").filter { $0.hasPrefix("|") }.flatMap { line in
+      quoted.matches(in: line.components(separatedBy: "|").dropLast().last ?? "").map { $0[1] }
+    }
   }
 
   static func untested(_ invariants: [Invariant], tests: Set<String>) -> [Violation] {

@@ -33,10 +33,10 @@ enum ErrorReference {
       let advice = source.bodies(of: "remedy", from: body.upperBound, until: end).first
       let (messages, remedies) = (said.map(source.texts) ?? [:], advice.map(source.texts) ?? [:])
       for (name, code) in source.texts(in: body).sorted(by: { $0.key < $1.key }) {
-        entries.append(
-          ErrorEntry(
-            code: code, message: messages[name] ?? messages["default"] ?? "",
-            remedy: remedies[name] ?? remedies["default"] ?? "", path: file.path))
+        func text(_ texts: [String: String]) -> String {
+          texts[name] ?? texts["default"] ?? (texts.count == 1 ? texts.first!.value : "")
+        }
+        entries.append(ErrorEntry(code: code, message: text(messages), remedy: text(remedies), path: file.path))
       }
     }
     return entries
@@ -75,7 +75,8 @@ enum ErrorReference {
     for (area, entries) in areas.sorted(by: { $0.key < $1.key }) {
       text += "\n## \(area)\n\n| code | what happened | what to do | file |\n|---|---|---|---|\n"
       for entry in entries {
-        let cells = ["`\(entry.code)`", cell(entry.message), cell(entry.remedy), "`\(entry.path)`"]
+        let message = entry.message.isEmpty ? "The message says." : entry.message
+        let cells = ["`\(entry.code)`", cell(message), cell(entry.remedy), "`\(entry.path)`"]
         text += "| \(cells.joined(separator: " | ")) |\n"
       }
     }
@@ -83,7 +84,7 @@ enum ErrorReference {
   }
 
   private static func cell(_ text: String) -> String {
-    text.isEmpty ? "The message says." : text.replacingOccurrences(of: "|", with: "\\|")
+    text.replacingOccurrences(of: "|", with: "\\|")
   }
 }
 
@@ -135,7 +136,11 @@ private struct Source {
     let starts = body.filter { at in
       (code[at...].starts(with: "case ".utf8) || code[at...].starts(with: "default:".utf8)) && isLineStart(at)
     }
-    guard !starts.isEmpty else { return literal(in: body).map { ["default": $0] } ?? [:] }
+    guard !starts.isEmpty else {
+      // In a body of several statements, what is returned.
+      let from = body.first { code[$0...].starts(with: "return ".utf8) } ?? body.lowerBound
+      return literal(in: from..<body.upperBound).map { ["default": $0] } ?? [:]
+    }
     var texts: [String: String] = [:]
     for (index, start) in starts.enumerated() {
       let end = index + 1 < starts.count ? starts[index + 1] : body.upperBound

@@ -147,6 +147,12 @@ private func expectNone(_ violations: [Violation], of rule: String, _ place: Sou
     #expect(PackageRoom.all.filter { !$0.isTest && !map.contains("`\($0.path)") }.map(\.path) == [])
   }
 
+  @Test func `prove each threat's defence by a test that exists`() {
+    let named = DocumentRules.lastColumnSpans(in: project.text("SECURITY.md"))
+    #expect(named.count > 10)
+    #expect(named.filter { !tests.contains($0) } == [])
+  }
+
   @Test func `state eleven invariants, each with the test that fails when it is broken`() {
     let invariants = DocumentRules.invariants(in: project.text("ARCHITECTURE.md"))
     #expect(invariants.map(\.number) == Array(1...11))
