@@ -25,16 +25,23 @@ package final class Metrics: Sendable {
     values.withLock { $0.reduce(0) { $1.key.name == name ? $0 + $1.value : $0 } }
   }
 
-  /// Sums by the value of one label.
-  package func sums(_ name: String, by label: String) -> [String: Int64] {
-    values.withLock { values in
+  /// Sums by the value of one label, of the samples with another label's value where one is named.
+  package func sums(
+    _ name: String, by label: String, where match: (label: String, value: String)? = nil
+  ) -> [String: Int64] {
+    let wanted = match.map { "\($0.label)=\"\($0.value)\"" }
+    return values.withLock { values in
       var sums: [String: Int64] = [:]
-      for (key, value) in values where key.name == name {
+      for (key, value) in values where key.name == name && (wanted.map { key.labels.contains($0) } ?? true) {
         guard let start = key.labels.range(of: "\(label)=\"") else { continue }
         sums[String(key.labels[start.upperBound...].prefix { $0 != "\"" }), default: 0] += value
       }
       return sums
     }
+  }
+
+  package func sum(_ name: String, where match: (label: String, value: String)) -> Int64 {
+    sums(name, by: match.label)[match.value] ?? 0
   }
 
   private static func render(_ labels: [(String, String)]) -> String {

@@ -81,6 +81,8 @@ package actor TenantRuntime {
   /// Why applying has stopped, if it has.
   var failureText: String? { failure.map { "\($0)" } }
 
+  package var appliedNumber: UInt64 { applied.number }
+
   /// How many entries are durable but not applied.
   package var lag: UInt64 { head.number - min(applied.number, head.number) }
 

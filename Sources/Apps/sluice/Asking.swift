@@ -5,8 +5,10 @@ import SluiceHost
 
 extension Everywhere {
   /// Asks the running host, or opens the folder when none runs, and prints the answer.
-  func ask(_ command: String, _ arguments: [String: JSONValue] = [:]) async throws {
-    var all = arguments
+  ///
+  /// Arguments that are nil are left out.
+  func ask(_ command: String, _ arguments: [String: JSONValue?] = [:]) async throws {
+    var all = arguments.compactMapValues(\.self)
     if all["tenant"] == nil { all["tenant"] = .string(tenant) }
     print(Printer.text(try await answer(command, .object(all)), asJSON: json), terminator: "")
   }

@@ -5,8 +5,13 @@ import Foundation
 
 struct TenantGroup: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "tenant", abstract: "Customers of this installation.", subcommands: [Create.self, List.self])
+    commandName: "tenant", abstract: "Customers of this installation.", subcommands: [Create.self, List.self, Mode.self])
 
+  struct Mode: AsyncParsableCommand {
+    @OptionGroup var everywhere: Everywhere
+    @Argument(help: "observe, propose or act.") var mode: String
+    func run() async throws { try await everywhere.ask("tenant.mode", ["mode": .string(mode)]) }
+  }
   struct Create: AsyncParsableCommand {
     @OptionGroup var everywhere: Everywhere
     @Argument var name: String
@@ -21,7 +26,7 @@ struct TenantGroup: ParsableCommand {
 struct ConnectorGroup: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "connector", abstract: "Sources and executors of a tenant.",
-    subcommands: [Enable.self, Disable.self, Run.self, Resume.self, List.self])
+    subcommands: [Enable.self, Disable.self, Run.self, Resume.self, Hook.self, List.self])
 
   struct Enable: AsyncParsableCommand {
     @OptionGroup var everywhere: Everywhere
@@ -33,7 +38,7 @@ struct ConnectorGroup: ParsableCommand {
     @Option(help: "A JSON file with the instance's configuration.") var config: String?
 
     func run() async throws {
-      var arguments: [String: JSONValue] = [
+      var arguments: [String: JSONValue?] = [
         "name": .string(name), "allow_private": .bool(allowPrivate), "replay": .bool(replay),
       ]
       if let instance { arguments["instance"] = .string(instance) }
@@ -59,6 +64,11 @@ struct ConnectorGroup: ParsableCommand {
     @OptionGroup var everywhere: Everywhere
     @Argument var instance: String
     func run() async throws { try await everywhere.ask("connector.run", ["instance": .string(instance)]) }
+  }
+  struct Hook: AsyncParsableCommand {
+    @OptionGroup var everywhere: Everywhere
+    @Argument var instance: String
+    func run() async throws { try await everywhere.ask("connector.hook", ["instance": .string(instance)]) }
   }
   struct Resume: AsyncParsableCommand {
     @OptionGroup var everywhere: Everywhere

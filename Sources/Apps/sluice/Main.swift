@@ -12,7 +12,9 @@ struct Sluice: AsyncParsableCommand {
     commandName: "sluice", abstract: "Governed, provable actions from what changes in revenue systems.",
     version: "0.1.0",
     subcommands: [
-      Demo.self, Up.self, TenantGroup.self, ConnectorGroup.self, SecretGroup.self, CheckpointGroup.self,
+      Demo.self, Up.self, TenantGroup.self, UserGroup.self, ConnectorGroup.self, SecretGroup.self,
+      CheckpointGroup.self, Apply.self, SignalGroup.self, AccountGroup.self, ToolGroup.self, DecisionGroup.self,
+      ApprovalGroup.self, ActionGroup.self, Kill.self, Unkill.self, DeadLetterGroup.self, LedgerGroup.self, Top.self,
     ])
 
   static func main() async {

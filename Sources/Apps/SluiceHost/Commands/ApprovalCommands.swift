@@ -1,0 +1,144 @@
+import Identity
+import Action
+import CanonicalJSON
+import Cryptography
+import Decision
+import Domain
+import Policy
+
+extension HostCommand {
+  static let approvalCommands: [HostCommand] = [
+    HostCommand("approval.list", "List calls that wait for a person, the greatest value first", role: .auditor) { call in
+      try await call.view { view in
+        .array(
+          try ActionStage.pending(in: view, nowMs: SystemSources.wallClockMs()).map { row($0.approval, $0.proposal) })
+      }
+    },
+    HostCommand("approval.show", "Show one held call with everything to judge it by", role: .auditor) { call in
+      let id = try call.digest("id")
+      return try await call.view { try detail(id, $0) }
+    },
+    HostCommand("approval.approve", "Approve exactly the call that was shown", role: .approver) { call in
+      try await answer(.approve, call)
+    },
+    HostCommand("approval.reject", "Reject a held call", role: .approver) { call in
+      try await answer(.reject, call)
+    },
+    HostCommand("action.list", "List actions, the newest last", role: .auditor) { call in
+      let wanted = call.optional("state")
+      return try await call.view { view in
+        let all = try view.scan(ActionRecord.space).map { try $0.1.decode(ActionRecord.self) }
+          .filter { wanted == nil || $0.state.rawValue == wanted }.sorted { ($0.sinceMs, $0.id) < ($1.sinceMs, $1.id) }
+        return .array(all.suffix(call.limit()).map(actionRow))
+      }
+    },
+    HostCommand("action.show", "Show one action", role: .auditor) { call in
+      let id = try call.digest("id")
+      return try await call.view { view in
+        guard let action = try ActionRecord.of(id, in: view) else { throw HostError.unknown("the action \(id)") }
+        return try JSONValue(encoding: action)
+      }
+    },
+    HostCommand("action.undo", "Take a done action back by its declared compensation", role: .approver) { call in
+      try await call.order(.undo, target: try call.digest("id").hex, argument: nil)
+    },
+    HostCommand("action.resolve", "Say what became of an action nobody can tell of", role: .approver) { call in
+      try await call.order(.resolveUnknown, target: try call.digest("id").hex, argument: try call.string("outcome"))
+    },
+  ]
+
+  private static func row(_ approval: Approval, _ proposal: Proposal) -> JSONValue {
+    [
+      "id": .string(proposal.id.hex), "day": .string(proposal.day.description), "playbook": .string(proposal.playbook),
+      "kind": .string(proposal.kind.rawValue), "tool": .string(proposal.call?.tool ?? ""),
+      "subject": subject(proposal.subject), "account": proposal.account.map { .string($0) } ?? .null,
+      "owner": proposal.owner.map { .string($0) } ?? .null, "approver": proposal.approver.map { .string($0) } ?? .null,
+      "expected_value_cents": .integer(proposal.expectedValueCents), "expires_at_ms": .integer(approval.expiresAtMs),
+      "call_hash": .string(approval.callHash.hex),
+    ]
+  }
+
+  private static func detail(_ id: Digest, _ view: any StateView) throws -> JSONValue {
+    guard let approval = try Approval.of(id, in: view), let record = try DecisionStage.record(id, in: view),
+      case .object(var members) = row(approval, record.proposal)
+    else { throw HostError.unknown("the approval \(id)") }
+    let proposal = record.proposal
+    let standing = try Standing.of(id, in: view)
+    let action = try ActionRecord.of(id, in: view)
+    let now = approval.state(atMs: SystemSources.wallClockMs()).rawValue
+    members["state"] = .string(action.map { $0.state == .awaiting ? now : $0.state.rawValue } ?? now)
+    members["evidence"] = try JSONValue(encoding: proposal.evidence)
+    members["signals"] = [
+      [
+        "kind": .string(record.signal.kind), "day": .string(record.signal.day.description),
+        "facts": .object(record.signal.facts),
+      ]
+    ]
+    members["change"] = .array(changes(proposal.call))
+    members["arguments"] = proposal.call?.arguments ?? .null
+    members["current"] = proposal.call?.current ?? .null
+    members["undo"] = try proposal.call?.undo.map { try JSONValue(encoding: $0) } ?? .null
+    members["cost_cents"] = .integer(standing?.costCents ?? 0)
+    members["confidence"] = try proposal.confidence.map { try confidence($0) } ?? .null
+    members["uncertain"] = .array(proposal.uncertain.map { .string($0) })
+    members["stop_reason"] = .string(proposal.stopReason)
+    members["reasons"] = try JSONValue(encoding: standing?.reasons ?? [])
+    members["answered_by"] = .array((approval.approvedBy + [approval.rejectedBy].compactMap(\.self)).map { .string($0.rawValue) })
+    members["note"] = approval.note.map { .string($0) } ?? .null
+    members["result"] = action?.reason.map { .string($0) } ?? .null
+    return .object(members)
+  }
+
+  /// What the call sets, beside what stands there now.
+  private static func changes(_ call: ToolCall?) -> [JSONValue] {
+    guard let call else { return [] }
+    let new = call.arguments["set"]?.object ?? [:]
+    return new.keys.sorted().map { field in
+      ["field": .string(field), "from": call.current[field] ?? .null, "to": new[field] ?? .null]
+    }
+  }
+
+  private static func confidence(_ value: Confidence) throws -> JSONValue {
+    [
+      "of": .string(value.of), "successes": .integer(Int64(value.successes)), "trials": .integer(Int64(value.trials)),
+      "rate_ppm": .integer(Int64(value.ratePpm)), "low_ppm": .integer(Int64(value.lowPpm)),
+      "high_ppm": .integer(Int64(value.highPpm)),
+    ]
+  }
+
+  private static func actionRow(_ action: ActionRecord) -> JSONValue {
+    [
+      "id": .string(action.id.hex), "day": .string(action.day.description), "tool": .string(action.call.tool),
+      "subject": subject(action.subject), "state": .string(action.state.rawValue),
+      "attempts": .integer(Int64(action.attempts)), "approved_by": action.approvedBy.map { .string($0.rawValue) } ?? .null,
+      "reason": action.reason.map { .string($0) } ?? .null, "expected_value_cents": .integer(action.expectedValueCents),
+    ]
+  }
+
+  private static func answer(_ answer: Choice.Answer, _ call: Call) async throws -> JSONValue {
+    let tenant = try call.tenant()
+    let id = try call.digest("id")
+    let choice = Choice(
+      proposal: id, callHash: try call.digest("call_hash"), answer: answer, by: call.user, note: call.optional("note"),
+      through: call.optional("through") ?? "api")
+    let entry = StableID.of("choice", [tenant.rawValue, id.hex, Hex.encode(SystemSources.random(16))])
+    let runtime = try await call.host.tenant(tenant)
+    let position = try await runtime.append(.choice, choice, id: entry)
+    try await runtime.applied(to: position)
+    // What was refused is in the list of refusals, under the position of the choice.
+    if let refusal = try runtime.view({ try $0.scan(ActionStage.refused, prefix: RowKey.number(position.number)).first?.1 }) {
+      throw CommandError.refused(
+        code: refusal["code"]?.string ?? "approval.refused",
+        message: refusal["message"]?.string ?? "The answer was not taken.")
+    }
+    return try runtime.view { try detail(id, $0) }
+  }
+}
+
+extension RunningHost {
+  func order(_ order: Order, for tenant: TenantID) async throws {
+    let runtime = try self.tenant(tenant)
+    let id = StableID.of("order", [order.verb.rawValue, order.target, Hex.encode(SystemSources.random(16))])
+    try await runtime.applied(to: try await runtime.append(.order, order, id: id))
+  }
+}

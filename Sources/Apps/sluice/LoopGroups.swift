@@ -1,0 +1,236 @@
+import ArgumentParser
+import CanonicalJSON
+import Domain
+
+// The groups of commands that only pass words on: each names its command of the host and its arguments.
+
+struct SignalGroup: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "signal", abstract: "What changed.", subcommands: [List.self])
+
+  struct List: AsyncParsableCommand {
+    @OptionGroup var everywhere: Everywhere
+    @Option(help: "Rows at most.") var limit = 50
+    func run() async throws { try await everywhere.ask("signal.list", ["limit": .integer(Int64(limit))]) }
+  }
+}
+
+struct AccountGroup: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "account", abstract: "What is believed of accounts.", subcommands: [Show.self])
+
+  struct Show: AsyncParsableCommand {
+    @OptionGroup var everywhere: Everywhere
+    @Argument var name: String
+    @Option(help: "A business day, YYYY-MM-DD.") var asOf: String?
+    func run() async throws {
+      try await everywhere.ask("account.show", ["name": .string(name), "as_of": asOf.map { .string($0) }])
+    }
+  }
+}
+
+struct ToolGroup: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "tool", abstract: "What decisions may ask for.", subcommands: [List.self])
+
+  struct List: AsyncParsableCommand {
+    @OptionGroup var everywhere: Everywhere
+    func run() async throws { try await everywhere.ask("tool.list") }
+  }
+}
+
+struct DecisionGroup: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "decision", abstract: "Proposals and how good they were.",
+    subcommands: [List.self, Show.self, Score.self, Replay.self])
+
+  struct List: AsyncParsableCommand {
+    @OptionGroup var everywhere: Everywhere
+    @Option(help: "Rows at most.") var limit = 50
+    @Option(help: "Only in this state.") var state: String?
+    func run() async throws {
+      try await everywhere.ask("decision.list", ["limit": .integer(Int64(limit)), "state": state.map { .string($0) }])
+    }
+  }
+  struct Show: AsyncParsableCommand {
+    @OptionGroup var everywhere: Everywhere
+    @Argument var id: String
+    func run() async throws { try await everywhere.ask("decision.show", ["id": .string(id)]) }
+  }
+  struct Score: AsyncParsableCommand {
+    @OptionGroup var everywhere: Everywhere
+    @Option(help: "Only of this playbook.") var playbook: String?
+    func run() async throws { try await everywhere.ask("decision.score", ["playbook": playbook.map { .string($0) }]) }
+  }
+  struct Replay: AsyncParsableCommand {
+    @OptionGroup var everywhere: Everywhere
+    @Argument(help: "A decision; without it, all.") var id: String?
+    func run() async throws { try await everywhere.ask("decision.replay", ["id": id.map { .string($0) }]) }
+  }
+}
+
+struct ApprovalGroup: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "approval", abstract: "Calls that wait for a person.",
+    subcommands: [List.self, Show.self, Approve.self, Reject.self])
+
+  struct List: AsyncParsableCommand {
+    @OptionGroup var everywhere: Everywhere
+    func run() async throws { try await everywhere.ask("approval.list") }
+  }
+  struct Show: AsyncParsableCommand {
+    @OptionGroup var everywhere: Everywhere
+    @Argument var id: String
+    func run() async throws { try await everywhere.ask("approval.show", ["id": .string(id)]) }
+  }
+  struct Approve: AsyncParsableCommand {
+    @OptionGroup var everywhere: Everywhere
+    @Argument var id: String
+    @Option(help: "The hash that `approval show` printed: what you have seen is what you approve.") var callHash: String
+    @Option(help: "Why.") var note: String?
+    func run() async throws {
+      try await everywhere.ask(
+        "approval.approve", ["id": .string(id), "call_hash": .string(callHash), "note": note.map { .string($0) }])
+    }
+  }
+  struct Reject: AsyncParsableCommand {
+    @OptionGroup var everywhere: Everywhere
+    @Argument var id: String
+    @Option(help: "The hash that `approval show` printed.") var callHash: String
+    @Option(help: "Why.") var note: String?
+    func run() async throws {
+      try await everywhere.ask(
+        "approval.reject", ["id": .string(id), "call_hash": .string(callHash), "note": note.map { .string($0) }])
+    }
+  }
+}
+
+struct ActionGroup: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "action", abstract: "What was done, is under way, or cannot be told.",
+    subcommands: [List.self, Show.self, Undo.self, Resolve.self])
+
+  struct List: AsyncParsableCommand {
+    @OptionGroup var everywhere: Everywhere
+    @Option(help: "Rows at most.") var limit = 50
+    @Option(help: "Only in this state.") var state: String?
+    func run() async throws {
+      try await everywhere.ask("action.list", ["limit": .integer(Int64(limit)), "state": state.map { .string($0) }])
+    }
+  }
+  struct Show: AsyncParsableCommand {
+    @OptionGroup var everywhere: Everywhere
+    @Argument var id: String
+    func run() async throws { try await everywhere.ask("action.show", ["id": .string(id)]) }
+  }
+  struct Undo: AsyncParsableCommand {
+    @OptionGroup var everywhere: Everywhere
+    @Argument var id: String
+    func run() async throws { try await everywhere.ask("action.undo", ["id": .string(id)]) }
+  }
+  struct Resolve: AsyncParsableCommand {
+    @OptionGroup var everywhere: Everywhere
+    @Argument var id: String
+    @Argument var outcome: String
+    func run() async throws {
+      try await everywhere.ask("action.resolve", ["id": .string(id), "outcome": .string(outcome)])
+    }
+  }
+}
+
+struct DeadLetterGroup: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "deadletter", abstract: "Records that did not fit.", subcommands: [List.self, Replay.self])
+
+  struct List: AsyncParsableCommand {
+    @OptionGroup var everywhere: Everywhere
+    @Option(help: "Rows at most.") var limit = 50
+    func run() async throws { try await everywhere.ask("deadletter.list", ["limit": .integer(Int64(limit))]) }
+  }
+  struct Replay: AsyncParsableCommand {
+    @OptionGroup var everywhere: Everywhere
+    @Argument var id: String
+    func run() async throws { try await everywhere.ask("deadletter.replay", ["id": .string(id)]) }
+  }
+}
+
+struct LedgerGroup: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "ledger", abstract: "The log that proves what happened.",
+    subcommands: [Status.self, Verify.self, Export.self])
+
+  struct Status: AsyncParsableCommand {
+    @OptionGroup var everywhere: Everywhere
+    func run() async throws { try await everywhere.ask("ledger.status") }
+  }
+  struct Verify: AsyncParsableCommand {
+    @OptionGroup var everywhere: Everywhere
+    @Option(help: "A file with an earlier checkpoint that this log must extend.") var since: String?
+    func run() async throws { try await everywhere.ask("ledger.verify", ["since": since.map { .string($0) }]) }
+  }
+  struct Export: AsyncParsableCommand {
+    @OptionGroup var everywhere: Everywhere
+    @Option(help: "The folder to write.") var to: String
+    func run() async throws { try await everywhere.ask("ledger.export", ["to": .string(to)]) }
+  }
+}
+
+struct UserGroup: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "user", abstract: "Who may sign in.", subcommands: [Create.self, List.self, Link.self, Token.self])
+
+  struct Create: AsyncParsableCommand {
+    @OptionGroup var everywhere: Everywhere
+    @Argument var name: String
+    @Option(help: "approver, operator or auditor.") var role: [String] = ["approver"]
+    func run() async throws {
+      try await everywhere.ask("user.create", ["name": .string(name), "roles": .array(role.map { .string($0) })])
+    }
+  }
+  struct List: AsyncParsableCommand {
+    @OptionGroup var everywhere: Everywhere
+    func run() async throws { try await everywhere.ask("user.list") }
+  }
+  struct Link: AsyncParsableCommand {
+    @OptionGroup var everywhere: Everywhere
+    @Argument var name: String
+    func run() async throws { try await everywhere.ask("user.link", ["name": .string(name)]) }
+  }
+  struct Token: AsyncParsableCommand {
+    @OptionGroup var everywhere: Everywhere
+    @Argument var name: String
+    func run() async throws { try await everywhere.ask("user.token", ["name": .string(name)]) }
+  }
+}
+
+struct Kill: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "kill", abstract: "Stop a tool, playbook, account, owner or all, before the next action.")
+  @OptionGroup var everywhere: Everywhere
+  @Argument var target: String
+  @Option(help: "Why.") var reason: String?
+  func run() async throws {
+    try await everywhere.ask("kill", ["target": .string(target), "reason": reason.map { .string($0) }])
+  }
+}
+
+struct Unkill: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "unkill", abstract: "Take a kill switch back.")
+  @OptionGroup var everywhere: Everywhere
+  @Argument var target: String
+  func run() async throws { try await everywhere.ask("unkill", ["target": .string(target)]) }
+}
+
+struct Top: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "top", abstract: "What flows, what waits and why.")
+  @OptionGroup var everywhere: Everywhere
+  func run() async throws { try await everywhere.ask("top") }
+}
+
+struct Apply: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "apply", abstract: "Put a folder's thresholds, playbooks and policies into effect.")
+  @OptionGroup var everywhere: Everywhere
+  @Option(name: .customShort("f"), help: "The folder that holds them.") var folder = "."
+  func run() async throws { try await everywhere.ask("apply", ["folder": .string(folder)]) }
+}
