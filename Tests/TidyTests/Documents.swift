@@ -76,6 +76,28 @@ enum DocumentRules {
     }
   }
 
+  // MARK: - sluice
+
+  private static let commandName = Pattern(#"commandName: "([a-z-]+)""#)
+  private static let command = Pattern(#"(?:^|[`\s/])sluice (?:plugin )?([a-z]+)"#)
+
+  /// First words of commands; `up` and `apply` are named after their types.
+  static func commandWords(in program: [ProjectFile]) -> Set<String> {
+    Set(program.flatMap { commandName.matches(in: $0.text).map { $0[1] } }).union(["up", "apply"])
+  }
+
+  /// Commands that a manual shows and the program does not have; a line that says "not yet" may name what is to come.
+  static func missingCommands(in file: ProjectFile, words: Set<String>) -> [Violation] {
+    let code =
+      fenced.matches(in: file.text).map { $0[1] }
+      + withoutFences(file.text).filter {
+        !$0.contains("not exist yet")
+      }.flatMap { line in span.matches(in: line).map { $0[0] } }
+    return code.flatMap { command.matches(in: $0).map { $0[1] } }.filter { !words.contains($0) }.map {
+      Violation(place: file.path, sentence: "there is no command `sluice \($0)`.")
+    }
+  }
+
   // MARK: - Invariants
 
   struct Invariant: Sendable {

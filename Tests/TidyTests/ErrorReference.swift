@@ -198,7 +198,8 @@ private struct LiteralReader {
 
   private static let word = Pattern(#"(?<![.\w"])[a-z]\w*"#)
   private static let member = Pattern(#"\.([a-z]\w*)"#)
-  private static let choice = Pattern(#"\? "[^"]*" : "([^"]*)"$"#)
+  private static let choice = Pattern(#"\? "(?:[^"\\]|\\.)*" : "((?:[^"\\]|\\[^(])*)"$"#)
+  private static let path = Pattern(#"^[a-z]\w*(?:\.[a-z]\w*)*\.(?!rawValue|name|count)([a-z]\w*)$"#)
 
   mutating func read() -> String {
     at += 1
@@ -236,6 +237,7 @@ private struct LiteralReader {
     }
     let expression = String(decoding: bytes[start..<(at - 1)], as: UTF8.self)
     if let other = Self.choice.matches(in: expression).first { return other[1] }
+    if let last = Self.path.matches(in: expression).first { return "{\(last[1])}" }
     let name = Self.word.matches(in: expression).first?[0] ?? Self.member.matches(in: expression).last?[1] ?? "value"
     return "{\(name)}"
   }

@@ -16,7 +16,7 @@ import Testing
 
 @Suite struct `Reading Swift` {
   @Test(arguments: [
-    ("let a = 1 // print(", "let a = 1         "), ("/* a /* b */ c */x", "                 x"),
+    ("let a = 1 // print(", "let a = 1          "), ("/* a /* b */ c */x", "                 x"),
     (#"f("print(\(g(")")))")"#, #"f("      \(g(" ")) ")"#), (##"#"a"b"#.c"##, ##"#"   "#.c"##),
     ("func `it's \"so\"`()", "func `it's \"so\"`()"), (#"a("\\")b"#, #"a("  ")b"#), (#"("", "x")"#, #"("", " ")"#),
   ]) func `blanks comments and literals, and keeps what is interpolated`(text: String, code: String) {
@@ -185,6 +185,15 @@ import Testing
       "Run `make test`, then `ROOM=X make -f a.mk V=1 c-bench` and make sure; `make fly`.\n```sh\nmake swim\n```\n"
     let found = DocumentRules.missingTargets(in: ProjectFile(path: "X.md", text: text), targets: targets)
     #expect(found.map(\.sentence).sorted() == ["there is no `make fly`.", "there is no `make swim`."])
+  }
+
+  @Test func `that shows a command the program lacks is found`() {
+    let program = ProjectFile(path: "Sources/Apps/sluice/X.swift", text: #"commandName: "tenant", abstract: "x""#)
+    let words = DocumentRules.commandWords(in: [program])
+    let text =
+      "`sluice tenant list`, `sluice fly`\n```sh\nsluice up\nsluice swim\n```\n`sluice sing` does not exist yet\n"
+    let found = DocumentRules.missingCommands(in: ProjectFile(path: "X.md", text: text), words: words)
+    #expect(found.map(\.sentence) == ["there is no command `sluice swim`.", "there is no command `sluice fly`."])
   }
 
   @Test func `whose invariant has no test is found`() {

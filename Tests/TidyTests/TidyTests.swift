@@ -153,6 +153,14 @@ private func expectNone(_ violations: [Violation], of rule: String, _ place: Sou
     #expect(named.filter { !tests.contains($0) } == [])
   }
 
+  @Test func `name commands that the command line has`() {
+    let program = project.files.filter { $0.isSwift && $0.isUnder("Sources/Apps/sluice") }
+    let words = DocumentRules.commandWords(in: program)
+    #expect(words.count > 10)
+    let manuals = project.documents.filter { $0.isUnder("docs/guides") || $0.path == "README.md" }
+    expectNone(manuals.flatMap { DocumentRules.missingCommands(in: $0, words: words) }, of: "commands")
+  }
+
   @Test func `state eleven invariants, each with the test that fails when it is broken`() {
     let invariants = DocumentRules.invariants(in: project.text("ARCHITECTURE.md"))
     #expect(invariants.map(\.number) == Array(1...11))
