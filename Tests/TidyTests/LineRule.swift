@@ -162,7 +162,7 @@ extension LineRule {
     sentence: "no registries, no singletons: what a thing needs it is given, and registration is an array in one file.",
     sight: .code, applies: isSource,
     banned: Pattern(
-      #"\bstatic (\w+(\(set\))? )*var \w+[^{=]*=|\bnonisolated\(unsafe\)|"#
+      #"\bstatic (\w+(\(set\))? )*var \w+[^{=]*=|nonisolated\(unsafe\) (\w+(\(set\))? )*static\b|"#
         + #"^(package |private |fileprivate |internal )?var \w+[^{=]*=|\bstatic let shared\b"#),
     breaks: [
       Example(path: "Sources/Host/Egress/X.swift", text: "enum X { static var plugins: [String] = [] }\n"),
@@ -173,6 +173,7 @@ extension LineRule {
     keeps: [
       Example(path: "Sources/Host/Egress/X.swift", text: "enum X { static var name: String { \"x\" } }\n"),
       Example(path: "Sources/Host/Egress/X.swift", text: "struct X {\n  var count = 0\n}\n"),
+      Example(path: "Sources/Host/Egress/X.swift", text: "  nonisolated(unsafe) let local = x\n"),
     ])
 
   static let sleeping = LineRule(
