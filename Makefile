@@ -1,7 +1,7 @@
 # Every command of the project; `make` alone prints them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-room format lint bench docs verify sim install deps debug companions clean
+.PHONY: help build demo test test-room format lint docs deps debug companions clean
 
 BUILD ?= .build
 C_BUILD ?= $(BUILD)/c
@@ -44,6 +44,9 @@ build: deps companions ## Build for use: .build/release/sluice with sluice-world
 	swift build $(SWIFT_FLAGS) -c release --product sluice-world
 	@$(MAKE) --no-print-directory beside BESIDE=$(RELEASE)
 
+demo: debug ## Run the whole loop on a simulated CRM: make demo ARGS="--auto"
+	$(DEBUG)/sluice demo $(ARGS)
+
 test: debug lint ## Run everything that CI runs
 	@$(MAKE) --no-print-directory c-test
 	@if [ -f plugins.mk ]; then $(MAKE) --no-print-directory plugin-test; fi
@@ -51,6 +54,9 @@ test: debug lint ## Run everything that CI runs
 
 test-room: ## Build and test one room: make test-room ROOM=Policy
 	ROOM=$(ROOM) swift test --scratch-path $(BUILD)-room
+
+docs: ## Write docs/errors.md again from the sources
+	ROOM=Tidy UPDATE_GOLDEN=1 swift test --scratch-path $(BUILD)-room --filter 'Error codes'
 
 format: ## Format every Swift file
 	swift format format -i -r Package.swift Sources Tests Plugins sandbox

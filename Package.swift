@@ -236,6 +236,8 @@ let rooms: [Room] = [
   Room(name: "CryptographyTests", path: "Tests/CryptographyTests", kind: .test, uses: ["Cryptography", "Domain"]),
   Room(name: "CanonicalJSONTests", path: "Tests/CanonicalJSONTests", kind: .test, uses: ["CanonicalJSON", "Domain"]),
   Room(name: "WorldTests", path: "Tests/WorldTests", kind: .test, uses: ["World"]),
+  // The rules of the project itself: reads every file, links nothing.
+  Room(name: "TidyTests", path: "Tests/TidyTests", kind: .test),
 ]
 
 /// With ROOM=Name: that room, what it reaches, its tests and its thin executable. Without: everything.

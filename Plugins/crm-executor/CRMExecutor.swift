@@ -1,4 +1,5 @@
-// The CRM as an executor: it changes deals, and leaves tasks, notes and drafts. Each write carries the permit's key.
+// CRMExecutorPlugin: the CRM as an executor. Comes in: permitted actions. Goes out: one write each, with the permit's key,
+// and what became of it. It never decides what to do, and never tries a write again by itself.
 
 import SluiceKit
 

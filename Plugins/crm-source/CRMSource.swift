@@ -1,4 +1,5 @@
-// The CRM as a source: four streams, read page by page in order of change, and its webhooks.
+// CRMSourcePlugin: the CRM as a source. Comes in: pages in order of change, and webhooks. Goes out: records of four streams,
+// with checkpoints. It writes nothing, and claims no day that may still change.
 
 import SluiceKit
 

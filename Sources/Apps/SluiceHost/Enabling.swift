@@ -67,7 +67,7 @@ package enum EnablingError: OperatorError, Equatable {
   }
   package var remedy: String {
     switch self {
-    case .noPlugin: "Build the plugins with `make build`, install one with `make install`, or give a manifest's path."
+    case .noPlugin: "Build the plugins with `make build`, or give a manifest's path."
     case .unknownEndpoint(_, let known): "Declared: \(known.joined(separator: ", "))."
     case .badOverride: "Give http://host:port or https://host[:port][/path]."
     case .privateNotAllowed:

@@ -1,3 +1,6 @@
+// SluiceHost: the running host; the one place where ports meet adapters. Comes in: commands, webhooks, what workers send.
+// Goes out: journal entries, requests through the gate, answers. What is decided is decided in the loop's rooms, not here.
+
 import CanonicalJSON
 import ConnectorFabric
 import Cryptography

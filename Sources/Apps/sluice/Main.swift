@@ -1,3 +1,6 @@
+// sluice: the command line. Comes in: words. Goes out: one command of a host, its answer as a table or JSON, an exit code.
+// It never reads a data folder by itself: it speaks to the host that runs on it, or is that host for one command.
+
 import ArgumentParser
 import Domain
 import Foundation

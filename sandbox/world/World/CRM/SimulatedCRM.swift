@@ -1,3 +1,6 @@
+// World: somebody else's CRM, played day by day from an export or a seed. Comes in: HTTP requests, faults, edits. Goes out:
+// answers, webhooks, a log of effects. It imports no room of Sluice, and reads no clock except to wait.
+
 /// Somebody else's CRM: serves the pipeline of the current business day, takes writes, sends webhooks.
 ///
 /// States: a day is open → `POST /control/barrier` closes it (`closing`) → the next day is open … → `finished`.
