@@ -134,6 +134,10 @@ let rooms: [Room] = [
     name: "HTTPEdge", path: "Sources/Adapters/HTTPEdge", uses: ["Domain", "CanonicalJSON", "Identity"],
     packages: ["Hummingbird", "Logging", "NIOCore", "ServiceLifecycle", "HTTPTypes"]),
 
+  Room(
+    name: "HTTPEdgeTests", path: "Tests/HTTPEdgeTests", kind: .test,
+    uses: ["HTTPEdge", "Identity", "Domain", "CanonicalJSON", "Cryptography"]),
+
   Room(name: "FileStorage", path: "Sources/Adapters/FileStorage", uses: ["Domain"]),
   Room(
     name: "FileStorageTests", path: "Tests/FileStorageTests", kind: .test, uses: ["FileStorage", "Domain"]),
