@@ -136,7 +136,7 @@ let rooms: [Room] = [
 
   Room(
     name: "HTTPEdgeTests", path: "Tests/HTTPEdgeTests", kind: .test,
-    uses: ["HTTPEdge", "Identity", "Domain", "CanonicalJSON", "Cryptography"]),
+    uses: ["HTTPEdge", "Identity", "Domain", "CanonicalJSON"]),
 
   Room(name: "FileStorage", path: "Sources/Adapters/FileStorage", uses: ["Domain"]),
   Room(
