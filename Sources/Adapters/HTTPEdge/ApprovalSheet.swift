@@ -23,13 +23,13 @@ struct ApprovalSheet {
     \(console.section("What would change", change))
     \(console.section("Why", why))
     <div class="columns">
-    \(console.section("Taking it back", undo))
     \(console.section("How sure", confidence))
-    </div>
     \(console.section("What is not known", uncertain))
-    \(console.section("Evidence", evidence))
     \(console.section("The call, exactly", call))
-    \(isPending ? console.section("Your answer", answer) : .nothing)
+    \(console.section("Taking it back", undo))
+    </div>
+    \(console.section("Evidence", evidence))
+    \(isPending ? console.section("Your answer", answer, id: "answer") : .nothing)
     """
   }
 
@@ -46,7 +46,8 @@ struct ApprovalSheet {
       case "withdrawn": ("quiet", "The proposal no longer stands. It is not carried out.")
       default: ("quiet", "Its state is \(state).")
       }
-    return "<p class=\"notice \(tone)\" role=\"status\">\(console.badge(state)) \(sentence)</p>"
+    let link: HTML = isPending ? " <a href=\"#answer\">Go to the answer</a>" : .nothing
+    return "<p class=\"notice \(tone)\" role=\"status\">\(console.badge(state)) \(sentence)\(link)</p>"
   }
 
   private var expiry: String { approval["expires_at_ms"]?.integer.map { Words.moment(ms: $0) } ?? Words.missing }
@@ -61,7 +62,7 @@ struct ApprovalSheet {
     <div><dt>Owner</dt><dd>\(console.data(approval["owner"]))</dd></div>
     <div><dt>Approver</dt><dd>\(console.data(approval["approver"]))</dd></div>
     <div><dt>Playbook</dt><dd>\(console.data(approval["playbook"])) (\(console.data(approval["kind"])))</dd></div>
-    <div><dt>Decided on</dt><dd>\(console.data(approval["day"]))</dd></div>
+    <div><dt>Decided on</dt><dd>\(console.day(approval["day"]))</dd></div>
     <div><dt>Expires</dt><dd>\(console.data(expiry))</dd></div>
     </dl>
     """
@@ -111,7 +112,7 @@ struct ApprovalSheet {
 
   private var why: HTML {
     let signals = (approval["signals"]?.array ?? []).map { signal -> [HTML] in
-      [console.data(signal["kind"]), console.data(signal["day"]), console.facts(signal["facts"], isWhole: true)]
+      [console.data(signal["kind"]), console.day(signal["day"]), console.facts(signal["facts"], isWhole: true)]
     }
     let reasons = (approval["reasons"]?.array ?? []).map { reason -> HTML in
       "<li>\(console.data(Words.exact(reason["sentence"]))) <code>\(Words.exact(reason["rule"]))</code></li>"

@@ -32,7 +32,7 @@ extension Console {
       }
       return [
         link ?? data(name), data(Words.money(item["expected_value_cents"])), data(item["account"]),
-        data(item["owner"]), data(item["approver"]), data(item["playbook"]), data(item["day"]),
+        data(item["owner"]), data(item["approver"]), data(item["playbook"]), day(item["day"]),
         data(item["expires_at_ms"]?.integer.map { Words.moment(ms: $0) } ?? Words.missing),
       ]
     }

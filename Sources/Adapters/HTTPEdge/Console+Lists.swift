@@ -7,7 +7,7 @@ extension Console {
   func decisions(_ visitor: Visitor) async throws -> EdgeResponse {
     let rows = try await list("decision.list", visitor).map { item -> [HTML] in
       [
-        data(item["day"]), data(item["playbook"]), data(item["kind"]), data(Words.subject(item["subject"])),
+        day(item["day"]), data(item["playbook"]), data(item["kind"]), data(Words.subject(item["subject"])),
         data(item["account"]), data(item["owner"]), badge(item["outcome"]), badge(item["state"]),
         data(Words.money(item["expected_value_cents"])), data(item["stop_reason"]),
       ]
@@ -23,7 +23,7 @@ extension Console {
   func signals(_ visitor: Visitor) async throws -> EdgeResponse {
     let rows = try await list("signal.list", visitor).map { item -> [HTML] in
       [
-        data(item["day"]), data(item["kind"]), data(Words.subject(item["subject"])), data(item["account"]),
+        day(item["day"]), data(item["kind"]), data(Words.subject(item["subject"])), data(item["account"]),
         data(item["owner"]), facts(item["facts"]),
       ]
     }
@@ -36,7 +36,7 @@ extension Console {
     let rows = try await list("action.list", visitor).map { item -> [HTML] in
       let people = item["approved_by"]?.array?.compactMap(\.string).joined(separator: ", ")
       return [
-        data(item["day"]), data(item["tool"]), data(Words.subject(item["subject"])), badge(item["state"]),
+        day(item["day"]), data(item["tool"]), data(Words.subject(item["subject"])), badge(item["state"]),
         data(item["attempts"]), people.map { data($0.isEmpty ? Words.missing : $0) } ?? data(item["approved_by"]),
         data(Words.money(item["expected_value_cents"])), data(item["reason"]),
       ]

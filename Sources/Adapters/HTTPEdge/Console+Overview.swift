@@ -14,9 +14,9 @@ extension Console {
       """
       \(section("Waits for a person", waitingPart(waiting, visitor)))
       <div class="columns">
-      \(section("Signals", countsPart(signals, of: "kind", "/signals", "All signals", visitor)))
-      \(section("Verdicts", countsPart(verdicts, of: "verdict", "/decisions", "All decisions", visitor)))
-      \(section("Actions", countsPart(actions, of: "state", "/actions", "All actions", visitor)))
+      \(section("Signals", countsPart(signals, of: "Kind", "/signals", "All signals", visitor)))
+      \(section("Verdicts", countsPart(verdicts, of: "Verdict", "/decisions", "All decisions", visitor)))
+      \(section("Actions", countsPart(actions, of: "State", "/actions", "All actions", visitor)))
       </div>
       <p>How data flows and who waits: <a href="\(visitor.link("/flow"))">Flow</a>. What can be proved of all this: \
       <a href="\(visitor.link("/ledger"))">Ledger</a>.</p>
@@ -55,7 +55,7 @@ extension Console {
     let rows = counts.map { word, count -> [HTML] in [data(Words.spaced(word)), data(Words.number(Int64(count)))] }
     return """
       <p class="figure">\(Words.number(Int64(total)))\(more)</p>
-      \(rows.isEmpty ? .nothing : table("By \(what)", ["Which", "#Count"], rows))
+      \(rows.isEmpty ? .nothing : table("Counted by \(what)", [what, "#Count"], rows))
       <p><a href="\(visitor.link(path))">\(name)</a></p>
       """
   }

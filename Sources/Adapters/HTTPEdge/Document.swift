@@ -70,6 +70,9 @@ extension Console {
     return data(Words.brief(Words.exact(value)))
   }
 
+  /// A date, kept on one line.
+  func day(_ value: JSONValue?) -> HTML { "<span class=\"day\">\(data(value))</span>" }
+
   /// - Parameter columns: A name that begins with "#" is of numbers.
   func table(_ caption: String, _ columns: [String], _ rows: [[HTML]]) -> HTML {
     let isNumber = columns.map { $0.hasPrefix("#") }
@@ -95,8 +98,9 @@ extension Console {
       """
   }
 
-  func section(_ name: String, _ content: HTML) -> HTML {
-    "<section>\n<h2>\(name)</h2>\n\(content)\n</section>\n"
+  func section(_ name: String, _ content: HTML, id: String? = nil) -> HTML {
+    let anchor: HTML = id.map { " id=\"\($0)\"" } ?? .nothing
+    return "<section\(anchor)>\n<h2>\(name)</h2>\n\(content)\n</section>\n"
   }
 
   /// A state as a word in a frame; the colour only repeats the word.

@@ -71,15 +71,18 @@ enum Stylesheet {
     .scroll { overflow-x: auto; margin-bottom: .75rem; }
     main > .scroll { background: var(--sheet); border: 1px solid var(--line); border-radius: 6px; padding: .25rem 1rem; }
     table { border-collapse: collapse; width: 100%; }
-    caption { text-align: left; color: var(--soft); padding: .35rem 0; }
+    /* For screen readers: the heading above says the same. */
+    caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
     th, td { text-align: left; vertical-align: top; padding: .45rem 1rem .45rem 0; border-top: 1px solid var(--line); }
     th:last-child, td:last-child { padding-right: 0; }
     thead th { border-top: 0; color: var(--soft); font-size: .9rem; white-space: nowrap; }
     tbody tr:hover { background: color-mix(in srgb, var(--quiet-ground) 50%, transparent); }
     td { overflow-wrap: break-word; min-width: 5rem; max-width: 30rem; }
     .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+    .day { white-space: nowrap; }
     .exact { display: block; white-space: pre-wrap; overflow-wrap: anywhere; max-height: 24rem; overflow-y: auto; }
     .after { font-weight: 600; }
+    td .facts { display: flex; flex-wrap: wrap; gap: 0 1.5rem; }
 
     .facts { margin: 0; }
     .facts > div { display: flex; flex-wrap: wrap; gap: 0 .6rem; }
@@ -87,7 +90,7 @@ enum Stylesheet {
     .facts dd { margin: 0; overflow-wrap: anywhere; min-width: 0; }
     .facts.wide {
       display: grid; gap: .6rem 1.5rem; margin: 0 0 1.25rem;
-      grid-template-columns: repeat(auto-fill, minmax(min(15rem, 100%), 1fr));
+      grid-template-columns: repeat(auto-fill, minmax(min(9.5rem, 100%), 1fr));
     }
     .facts.wide > div { display: block; }
     .facts.wide dt { font-size: .9rem; }
