@@ -25,6 +25,8 @@ struct ApprovalSheet {
     <div class="columns">
     \(console.section("How sure", confidence))
     \(console.section("What is not known", uncertain))
+    </div>
+    <div class="columns">
     \(console.section("The call, exactly", call))
     \(console.section("Taking it back", undo))
     </div>
@@ -178,7 +180,7 @@ struct ApprovalSheet {
     """
     <p>An answer counts for this call only: <code>\(tool)</code> with these arguments.</p>
     <pre class="code">\(pretty(approval["arguments"]))</pre>
-    <dl class="facts wide"><div><dt>Call hash</dt><dd><code class="hash">\(Words.exact(approval["call_hash"]))</code>\
+    <dl class="facts"><div><dt>Call hash</dt><dd><code class="hash">\(Words.exact(approval["call_hash"]))</code>\
     </dd></div><div><dt>Approval</dt><dd><code class="hash">\(id)</code></dd></div></dl>
     """
   }

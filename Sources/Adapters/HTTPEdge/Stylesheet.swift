@@ -90,7 +90,7 @@ enum Stylesheet {
     .facts dd { margin: 0; overflow-wrap: anywhere; min-width: 0; }
     .facts.wide {
       display: grid; gap: .6rem 1.5rem; margin: 0 0 1.25rem;
-      grid-template-columns: repeat(auto-fill, minmax(min(9.5rem, 100%), 1fr));
+      grid-template-columns: repeat(auto-fill, minmax(min(15rem, 100%), 1fr));
     }
     .facts.wide > div { display: block; }
     .facts.wide dt { font-size: .9rem; }
@@ -120,6 +120,7 @@ enum Stylesheet {
     @media (max-width: 40rem) {
       header, main { padding-left: 1rem; padding-right: 1rem; }
       section { padding: .85rem .9rem; }
+      .facts.wide { grid-template-columns: repeat(auto-fill, minmax(min(9.5rem, 100%), 1fr)); }
     }
     @media print { header, form { display: none; } body { background: none; } }
     """
