@@ -3,7 +3,7 @@ enum Stylesheet {
   static let text = """
     :root {
       color-scheme: light dark;
-      --ground: #f6f7f8; --sheet: #ffffff; --ink: #1a2026; --soft: #4a5560; --line: #d5dbe0; --link: #0b4f8a;
+      --ground: #f6f7f8; --sheet: #ffffff; --ink: #1a2026; --soft: #444e58; --line: #d5dbe0; --link: #0b4f8a;
       --good: #0f5132; --good-ground: #e6f4ea; --bad: #842029; --bad-ground: #fbe9ea;
       --warm: #664d03; --warm-ground: #fff6dc; --quiet-ground: #eceff1;
     }
