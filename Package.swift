@@ -139,6 +139,10 @@ let rooms: [Room] = [
     packages: ["Hummingbird", "Logging", "NIOCore", "ServiceLifecycle", "HTTPTypes"]),
 
   Room(name: "MemoryStorage", path: "Sources/Adapters/MemoryStorage", uses: ["Domain"]),
+  Room(
+    name: "HTTPEdgeTests", path: "Tests/HTTPEdgeTests", kind: .test,
+    uses: ["HTTPEdge", "Identity", "Domain", "CanonicalJSON"]),
+
   Room(name: "FileStorage", path: "Sources/Adapters/FileStorage", uses: ["Domain"]),
   Room(
     name: "FileStorageTests", path: "Tests/FileStorageTests", kind: .test, uses: ["FileStorage", "Domain"]),

@@ -17,13 +17,24 @@ package struct Edge: Sendable {
   }
 
   package func answer(_ request: EdgeRequest) async -> EdgeResponse {
-    var response = await route(request)
+    var response = Self.guarded(await route(request))
+    if request.method == "HEAD" { response.body = [] }
+    return response
+  }
+
+  /// With the headers that every answer carries, whatever it is.
+  static func guarded(_ response: EdgeResponse) -> EdgeResponse {
+    var response = response
     response.headers += [
-      ("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"), ("X-Frame-Options", "DENY"),
-      ("Cache-Control", "no-store"),
+      ("Content-Security-Policy", contentPolicy), ("X-Content-Type-Options", "nosniff"),
+      // Not "no-referrer": with that a browser sends `Origin: null` with our own forms.
+      ("Referrer-Policy", "same-origin"), ("X-Frame-Options", "DENY"), ("Cross-Origin-Opener-Policy", "same-origin"),
+      ("Cross-Origin-Resource-Policy", "same-origin"), ("Cache-Control", "no-store"),
     ]
     return response
   }
+  private static let contentPolicy =
+    "default-src 'none'; style-src 'self'; img-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
   private func route(_ request: EdgeRequest) async -> EdgeResponse {
     // Webhook senders reach us under names we do not know; everybody else must use one of ours.
@@ -89,8 +100,8 @@ package struct Edge: Sendable {
 
   static func status(_ error: any OperatorError) -> Int {
     switch error.code {
-    case "command.not_allowed": 403
-    case "command.unknown", "host.unknown": 404
+    case "command.not_allowed", "approval.not_an_approver", "approval.own_request": 403
+    case "command.unknown", "host.unknown", "approval.unknown": 404
     default: 409
     }
   }

@@ -40,13 +40,16 @@ struct EdgeResponder: HTTPResponder {
 
   func respond(to request: Request, context: BasicRequestContext) async throws -> Response {
     guard let buffer = try? await request.body.collect(upTo: Edge.bodyBytesMax) else {
-      return Response(status: .contentTooLarge)
+      return Self.response(Edge.guarded(EdgeResponse(413)))
     }
     var asked = EdgeRequest(request.method.rawValue, request.uri.path, body: Array(buffer.readableBytesView))
-    if let authority = request.head.authority { asked.headers["host"] = authority }
     for field in request.headers { asked.headers[field.name.canonicalName] = field.value }
+    if let authority = request.head.authority { asked.headers["host"] = authority }
     for parameter in request.uri.queryParameters { asked.query[String(parameter.key)] = String(parameter.value) }
-    let answer = await edge.answer(asked)
+    return Self.response(await edge.answer(asked))
+  }
+
+  private static func response(_ answer: EdgeResponse) -> Response {
     var headers = HTTPFields()
     for (name, value) in answer.headers {
       if let name = HTTPField.Name(name) { headers.append(HTTPField(name: name, value: value)) }
