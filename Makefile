@@ -44,8 +44,10 @@ build: deps companions ## Build for use: .build/release/sluice with sluice-world
 	swift build $(SWIFT_FLAGS) -c release --product sluice-world
 	@$(MAKE) --no-print-directory beside BESIDE=$(RELEASE)
 
-demo: debug ## Run the whole loop on a simulated CRM: make demo ARGS="--auto"
-	$(DEBUG)/sluice demo $(ARGS)
+DEMO = $(if $(DATA),--data $(DATA)) $(if $(MODE),--mode $(MODE)) $(if $(AUTO),--auto) $(if $(SUMMARY),--summary $(SUMMARY)) \
+	$(if $(SPEED),--speed $(SPEED)) $(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep) $(if $(LISTEN),--listen $(LISTEN))
+demo: debug ## Run the loop on a simulated CRM: make demo [DATA=DIR] [MODE=observe] [AUTO=1] [SUMMARY=FILE] [LISTEN=HOST:PORT]
+	$(DEBUG)/sluice demo $(DEMO) $(ARGS)
 
 test: debug lint ## Run everything that CI runs
 	@$(MAKE) --no-print-directory c-test

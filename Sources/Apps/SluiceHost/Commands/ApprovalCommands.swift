@@ -39,6 +39,17 @@ extension HostCommand {
         return try JSONValue(encoding: action)
       }
     },
+    HostCommand("effect.list", "List every effect that was started, with its idempotency key", role: .auditor) { call in
+      try await call.view { view in
+        .array(
+          try view.scan(PermitRecord.space).map { key, row in
+            [
+              "key": row["start"]?["idempotencyKey"] ?? .null, "tool": row["start"]?["call"]?["tool"] ?? .null,
+              "subject": row["start"]?["subject"] ?? .null, "outcome": row["outcome"] ?? .null, "action": .string(key),
+            ]
+          })
+      }
+    },
     HostCommand("action.undo", "Take a done action back by its declared compensation", role: .approver) { call in
       try await call.order(.undo, target: try call.digest("id").hex, argument: nil)
     },

@@ -14,6 +14,8 @@ final class DemoRun {
   private let folder: String
   private let screen = DemoScreen()
   private let stop = StopSignals()
+  private var approver: DemoApprover?
+  private var judged = DemoApprover.Judged()
 
   init(options: Demo, folder: String) {
     self.options = options
@@ -54,10 +56,7 @@ final class DemoRun {
   /// A tenant with its rules, its connectors and their secrets.
   private func prepare(_ host: RunningHost, _ world: WorldProcess, _ address: String) async throws {
     func ask(_ command: String, _ arguments: [String: JSONValue]) async throws -> JSONValue {
-      var all = arguments
-      all["tenant"] = .string(Self.tenant.rawValue)
-      return try await HostCommand.named(command).run(
-        .init(host: host, arguments: .object(all), user: Installation.operatorID))
+      try await self.ask(host, command, arguments)
     }
     _ = try await ask("tenant.create", [:])
     _ = try await ask("apply", ["folder": .string(options.configuration)])
@@ -79,6 +78,12 @@ final class DemoRun {
         "name": "crm", "endpoints": endpoints, "allow_private": true, "replay": true,
         "config": ["page_size": .integer(Int64(options.pageSize))],
       ])
+    if options.auto, options.mode == .act {
+      let token = try await ask("user.token", ["name": .string(Self.approver.rawValue)])["token"]?.string ?? ""
+      approver = DemoApprover(address: address, token: token)
+    }
+    let link = try await ask("user.link", ["name": .string(Self.approver.rawValue)])
+    screen.signIn(address + (link["path"]?.string ?? ""), isAuto: options.auto)
     let hook = try await ask("connector.hook", ["instance": "crm"])
     try await world.sendWebhooks(to: address + (hook["path"]?.string ?? ""))
   }
@@ -89,19 +94,53 @@ final class DemoRun {
     try await host.whenProcessed(Self.tenant, day)
   }
 
-  private func judge(_ host: RunningHost, _ day: BusinessDay) async throws {}
+  /// Answers what the day holds, and returns when what was approved is done.
+  private func judge(_ host: RunningHost, _ day: BusinessDay) async throws {
+    guard let approver else { return }
+    let now = try await approver.judgeAll()
+    judged.approved += now.approved
+    judged.rejected += now.rejected
+    judged.refused += now.refused
+    if now.approved > 0 { try await host.whenProcessed(Self.tenant, day) }
+  }
 
   private func waitForPerson(_ address: String) async {
     screen.line("Every day is processed. The console stays open at \(address); Ctrl-C ends the demo.")
     await stop.wait()
   }
 
+  private func ask(
+    _ host: RunningHost, _ command: String, _ arguments: [String: JSONValue] = [:]
+  ) async throws -> JSONValue {
+    var all = arguments
+    all["tenant"] = .string(Self.tenant.rawValue)
+    return try await HostCommand.named(command).run(
+      .init(host: host, arguments: .object(all), user: Installation.operatorID))
+  }
+
+  /// Checks what can be checked, tells it, and writes the summary.
   private func close(_ host: RunningHost, _ world: WorldProcess, seconds: Double) async throws {
-    let summary = try await host.summary(Self.tenant)
-    screen.closing(summary, seconds: seconds)
+    guard case .object(var summary) = try await host.summary(Self.tenant) else { return }
+    screen.closing(.object(summary), seconds: seconds)
+    let account = DemoAccount(
+      effects: try await world.effects(), started: try await ask(host, "effect.list").array ?? [],
+      status: try await world.status(), summary: .object(summary))
+    let ledger = try await ask(host, "ledger.verify")
+    let replay = try await ask(host, "decision.replay")
+    screen.proof(account: account, judged: judged, ledger: ledger, replay: replay)
+    summary["mode"] = .string(options.mode.rawValue)
+    summary["effects"] = account.json
+    summary["approvals"] = [
+      "approved": .integer(Int64(judged.approved)), "rejected": .integer(Int64(judged.rejected)),
+      "refused": .integer(Int64(judged.refused)),
+    ]
+    summary["ledger"] = ledger
+    summary["replay"] = replay
+    summary["seconds"] = .integer(Int64(seconds))
     if let path = options.summary {
-      try Data((summary.canonicalText + "\n").utf8).write(to: URL(fileURLWithPath: path))
+      try Data((JSONValue.object(summary).canonicalText + "\n").utf8).write(to: URL(fileURLWithPath: path))
     }
+    guard account.isSound else { throw DemoError.unsound(account.json.canonicalText) }
   }
 }
 

@@ -61,6 +61,26 @@ final class DemoScreen {
     drawnLines = lines.count
   }
 
+  /// A sign-in is for one person and one use; the automatic demo needs none.
+  func signIn(_ link: String, isAuto: Bool) {
+    if !isAuto { line("Sign in as demo-approver within five minutes, once: \(link)") }
+  }
+
+  func proof(account: DemoAccount, judged: DemoApprover.Judged, ledger: JSONValue, replay: JSONValue) {
+    let tools = account.byTool.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
+    line(
+      """
+
+      WHAT WAS DONE, AND THE PROOF
+        Effects that the CRM recorded        \(account.applied)\(tools.isEmpty ? "" : "  (\(tools))")
+          doubled \(account.doubled), without a permit \(account.unpermitted), claimed but missing \(account.missing)
+        Held calls judged by a person        \(judged.approved) approved, \(judged.rejected) rejected, \(judged.refused) no longer standing
+        Deal versions in the CRM and here    \(account.worldVersions) and \(account.storedVersions)
+        Ledger                               \(ledger["size"]?.integer ?? 0) entries, \(ledger["payloads_checked"]?.integer ?? 0) payloads: verified by separate code
+        Replay                               \(replay["decisions"]?.integer ?? 0) decisions recomputed from \(replay["entries"]?.integer ?? 0) entries, byte for byte the same
+      """)
+  }
+
   func closing(_ summary: JSONValue, seconds: Double) {
     func money(_ key: String) -> String {
       let dollars = summary["money"]?[key]?.integer ?? 0

@@ -109,6 +109,8 @@ enum DemoError: OperatorError {
   case worldEnded
   case worldAnswered(String)
   case noConfiguration(folder: String)
+  case apiAnswered(String)
+  case unsound(String)
 
   var code: String {
     switch self {
@@ -116,6 +118,8 @@ enum DemoError: OperatorError {
     case .worldEnded: "demo.world_ended"
     case .worldAnswered: "demo.world_answered"
     case .noConfiguration: "demo.no_configuration"
+    case .apiAnswered: "demo.api_answered"
+    case .unsound: "demo.unsound"
     }
   }
   var message: String {
@@ -123,6 +127,8 @@ enum DemoError: OperatorError {
     case .noWorld(let path): "The simulated SaaS is not at \(path)."
     case .worldEnded: "The simulated SaaS ended before it listened."
     case .worldAnswered(let text): "The simulated SaaS answered: \(text)."
+    case .apiAnswered(let code): "The host's API refused: \(code)."
+    case .unsound(let what): "The run does not add up: \(what)."
     case .noConfiguration(let folder): "There are no policies and playbooks in \(folder)."
     }
   }
@@ -130,7 +136,7 @@ enum DemoError: OperatorError {
     switch self {
     case .noWorld: "Build it: `make build` or `make debug`."
     case .worldEnded: "Its reason stands above; check --data."
-    case .worldAnswered: "Report it with the seed and the options of this run."
+    case .worldAnswered, .apiAnswered, .unsound: "Report it with the seed and the options of this run."
     case .noConfiguration: "Run it in the project's folder, or name one with --configuration."
     }
   }
