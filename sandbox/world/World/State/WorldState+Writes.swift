@@ -18,7 +18,9 @@ extension WorldState {
     if changes["engage_date"] != nil { throw .invalid("'engage_date' is set by the CRM") }
     for (field, stream) in [("owner", RecordStream.reps), ("product", .products), ("account", .accounts)] {
       guard let name = changes[field]?.string else { continue }
-      guard live(stream).contains(where: { $0.fields["name"] == .string(name) }) else {
+      // What the data itself writes may be written back: an alias is how this CRM has always had it.
+      let isWritten = field == "product" && writtenProducts.contains(name)
+      guard isWritten || live(stream).contains(where: { $0.fields["name"] == .string(name) }) else {
         throw .invalid("'\(field)': \(stream.rawValue) have no '\(name)'")
       }
     }

@@ -28,6 +28,8 @@ package struct WorldState: Sendable {
 
   private var tables: [RecordStream: RecordTable] = [:]
   private let pipeline: Pipeline
+  /// Every product name that the data's deals use, aliases included.
+  let writtenProducts: Set<String>
   private let edits: [BusinessDay: [Edit]]
   private var engaging: [BusinessDay: [Pipeline.Opportunity]] = [:]
   private var closing: [BusinessDay: [Pipeline.Opportunity]] = [:]
@@ -39,6 +41,7 @@ package struct WorldState: Sendable {
     }
     (firstDay, lastDay, day) = (first, last, first.later(by: -1))
     self.pipeline = pipeline
+    writtenProducts = Set(pipeline.opportunities.map(\.product))
     self.edits = edits
     for deal in pipeline.opportunities.sorted(by: { $0.id < $1.id }) {
       if let engaged = deal.engaged { engaging[engaged, default: []].append(deal) }
