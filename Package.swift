@@ -12,6 +12,9 @@ let strict: [SwiftSetting] = [
   .treatAllWarnings(as: .error),
 ]
 
+/// Parsers, stages and storage run optimized in a debug build too: tests and the demo use the code that ships, in time.
+let optimized = strict + [.unsafeFlags(["-O"], .when(configuration: .debug))]
+
 /// A third-party package: where it comes from and which of its products we link.
 struct Library {
   let url: String
@@ -63,7 +66,8 @@ struct Room {
     case .swift:
       return .target(
         name: name, dependencies: dependencies, path: path, exclude: excluded, packageAccess: packageAccess,
-        swiftSettings: strict)
+        swiftSettings: path.hasPrefix("Sources/Core") || path.hasPrefix("Sources/Loop") || name == "SQLiteStorage"
+          ? optimized : strict)
     case .executable:
       return .executableTarget(
         name: name, dependencies: dependencies, path: path, exclude: excluded, swiftSettings: strict)
@@ -134,6 +138,7 @@ let rooms: [Room] = [
     name: "HTTPEdge", path: "Sources/Adapters/HTTPEdge", uses: ["Domain", "CanonicalJSON", "Identity"],
     packages: ["Hummingbird", "Logging", "NIOCore", "ServiceLifecycle", "HTTPTypes"]),
 
+  Room(name: "MemoryStorage", path: "Sources/Adapters/MemoryStorage", uses: ["Domain"]),
   Room(name: "FileStorage", path: "Sources/Adapters/FileStorage", uses: ["Domain"]),
   Room(
     name: "FileStorageTests", path: "Tests/FileStorageTests", kind: .test, uses: ["FileStorage", "Domain"]),
@@ -142,23 +147,23 @@ let rooms: [Room] = [
     name: "TestKit", path: "Tests/TestKit", uses: ["Domain", "CanonicalJSON", "Cryptography"]),
   Room(
     name: "SQLiteStorageTests", path: "Tests/SQLiteStorageTests", kind: .test,
-    uses: ["SQLiteStorage", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),
+    uses: ["MemoryStorage", "SQLiteStorage", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),
   Room(
     name: "ConnectorFabricTests", path: "Tests/ConnectorFabricTests", kind: .test,
     uses: ["ConnectorFabric", "Domain", "CanonicalJSON"]),
   Room(
     name: "PerceptionTests", path: "Tests/PerceptionTests", kind: .test,
-    uses: ["Perception", "WorldModel", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),
+    uses: ["MemoryStorage", "Perception", "WorldModel", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),
   Room(
     name: "WorldModelTests", path: "Tests/WorldModelTests", kind: .test,
-    uses: ["WorldModel", "TestKit", "Domain", "CanonicalJSON"]),
+    uses: ["MemoryStorage", "WorldModel", "TestKit", "Domain", "CanonicalJSON"]),
   Room(
     name: "YAMLFilesTests", path: "Tests/YAMLFilesTests", kind: .test,
     uses: ["YAMLFiles", "ConnectorFabric", "Perception", "Domain", "CanonicalJSON"]),
   // The real pipeline through the reviewed files: manifest, mapping, thresholds, both stages, against the oracle.
   Room(
     name: "PipelineTests", path: "Tests/PipelineTests", kind: .test,
-    uses: [
+    uses: ["MemoryStorage", 
       "YAMLFiles", "ConnectorFabric", "Perception", "WorldModel", "TestKit", "Domain", "CanonicalJSON", "Cryptography",
     ]),
   Room(
@@ -179,7 +184,7 @@ let rooms: [Room] = [
     name: "SluiceHost", path: "Sources/Apps/SluiceHost",
     uses: [
       "Domain", "CanonicalJSON", "Cryptography", "Vault", "ConnectorFabric", "UVLoop", "Egress", "PluginHost",
-      "SQLiteStorage", "FileStorage", "HTTPEdge", "Identity", "Perception", "WorldModel", "Decision", "ToolPlane",
+      "SQLiteStorage", "FileStorage", "MemoryStorage", "HTTPEdge", "Identity", "Perception", "WorldModel", "Decision", "ToolPlane",
       "Policy", "Action", "TrustLedger", "LedgerVerifier", "Learning", "YAMLFiles",
     ]),
   Room(
@@ -206,13 +211,13 @@ let rooms: [Room] = [
   // The reviewed playbooks against the tools of the reviewed manifest; the rooms themselves see Core alone.
   Room(
     name: "DecisionTests", path: "Tests/DecisionTests", kind: .test,
-    uses: ["Decision", "ToolPlane", "YAMLFiles", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),
+    uses: ["MemoryStorage", "Decision", "ToolPlane", "YAMLFiles", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),
   Room(
     name: "ToolPlaneTests", path: "Tests/ToolPlaneTests", kind: .test,
-    uses: ["ToolPlane", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),
+    uses: ["MemoryStorage", "ToolPlane", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),
   Room(
     name: "LearningTests", path: "Tests/LearningTests", kind: .test,
-    uses: ["Learning", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),
+    uses: ["MemoryStorage", "Learning", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),
   Room(
     name: "PolicyTests", path: "Tests/PolicyTests", kind: .test,
     uses: ["Policy", "TestKit", "CanonicalJSON", "Cryptography", "Domain"]),

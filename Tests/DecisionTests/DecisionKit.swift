@@ -2,6 +2,7 @@ import CanonicalJSON
 import Cryptography
 import Decision
 import Domain
+import MemoryStorage
 import Foundation
 import TestKit
 import ToolPlane

@@ -1,6 +1,7 @@
 import CanonicalJSON
 import Cryptography
 import Domain
+import MemoryStorage
 import Learning
 import TestKit
 import Testing

@@ -1,6 +1,7 @@
 import CanonicalJSON
 import Cryptography
 import Domain
+import MemoryStorage
 import Perception
 import TestKit
 import WorldModel

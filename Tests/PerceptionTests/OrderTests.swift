@@ -1,5 +1,6 @@
 import CanonicalJSON
 import Domain
+import MemoryStorage
 import Perception
 import TestKit
 import Testing

@@ -2,6 +2,7 @@ import CanonicalJSON
 import ConnectorFabric
 import Cryptography
 import Domain
+import MemoryStorage
 import Foundation
 import Perception
 import TestKit

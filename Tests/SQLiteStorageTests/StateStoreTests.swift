@@ -1,4 +1,5 @@
 import Domain
+import MemoryStorage
 import Foundation
 import SQLiteStorage
 import TestKit

@@ -1,5 +1,6 @@
 import CanonicalJSON
 import Domain
+import MemoryStorage
 import TestKit
 import Testing
 import WorldModel

@@ -90,6 +90,12 @@ package struct LoopAssembly: Sendable {
     try view.scan(outbox, from: "at/", until: "at0", reversed: false, countMax: countMax).map { try $0.1.decode() }
   }
 
+  /// What waits under this id.
+  package static func pendingRow(_ id: Digest, in view: any StateView) throws -> OutboxRow? {
+    guard let key = try view.value(outbox, "id/\(id.hex)")?.string else { return nil }
+    return try view.value(outbox, key)?.decode()
+  }
+
   private func strike(_ id: Digest, _ state: any StateTransaction) throws {
     guard let key = try state.value(Self.outbox, "id/\(id.hex)")?.string else { return }
     try state.remove(Self.outbox, key)

@@ -234,3 +234,13 @@ struct Apply: AsyncParsableCommand {
   @Option(name: .customShort("f"), help: "The folder that holds them.") var folder = "."
   func run() async throws { try await everywhere.ask("apply", ["folder": .string(folder)]) }
 }
+
+struct Doctor: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "doctor", abstract: "What this machine offers and whether the data folder is sound.")
+  @OptionGroup var everywhere: Everywhere
+  @Flag(help: "Rebuild every projection from the journal and name the row that differs.") var deep = false
+  func run() async throws {
+    if deep { try await everywhere.ask("doctor.deep") } else { try Machine.show(asJSON: everywhere.json) }
+  }
+}

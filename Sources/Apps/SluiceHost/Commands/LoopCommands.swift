@@ -52,6 +52,13 @@ extension HostCommand {
       let playbook = call.optional("playbook")
       return try await call.view { try JSONValue(encoding: try DecisionScore(in: $0, playbook: playbook)) }
     },
+    HostCommand("decision.replay", "Recompute decisions from stored bytes and compare", role: .auditor) { call in
+      let id = call.optional("id") == nil ? nil : try call.digest("id")
+      return try await call.host.replay(try call.tenant(), decision: id)
+    },
+    HostCommand("doctor.deep", "Rebuild every projection from the journal and compare", role: .auditor) { call in
+      try await call.host.inspect(try call.tenant())
+    },
     HostCommand("deadletter.list", "List records that did not fit, with the reason", role: .auditor) { call in
       try await call.view { .array(try PerceptionQueries($0).deadLetters(countMax: call.limit())) }
     },

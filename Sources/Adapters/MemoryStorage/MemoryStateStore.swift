@@ -1,3 +1,5 @@
+// MemoryStorage: the state port in memory, for replay, comparison and tests. It keeps nothing when the process ends.
+
 package import Domain
 import Foundation
 import Synchronization

@@ -1,0 +1,185 @@
+import SQLiteStorage
+import CanonicalJSON
+import Cryptography
+package import Domain
+import MemoryStorage
+
+/// Recomputes everything that was derived, from the stored inputs alone, and compares it with what was recorded.
+///
+/// Reads the journal and nothing else: rules, mappings and policies are those that were activated in it, by hash. The
+/// files of today, the network and the clock play no part.
+struct Replay {
+  /// One derived entry: what was recorded and what comes out now.
+  struct Finding: Sendable, Equatable {
+    let stage: String
+    let position: Position
+    let recorded: Digest?
+    let derived: Digest?
+    let reason: String
+  }
+  struct Stage: Sendable, Equatable {
+    let name: String
+    let position: Position
+    let hash: Digest
+  }
+
+  private(set) var stages: [Stage] = []
+  private(set) var entryCount = 0
+  let store = MemoryStateStore()
+  private let assembly = LoopAssembly()
+
+  /// Applies one entry after comparing it with what the entries before it give.
+  /// - Returns: What does not agree.
+  mutating func apply(_ entry: Entry) throws -> Finding? {
+    entryCount += 1
+    return try store.transaction { state in
+      var finding: Finding?
+      if entry.kind.isDerived {
+        let recorded = SHA256.digest(entry.body)
+        let row = try LoopAssembly.pendingRow(entry.id, in: state)
+        let derived = row.map { SHA256.digest($0.body.canonicalBytes) }
+        if derived != recorded {
+          finding = Finding(
+            stage: entry.kind.rawValue, position: entry.position, recorded: recorded, derived: derived,
+            reason: derived == nil ? "nothing before it gives rise to it" : "the stored inputs give other bytes")
+        }
+        stages.append(Stage(name: entry.kind.rawValue, position: entry.position, hash: recorded))
+      }
+      try assembly.apply(entry, to: state)
+      return finding
+    }
+  }
+}
+
+package enum ReplayError: OperatorError, Equatable {
+  case differs(stage: String, position: Position, recorded: String, derived: String, reason: String)
+  case inputDamaged(position: Position, reason: String)
+
+  package var code: String {
+    switch self {
+    case .differs: "replay.differs"
+    case .inputDamaged: "replay.input_damaged"
+    }
+  }
+  package var message: String {
+    switch self {
+    case .differs(let stage, let position, let recorded, let derived, let reason):
+      "The stage `\(stage)` at entry \(position) does not replay: \(reason) (recorded \(recorded), derived \(derived))."
+    case .inputDamaged(let position, let reason): "The stage `intake`, after entry \(position), cannot be read: \(reason)."
+    }
+  }
+  package var remedy: String {
+    "The journal or the program was changed. Compare `sluice --version` with the one that recorded it, and run `sluice ledger verify`."
+  }
+}
+
+extension RunningHost {
+  /// Replays a tenant's journal up to the verdict on `decision`, or whole.
+  func replay(_ tenant: TenantID, decision: Digest?) async throws -> JSONValue {
+    var replay = Replay()
+    var decisions = 0
+    var shown: [JSONValue] = []
+    var position = Position.origin
+    reading: while true {
+      let entries: [Entry]
+      do { entries = try await journal.read(.tenant(tenant), after: position, countMax: 256) } catch let error as JournalError {
+        throw ReplayError.inputDamaged(position: position, reason: error.message)
+      }
+      if entries.isEmpty { break }
+      for entry in entries {
+        if let finding = try replay.apply(entry) {
+          throw ReplayError.differs(
+            stage: finding.stage, position: finding.position, recorded: finding.recorded?.hex ?? "nothing",
+            derived: finding.derived?.hex ?? "nothing", reason: finding.reason)
+        }
+        position = entry.position
+        if entry.kind == .verdicts {
+          let set = try JSONValue(parsing: entry.body).decode(VerdictSet.self)
+          decisions += set.verdicts.count
+          if let decision, set.verdicts.contains(where: { $0.proposal == decision }) {
+            shown = try trail(to: entry, replay)
+            break reading
+          }
+        }
+      }
+    }
+    if let decision, shown.isEmpty { throw HostError.unknown("the decision \(decision)") }
+    return [
+      "same": true, "entries": .integer(Int64(replay.entryCount)), "decisions": .integer(Int64(decisions)),
+      "derived": .integer(Int64(replay.stages.count)), "stages": .array(shown),
+    ]
+  }
+
+  /// The stages of the day that led to a verdict set: recorded and derived hash of each.
+  private func trail(to verdict: Entry, _ replay: Replay) throws -> [JSONValue] {
+    var trail: [Replay.Stage] = []
+    for stage in replay.stages.reversed() {
+      trail.append(stage)
+      if stage.name == EntryKind.tick.rawValue { break }
+    }
+    return trail.reversed().map {
+      [
+        "stage": .string($0.name), "position": .integer(Int64($0.position.number)), "recorded": .string($0.hash.hex),
+        "derived": .string($0.hash.hex),
+      ]
+    }
+  }
+
+  /// Rebuilds every projection of a tenant from its journal and compares it row by row with what is stored.
+  func inspect(_ tenant: TenantID) async throws -> JSONValue {
+    let runtime = try self.tenant(tenant)
+    try await runtime.settle()
+    var replay = Replay()
+    var position = Position.origin
+    let applied = Position(await runtime.appliedNumber)
+    while position < applied {
+      let entries = try await journal.read(.tenant(tenant), after: position, countMax: 256)
+      if entries.isEmpty { break }
+      for entry in entries where entry.position <= applied {
+        if let finding = try replay.apply(entry) {
+          throw ReplayError.differs(
+            stage: finding.stage, position: finding.position, recorded: finding.recorded?.hex ?? "nothing",
+            derived: finding.derived?.hex ?? "nothing", reason: finding.reason)
+        }
+      }
+      position = entries.last!.position
+    }
+    let rebuilt = replay.store.rows
+    let differing = try runtime.view { view in try Self.difference(rebuilt, view) }
+    if let differing { throw StateDifference(tenant: tenant.rawValue, row: differing) }
+    return ["rows": .integer(Int64(rebuilt.count)), "entries": .integer(Int64(replay.entryCount)), "same": true]
+  }
+
+  /// The first row that is missing, changed or surplus.
+  private static func difference(
+    _ rebuilt: [(space: String, key: String, value: JSONValue)], _ view: any StateView
+  ) throws -> String? {
+    var counts: [String: Int] = [:]
+    for row in rebuilt {
+      counts[row.space, default: 0] += 1
+      let stored = try view.value(Space(row.space), row.key)
+      if stored?.canonicalBytes != row.value.canonicalBytes {
+        return "\(row.space)/\(row.key) " + (stored == nil ? "is missing" : "holds another value")
+      }
+    }
+    for (space, count) in counts {
+      let stored = try view.scan(Space(space))
+      guard stored.count != count else { continue }
+      let known = Set(rebuilt.lazy.filter { $0.space == space }.map(\.key))
+      if let surplus = stored.first(where: { !known.contains($0.0) }) {
+        return "\(space)/\(surplus.0) follows from no entry of the journal"
+      }
+    }
+    return nil
+  }
+}
+
+package struct StateDifference: OperatorError, Equatable {
+  package let tenant: String
+  package let row: String
+  package var code: String { "doctor.state_differs" }
+  package var message: String { "The state of \(tenant) is not what its journal gives: the row \(row)." }
+  package var remedy: String {
+    "Stop the host, move the tenant's state.db away and start: it is rebuilt from the journal."
+  }
+}
