@@ -56,7 +56,9 @@ extension Governance {
     ]
     try root.allow(["sluice"] + numbers.map(\.0) + ["approvers", "budgets"])
     _ = try root["sluice"].integer(in: Self.formatVersion...Self.formatVersion)
-    for (key, path, range) in numbers where root[key].isPresent { self[keyPath: path] = try root[key].integer(in: range) }
+    for (key, path, range) in numbers where root[key].isPresent {
+      self[keyPath: path] = try root[key].integer(in: range)
+    }
     if root["approvers"].isPresent { approvers = try Self.approvers(root["approvers"]) }
     if root["budgets"].isPresent { budgets = try Self.budgets(root["budgets"]) }
   }

@@ -58,6 +58,11 @@ package struct KillSwitch: Codable, Equatable, Sendable {
       + (note.map { ": \($0)." } ?? ".")
   }
 
+  /// Every switch that is on, by target.
+  package static func all(in view: any StateView) throws -> [KillSwitch] {
+    try view.scan(space).map { try $0.1.decode() }
+  }
+
   /// What stops such a call; nil when nothing does.
   package static func stops(
     tool: String, playbook: String?, account: String?, owner: String?, in view: any StateView

@@ -8,7 +8,6 @@ package import Domain
 ///     {"files": [{"name": "autonomous.cedar", "text": "…"}], "schema": "…", "governance": {"sluice": 1, …}}
 package struct PolicyDocument: Sendable {
   package let policies: Cedar.PolicySet
-  package let schema: Cedar.Schema?
   package let governance: Governance
   /// As it goes into the activation.
   package let json: JSONValue
@@ -22,11 +21,16 @@ package struct PolicyDocument: Sendable {
   ///   - files: Cedar texts with their names.
   ///   - schema: With one, every name in the policies must be in it.
   ///   - governance: Nil takes the default numbers.
+  ///   - validates: False for a document that was validated when it was activated.
   /// - Throws: `PolicyError`, `PolicyFinding` or `DocumentError`: the first fault with file, line and column.
-  package init(files: [(name: String, text: String)], schema: String?, governance: SourceDocument?) throws {
+  package init(
+    files: [(name: String, text: String)], schema: String?, governance: SourceDocument?, validates: Bool = true
+  ) throws {
     policies = try Cedar.PolicySet(parsing: files)
-    self.schema = try schema.map { text throws in try Cedar.Schema(parsing: text, name: "schema.cedarschema") }
-    if let parsed = self.schema, let finding = policies.validate(against: parsed).first { throw finding }
+    if validates, let schema {
+      let parsed = try Cedar.Schema(parsing: schema, name: "schema.cedarschema")
+      if let finding = policies.validate(against: parsed).first { throw finding }
+    }
     self.governance = try governance.map { document throws in try Governance(document) } ?? Governance()
     var members: [String: JSONValue] = [
       "files": .array(files.map { .object(["name": .string($0.name), "text": .string($0.text)]) })
@@ -38,7 +42,7 @@ package struct PolicyDocument: Sendable {
   }
 
   /// Reads the document of an activation.
-  package init(_ document: JSONValue) throws {
+  package init(_ document: JSONValue, validates: Bool = true) throws {
     guard let members = document.object else {
       throw PolicyError.valueInvalid(path: "policies", reason: "the document must be an object")
     }
@@ -59,6 +63,7 @@ package struct PolicyDocument: Sendable {
     }
     try self.init(
       files: files, schema: members["schema"]?.string,
-      governance: members["governance"].map { SourceDocument(name: "governance.yaml", value: $0, marks: [:]) })
+      governance: members["governance"].map { SourceDocument(name: "governance.yaml", value: $0, marks: [:]) },
+      validates: validates)
   }
 }

@@ -68,7 +68,7 @@ extension PolicyStage {
       {
         throw PermitRefusal.killed(target: kill.target.description)
       }
-      let judgement = try judge(on: day, view).judge(proposal)
+      let judgement = try judge(on: day, by: rules, view).judge(proposal)
       if let approvedBy {
         guard [.allow, .hold].contains(judgement.outcome) else {
           throw PermitRefusal.denied(reasons: judgement.reasons.map(\.sentence))
@@ -135,7 +135,7 @@ extension PolicyStage {
         throw PermitRefusal.killed(target: kill.target.description)
       }
       let day = try Budget.day(view) ?? BusinessDay(number: 0)
-      let answer = try judge(on: day, view).mayCompensate(original, by: user)
+      let answer = try judge(on: day, by: rules, view).mayCompensate(original, by: user)
       guard answer.isAllowed else { throw PermitRefusal.denied(reasons: answer.sentences) }
       let call = ToolCall(
         tool: undo.tool, arguments: undo.arguments, targetVersion: done.version, current: .null, undo: nil)

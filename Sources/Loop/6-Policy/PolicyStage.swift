@@ -25,6 +25,12 @@ package struct PolicyStage: Stage {
   /// The business day that budgets and lists count for; nil before the first proposals.
   package static func businessDay(_ view: any StateView) throws -> BusinessDay? { try Budget.day(view) }
 
+  /// What waits for another day's budget or list, the greatest expected value first.
+  package static func belowBudget(in view: any StateView) throws -> [Standing] {
+    try Standing.all(view).filter { $0.outcome == .belowBudget }
+      .sorted { Standing.precedes($0.proposal, $1.proposal) }
+  }
+
   package func apply(_ entry: Entry, to state: any StateTransaction) throws -> [Derived] {
     switch entry.kind {
     case .activation:
@@ -106,7 +112,7 @@ package struct PolicyStage: Stage {
     let lists = try ApproverLists(on: day, atMs: entry.recordedAtMs, state)
     let waiting = lists.belowBudget.filter { $0.day < day && candidates[$0.proposal.id] == nil }
     var allocation = Allocation(
-      judge: try judge(on: day, state), entry: entry, taken: lists.taken, state: state)
+      judge: try judge(on: day, by: Rules.inForce(state), state), entry: entry, taken: lists.taken, state: state)
     let verdicts = try allocation.verdicts(for: Array(candidates.values) + waiting.map(\.proposal))
     let named = Set(set.proposals.map(\.id))
     // Of what waited, only what changed is said again.
@@ -125,7 +131,7 @@ package struct PolicyStage: Stage {
     guard !waiting.isEmpty else { return [] }
     for standing in waiting { try Standing.remove(standing.proposal.id, state) }
     var allocation = Allocation(
-      judge: try judge(on: day, state), entry: entry, taken: lists.answered, state: state)
+      judge: try judge(on: day, by: Rules.inForce(state), state), entry: entry, taken: lists.answered, state: state)
     let verdicts = try allocation.verdicts(for: waiting.map(\.proposal))
     let ordered = waiting.map(\.proposal).sorted(by: Standing.precedes).map { verdicts[$0.id]! }
     return [Derived(kind: .verdicts, body: try JSONValue(encoding: VerdictSet(day: day, verdicts: ordered)))]
@@ -147,8 +153,8 @@ package struct PolicyStage: Stage {
     return nil
   }
 
-  func judge(on day: BusinessDay, _ view: any StateView) throws -> Judge {
-    Judge(rules: try Rules.inForce(view), day: day, view: view, tools: tools, world: try world?(view))
+  func judge(on day: BusinessDay, by rules: Rules, _ view: any StateView) throws -> Judge {
+    Judge(rules: rules, day: day, view: view, tools: tools, world: try world?(view))
   }
 }
 

@@ -22,7 +22,8 @@ package struct RefusedInput: Codable, Equatable, Sendable {
   ) throws {
     let refused = RefusedInput(
       kind: entry.kind, code: error.code, message: error.message, about: about, by: by, atMs: entry.recordedAtMs)
-    try state.set(space, "\(padded(entry.position.number))/\(padded(UInt64(ordinal)))", try JSONValue(encoding: refused))
+    try state.set(
+      space, "\(padded(entry.position.number))/\(padded(UInt64(ordinal)))", try JSONValue(encoding: refused))
   }
 
   /// 20 digits, so that numbers sort as text.

@@ -46,7 +46,8 @@ package struct ToolFacts: Codable, Equatable, Sendable {
     let prefix = activation.document["config"]?["tool_prefix"]?.string ?? String(name.prefix { $0 != "-" })
     for (action, declared) in manifest?["actions"]?.object ?? [:] {
       // What is not declared in full is no tool: a call of it is denied as unknown.
-      guard let effect = declared["effect"]?.string.flatMap(EffectClass.init), let settle = declared["settle_ms"]?.integer
+      guard let effect = declared["effect"]?.string.flatMap(EffectClass.init),
+        let settle = declared["settle_ms"]?.integer
       else { continue }
       let facts = ToolFacts(
         effect: effect, instance: activation.name,

@@ -49,11 +49,18 @@ extension ActionStage {
   }
 
   /// Actions whose outcome nobody knows and whose executor is to be asked now, by id.
-  package static func toProbe(in view: any StateView, nowMs: Int64) throws -> [(action: ActionRecord, start: EffectStart)] {
+  package static func toProbe(in view: any StateView, nowMs: Int64) throws -> [(
+    action: ActionRecord, start: EffectStart
+  )] {
     try ActionRecord.open(in: [.probing], view).compactMap { action in
       guard nowMs >= action.notBeforeMs, let permit = try PermitRecord.of(action.id, in: view) else { return nil }
       return (action, permit.start)
     }
+  }
+
+  /// When, after `nowMs`, the next attempt or probe becomes due by itself; nil when none does.
+  package static func nextTime(in view: any StateView, nowMs: Int64) throws -> Int64? {
+    try ActionRecord.open(in: [.queued, .probing], view).map(\.notBeforeMs).filter { $0 > nowMs }.min()
   }
 
   /// Starts without a receipt. After a restart each of them gets a receipt `unknown`: nobody saw how it ended.
@@ -72,7 +79,8 @@ extension ActionStage {
   }
 
   /// Approvals that wait for an answer at `nowMs`, the greatest expected value first, each with what it binds.
-  package static func pending(in view: any StateView, nowMs: Int64) throws -> [(approval: Approval, proposal: Proposal)] {
+  package static func pending(in view: any StateView, nowMs: Int64) throws -> [(approval: Approval, proposal: Proposal)]
+  {
     let found = try ActionRecord.open(in: [.awaiting], view).compactMap { action -> (Approval, Proposal)? in
       guard let standing = try Standing.of(action.id, in: view), let approval = try standing.approval(in: view),
         approval.state(atMs: nowMs) == .pending

@@ -32,7 +32,10 @@ package struct LedgerStage: Stage {
     try state.set(Self.tree, "tree", try JSONValue(encoding: tree))
     try state.set(
       Self.leaves, Self.key(index),
-      ["leaf": .string(String(decoding: leaf.bytes, as: UTF8.self)), "position": .integer(Int64(entry.position.number))])
+      [
+        "leaf": .string(String(decoding: leaf.bytes, as: UTF8.self)),
+        "position": .integer(Int64(entry.position.number)),
+      ])
     try state.set(Self.index, entry.id.hex, .integer(Int64(index)))
     return []
   }
