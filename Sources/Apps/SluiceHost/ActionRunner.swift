@@ -204,11 +204,13 @@ actor ActionRunner {
     subject.type == "opportunity" ? try WorldFacts(view).deal(subject.id)?.version : nil
   }
 
-  /// Sleeps until the first action that waits for its time.
+  /// Sleeps until the first action whose next attempt or probe waits for its time.
   private func wakeLater() async throws {
     let now = SystemSources.wallClockMs()
-    let times = try tenant.view { try ActionStage.waiting(in: $0, nowMs: now) }.compactMap { waiting -> Int64? in
-      if case .tooEarly(let notBefore) = waiting.cause { notBefore } else { nil }
+    let times = try tenant.view { view in
+      try ActionStage.waiting(in: view, nowMs: now).compactMap { waiting -> Int64? in
+        if case .tooEarly(let notBefore) = waiting.cause { notBefore } else { nil }
+      } + ActionRecord.open(in: [.probing], view).map(\.notBeforeMs)
     }
     guard let next = times.min() else { return }
     _ = pool.after(ms: max(next - now, 1)) { Task { await self.poke() } }
