@@ -285,8 +285,8 @@ class Host:
         self.process.wait()
         self.state.close()
 
-    def workers(self):
-        """Process ids of the sandboxed workers."""
+    def workers(self, plugin=""):
+        """Process ids of the sandboxed workers, of one plugin or of all."""
         found = []
         for name in os.listdir("/proc"):
             if name.isdigit():
@@ -294,7 +294,9 @@ class Host:
                     with open(f"/proc/{name}/stat") as f:
                         rest = f.read().rsplit(") ", 1)[1].split()
                     if int(rest[1]) == self.process.pid and rest[0] != "Z":
-                        found.append(int(name))
+                        with open(f"/proc/{name}/cmdline", "rb") as f:
+                            if plugin.encode() in f.read():
+                                found.append(int(name))
         return found
 
     def metrics(self):
@@ -427,6 +429,12 @@ class Scenario:
         self.host.ask("connector.run", instance="crm")
         self.host.wait_processed(self.world.day, seconds)
 
+    def close(self):
+        if self.host.process:
+            end(self.host.process, signal.SIGKILL)
+        self.host.state.close()
+        self.world.end()
+
     def run(self, days=None):
         """Processes that many days, or all; the last processed day stays open unless it is the last of all."""
         while not self.world.finished and days != 0:
@@ -444,6 +452,22 @@ class Scenario:
 
     def pulls(self):
         return self.host.metric("sluice_operations_total", kind="pull", instance="demo/crm", ending="ok")
+
+    def connector(self, instance="crm"):
+        """The state of a connector, in words."""
+        return next(row["state"] for row in self.host.ask("connector.list") if row["instance"] == instance)
+
+    def wait_parked(self, *words, seconds=30):
+        state = wait_for(lambda: self.connector().startswith("parked") and self.connector(), lambda: f"the connector is parked: {self.connector()}", seconds)
+        for word in words:
+            expect(word.lower() in state.lower(), f"no {word!r} in the reason: {state}")
+        return state
+
+    def check_sound(self):
+        """The published log verifies, and every projection is what the journal says."""
+        for words in (("ledger", "verify"), ("doctor", "--deep")):
+            done = sluice(*words, "--data-dir", self.host.data, "--tenant", self.host.tenant, seconds=300)
+            expect_equal(done.returncode, 0, f"exit of sluice {' '.join(words)} ({done.stdout}{done.stderr})")
 
     def check_effects(self):
         """No effect twice, each with its start and receipt, none unknown. Returns what was done."""
@@ -538,9 +562,7 @@ class Rig:
 
     def __exit__(self, kind, error, trace):
         for scenario in self.scenarios:
-            if scenario.host.process:
-                end(scenario.host.process, signal.SIGKILL)
-            scenario.world.end()
+            scenario.close()
         for close in self.closing:
             close()
         if error is not None and not isinstance(error, Skip):
