@@ -126,6 +126,37 @@ func get(_ url: String, _ change: @escaping @Sendable (inout EgressRequest) -> V
     #expect(plain?.code == "egress.plain_http")
   }
 
+  @Test func `lets go of a request that is cancelled while libcurl tells of it, and sends the next`() async throws {
+    let server = OneAnswerServer(Array("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello".utf8))
+    let loop = EventLoop()
+    loop.start()
+    defer { loop.stop() }
+    let left = await withCheckedContinuation { (done: CheckedContinuation<Int, Never>) in
+      loop.post {
+        let client = EgressClient(loop: loop)
+        var request = EgressRequest(method: "GET", url: "http://127.0.0.1:\(server.port)/")
+        request.allowsPrivateAddress = true
+        var exchange: EgressExchange?
+        func next(_ rounds: Int) {
+          exchange = client.send(request) { _ in
+            exchange?.cancel()
+            exchange = nil
+            guard rounds == 0 else { return next(rounds - 1) }
+            let soon = LoopTimer(loop)
+            soon.start(after: .zero) {
+              soon.close()
+              let left = client.inFlight
+              client.close()
+              done.resume(returning: left)
+            }
+          }
+        }
+        next(20)
+      }
+    }
+    #expect(left == 0)
+  }
+
   @Test(arguments: [
     ("10.1.2.3", true), ("172.31.0.1", true), ("172.32.0.1", false), ("192.168.1.1", true), ("169.254.169.254", true),
     ("100.64.0.1", true), ("127.0.0.1", true), ("8.8.8.8", false), ("224.0.0.1", true), ("0.0.0.0", true),

@@ -9,6 +9,10 @@ package final class EgressClient {
   private let timer: LoopTimer
   private var watches: [curl_socket_t: DescriptorWatch] = [:]
   private var exchanges: [OpaquePointer: EgressExchange] = [:]
+  /// libcurl neither takes nor gives back a handle from within its own callbacks: both wait here until it has returned.
+  private var callsUnderWay = 0
+  private var entering: [EgressExchange] = []
+  private var leaving: [EgressExchange] = []
 
   package init(loop: EventLoop) {
     _ = curl_global_init(Int(CURL_GLOBAL_DEFAULT))
@@ -45,7 +49,8 @@ package final class EgressClient {
       }
     } else {
       exchanges[exchange.handle] = exchange
-      curl_multi_add_handle(UnsafeMutableRawPointer(multi), UnsafeMutableRawPointer(exchange.handle))
+      entering.append(exchange)
+      exchangeHandles()
     }
     return exchange
   }
@@ -54,6 +59,7 @@ package final class EgressClient {
 
   /// Ends every exchange; the client is not used afterwards.
   package func close() {
+    precondition(callsUnderWay == 0, "the client is not closed from within libcurl")
     for exchange in exchanges.values { drop(exchange) }
     timer.close()
     for watch in watches.values { watch.close() }
@@ -88,20 +94,50 @@ package final class EgressClient {
 
   private func act(_ socket: curl_socket_t, _ action: Int32) {
     var running: Int32 = 0
-    curl_multi_socket_action(UnsafeMutableRawPointer(multi), socket, action, &running)
+    call { curl_multi_socket_action(UnsafeMutableRawPointer(multi), socket, action, &running) }
+    // All of them first: what is told of an end may close this client.
     var left: Int32 = 0
+    var ended: [(EgressExchange, CURLcode)] = []
     while let message = curl_multi_info_read(UnsafeMutableRawPointer(multi), &left) {
       guard message.pointee.msg == CURLMSG_DONE, let exchange = exchanges[OpaquePointer(message.pointee.easy_handle)]
       else { continue }
-      let result = message.pointee.data.result
-      drop(exchange)
-      exchange.ended(result)
+      ended.append((exchange, message.pointee.data.result))
     }
+    for (exchange, _) in ended { drop(exchange) }
+    for (exchange, result) in ended { exchange.ended(result) }
   }
 
   func drop(_ exchange: EgressExchange) {
     guard exchanges.removeValue(forKey: exchange.handle) != nil else { return }
-    curl_multi_remove_handle(UnsafeMutableRawPointer(multi), UnsafeMutableRawPointer(exchange.handle))
+    leaving.append(exchange)
+    exchangeHandles()
+  }
+
+  /// Runs what may call back, and afterwards gives libcurl the handles that came up meanwhile.
+  func call(_ libcurl: () -> Void) {
+    callsUnderWay += 1
+    libcurl()
+    callsUnderWay -= 1
+    exchangeHandles()
+  }
+
+  private func exchangeHandles() {
+    guard callsUnderWay == 0 else { return }
+    while let exchange = leaving.popLast() {
+      // One that never got in is not there to be removed.
+      if let index = entering.firstIndex(where: { $0 === exchange }) {
+        entering.remove(at: index)
+      } else {
+        let code = curl_multi_remove_handle(
+          UnsafeMutableRawPointer(multi), UnsafeMutableRawPointer(exchange.handle))
+        precondition(code == CURLM_OK, "libcurl keeps a handle that is about to be freed")
+      }
+    }
+    while !entering.isEmpty {
+      let exchange = entering.removeFirst()
+      let code = curl_multi_add_handle(UnsafeMutableRawPointer(multi), UnsafeMutableRawPointer(exchange.handle))
+      precondition(code == CURLM_OK, "libcurl does not take a new handle")
+    }
   }
 }
 

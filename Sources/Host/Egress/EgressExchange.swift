@@ -18,6 +18,7 @@ package final class EgressExchange {
   private var window: [UInt8] = []
   private var receivedBytes = 0
   private var isPaused = false
+  private var isCancelled = false
   private var end: Result<Void, EgressFailure>?
   private var waiting: (bytesMax: Int, reader: (Result<(part: [UInt8], isEnd: Bool), EgressFailure>) -> Void)?
   private var refusal: EgressFailure?
@@ -49,6 +50,7 @@ package final class EgressExchange {
 
   /// Ends the exchange; nothing is called afterwards.
   package func cancel() {
+    isCancelled = true
     answered = nil
     waiting = nil
     client.drop(self)
@@ -64,7 +66,7 @@ package final class EgressExchange {
       reader(.success((part, isEnd)))
       if isPaused, end == nil, window.count < Self.windowBytes / 2 {
         isPaused = false
-        curl_easy_pause(raw, CURLPAUSE_CONT)
+        client.call { curl_easy_pause(raw, CURLPAUSE_CONT) }
       }
     } else if let end {
       waiting = nil
@@ -73,6 +75,7 @@ package final class EgressExchange {
   }
 
   func ended(_ result: CURLcode) {
+    if isCancelled { return }
     if result == CURLE_OK { deliverHead() }
     finish(result == CURLE_OK ? nil : failure(result))
   }
@@ -170,6 +173,7 @@ extension EgressExchange {
 
   private func received(_ bytes: UnsafeRawBufferPointer) -> Int {
     deliverHead()
+    if isCancelled { return 0 }
     if window.count >= Self.windowBytes {
       isPaused = true
       return Int(CURL_WRITEFUNC_PAUSE)
@@ -181,7 +185,7 @@ extension EgressExchange {
     }
     window += bytes
     serve()
-    return bytes.count
+    return isCancelled ? 0 : bytes.count
   }
 
   private func receivedHeader(_ line: UnsafeRawBufferPointer) {

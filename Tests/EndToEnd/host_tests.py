@@ -1,0 +1,151 @@
+"""A real host process: stopping, restarting, and what it refuses to start on."""
+import signal
+
+from rig import *
+
+
+def act_scenario(rig, days=6, opportunities=80, **options):
+    return rig.scenario(mode="act", world=("--seed", Settings.seed, "--opportunities", opportunities, "--days", days), **options)
+
+
+def test_sigterm_drains_and_restart_goes_on(rig):
+    """SIGTERM drains and exits 0, at rest and amid work; the next start goes on without loss or a second effect"""
+    scenario = act_scenario(rig, days=9)
+    host = scenario.host
+    scenario.start()
+    for day in range(8):
+        if day % 2:
+            # Amid work: a pull has been asked for and nobody waits for its end.
+            host.ask("connector.run", instance="crm")
+        expect_equal(host.stop(), 0, f"exit after SIGTERM ({host.log_text()[-600:]})")
+        expect("host.stopped" in host.log_text(), "the host did not say that everything is durable")
+        expect(not os.path.exists(os.path.join(host.data, "control.sock")), "the control socket is left behind")
+        host.start()
+        scenario.run(days=1)
+    scenario.run()
+    scenario.catch_up()
+    scenario.check_records()
+    effects = scenario.check_effects()
+    expect(effects, "nothing was done: the test tells nothing")
+    expect_equal(host.stop(), 0, "exit after SIGTERM")
+    return f"{len(effects)} effects over 9 starts"
+
+
+def test_sigint_stops_too(rig):
+    """SIGINT stops like SIGTERM"""
+    host = rig.host()
+    host.start()
+    expect_equal(end(host.process, signal.SIGINT), 0, "exit after SIGINT")
+
+
+def refused(host, code, *words, options=()):
+    done = sluice("up", "--data-dir", host.data, "--listen", "127.0.0.1:0", *options, seconds=30)
+    expect_equal(done.returncode, 1, f"exit of a refused host ({done.stderr})")
+    expect(f"[{code}]" in done.stderr, f"no code {code} in: {done.stderr}")
+    for word in words:
+        expect(str(word) in done.stderr, f"no {word!r} in: {done.stderr}")
+    return done.stderr
+
+
+def test_second_host_is_refused(rig):
+    """a second host on the same folder is refused, and the first one is not disturbed"""
+    host = rig.host()
+    host.start()
+    refused(host, "host.folder_in_use", host.data)
+    expect_equal(host.ask("tenant.list"), [], "tenants")
+    host.kill()
+    host.start()
+    expect_equal(host.stop(), 0, "exit")
+
+
+def test_newer_format_is_refused(rig):
+    """a folder of another format is refused with both numbers, and left as it is"""
+    host = rig.host()
+    host.start()
+    host.stop()
+    path = os.path.join(host.data, "format")
+    for number in ("2", "99"):
+        with open(path, "w") as f:
+            f.write(number + "\n")
+        refused(host, "host.folder_format", f"format {number};", "format 1.")
+        with open(path) as f:
+            expect_equal(f.read(), number + "\n", "the format file")
+
+
+def test_newer_database_is_refused(rig):
+    """a tenant's database and a journal segment of a newer format are refused with both numbers"""
+    host = rig.host()
+    host.start()
+    host.ask("tenant.create")
+    host.stop()
+    for path in (host.state.path, os.path.join(host.data, "journal", "0000000001.segment")):
+        base = sqlite3.connect(path)
+        (before,) = base.execute("SELECT value FROM meta WHERE key='format'").fetchone()
+        base.execute("UPDATE meta SET value=77 WHERE key='format'")
+        base.commit()
+        base.close()
+        refused(host, "storage.format_mismatch", "format 77;", f"format {before}.")
+        base = sqlite3.connect(path)
+        base.execute("UPDATE meta SET value=? WHERE key='format'", (before,))
+        base.commit()
+        base.close()
+    host.start()
+    expect_equal([t["tenant"] for t in host.ask("tenant.list")], ["demo"], "tenants")
+
+
+def test_open_folder_is_refused(rig):
+    """a data folder that others may read is refused with the remedy"""
+    host = rig.host()
+    os.makedirs(host.data)
+    for mode in (0o755, 0o750, 0o701):
+        os.chmod(host.data, mode)
+        refused(host, "host.folder_not_private", "chmod 700")
+    expect_equal(os.listdir(host.data), [], "files in a refused folder")
+
+
+def test_wrong_host_key_is_refused(rig):
+    """a wrong, missing, short or readable host key is refused, and the right one still opens the folder"""
+    host = rig.host()
+    host.start()
+    host.ask("tenant.create")
+    host.stop()
+    key = host.data + ".hostkey"
+    expect_equal(os.stat(key).st_mode & 0o777, 0o600, "mode of the host key")
+    with open(key) as f:
+        right = f.read()
+
+    def write(path, text, mode=0o600):
+        with open(path, "w") as f:
+            f.write(text)
+        os.chmod(path, mode)
+    other = os.path.join(rig.folder, "other.key")
+    write(other, "ab" * 32 + "\n")
+    done = sluice("up", "--data-dir", host.data, "--listen", "127.0.0.1:0", "--host-key", other, seconds=30)
+    expect_equal(done.returncode, 1, f"exit with another host key ({done.stderr})")
+    expect("[" in done.stderr and "key" in done.stderr.lower(), f"the refusal does not speak of the key: {done.stderr}")
+    expect(right.strip() not in done.stderr and "ab" * 32 not in done.stderr, "a key stands in the message")
+    write(other, "ab" * 16 + "\n")
+    refused(host, "host.bad_key", other, options=("--host-key", other))
+    write(other, right, 0o644)
+    refused(host, "host.bad_key", "chmod 600", options=("--host-key", other))
+    refused(host, "host.no_key", options=("--host-key", os.path.join(rig.folder, "none")))
+    host.start()
+    expect_equal([t["tenant"] for t in host.ask("tenant.list")], ["demo"], "tenants")
+
+
+def test_command_line_speaks_to_host_or_folder(rig):
+    """the command line gives the same answer through the running host and on the folder of a stopped one"""
+    host = rig.host()
+    host.start()
+    for name in ("acme", "demo"):
+        done = sluice("tenant", "create", name, "--data-dir", host.data)
+        expect_equal(done.returncode, 0, f"exit of tenant create ({done.stderr})")
+    done = sluice("secret", "set", "crm", "api", "--data-dir", host.data, input="a-secret")
+    expect_equal((done.returncode, "a-secret" in done.stdout + done.stderr), (0, False), "exit and echo of secret set")
+    answers = []
+    for _ in range(2):
+        answers.append([sluice(*words, "--json", "--data-dir", host.data).stdout for words in (("tenant", "list"), ("secret", "list"), ("connector", "list"))])
+        if host.alive():
+            host.stop()
+    expect_equal(answers[1], answers[0], "answers without a host")
+    expect([row["tenant"] for row in json.loads(answers[0][0])] == ["acme", "demo"], answers[0][0])

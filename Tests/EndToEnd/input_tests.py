@@ -1,0 +1,145 @@
+"""Bad files and wrong words: refused with the place and the reason, and with the right exit code."""
+from rig import *
+
+
+def ready(rig):
+    host = rig.host()
+    host.start()
+    host.ask("tenant.create")
+    return host
+
+
+def manifest(rig, name, *changes, source="crm"):
+    """A copy of a reviewed manifest with some text replaced, its library beside it."""
+    folder = rig.path(name)
+    plugins(folder)
+    path = os.path.join(folder, "plugins", source + ".yaml")
+    with open(path) as f:
+        text = f.read()
+    for old, new in changes:
+        expect(old in text, f"the manifest has no {old!r}")
+        text = text.replace(old, new, 1)
+    with open(path, "w") as f:
+        f.write(text)
+    return path, text
+
+
+def line_of(text, part):
+    return next(n for n, line in enumerate(text.splitlines(), 1) if part in line)
+
+
+def enable(host, path):
+    return sluice("connector", "enable", path, "--as", "crm", "--endpoint", "crm=http://127.0.0.1:1", "--allow-private", "--data-dir", host.data)
+
+
+def test_malformed_manifest(rig):
+    """a manifest with an unknown key, a value out of its list or of the wrong type, or broken YAML is refused with key, line and what is allowed"""
+    host = ready(rig)
+    cases = [
+        ("kind", ("kind: source", "kind: sauce"), "kind: sauce", ["kind", "sauce", "source"]),
+        ("effect", ("path: /api/v1/reps, slot: api, effect: read", "path: /api/v1/reps, slot: api, effect: reed"), "effect: reed", ["effect", "reed", "read"]),
+        ("unknown", ("summary: Accounts", "sumary: Accounts"), "sumary:", ["sumary", "summary"]),
+        ("type", ("interval_ms: 60000", "interval_ms: soon"), "interval_ms: soon", ["interval_ms", "soon"]),
+        ("slot", ("path: /api/v1/accounts, slot: api", "path: /api/v1/accounts, slot: apu"), "slot: apu", ["apu"]),
+        ("syntax", ("endpoints:\n", "endpoints: [\n"), None, ["crm.yaml"]),
+    ]
+    for name, change, place, words in cases:
+        path, text = manifest(rig, name, change)
+        done = enable(host, path)
+        expect_equal(done.returncode, 1, f"exit for {name} ({done.stderr})")
+        for word in words:
+            expect(word in done.stderr, f"{name}: no {word!r} in: {done.stderr}")
+        if place:
+            line = line_of(text, place)
+            expect(f"crm.yaml:{line}" in done.stderr or f"line {line}" in done.stderr, f"{name}: line {line} is not named in: {done.stderr}")
+    expect_equal(host.ask("connector.list"), [], "connectors")
+    path, _ = manifest(rig, "good")
+    expect_equal(enable(host, path).returncode, 0, "exit for the manifest as it was")
+
+
+def parked(host):
+    def state():
+        rows = host.ask("connector.list")
+        return rows and rows[0]["state"] if rows and ("parked" in rows[0]["state"] or "waiting" in rows[0]["state"]) else None
+    return wait_for(state, lambda: f"the connector stops: {host.ask('connector.list')}", 30)
+
+
+def test_wrong_or_missing_library(rig):
+    """a library that is missing, or whose bytes are not those of the reviewed manifest, is never run"""
+    host = ready(rig)
+    path, _ = manifest(rig, "missing", ("file: crm-source.so", "file: no-such.so"))
+    done = enable(host, path)
+    reason = done.stderr if done.returncode else parked(host)
+    expect("no-such.so" in reason, f"the missing library is not named: {reason}")
+    path, _ = manifest(rig, "changed")
+    with open(os.path.join(os.path.dirname(path), "crm-source.so"), "ab") as f:
+        f.write(b"\0")
+    done = enable(host, path)
+    reason = done.stderr if done.returncode else parked(host)
+    expect("SHA-256" in reason and "crm-source.so" in reason, f"the changed library is not named: {reason}")
+    expect_equal(host.metrics().get('sluice_operations_total{instance="demo/crm",kind="pull",ending="ok"}'), None, "operations that ended well")
+    expect_equal(host.workers(), [], "workers of a library that is not the reviewed one")
+
+
+def configuration(rig, name):
+    folder = rig.path(name)
+    for part in ("policies", "playbooks"):
+        shutil.copytree(os.path.join(PROJECT, part), os.path.join(folder, part))
+    return folder
+
+
+def test_malformed_configuration(rig):
+    """a malformed threshold, governance, policy or playbook is refused with file and line, and nothing of its folder takes effect"""
+    host = ready(rig)
+    cases = [
+        ("policies/governance.yaml", ("attempts_max: 3", "attempts_max: many"), "attempts_max"),
+        ("policies/governance.yaml", ("quorum: 1", "qorum: 1"), "qorum"),
+        ("policies/autonomous.cedar", ("when { context.tool ==", "when { context.tool ="), None),
+        ("policies/autonomous.cedar", ("context.expected_value_cents", "context.expected_value_sents"), "expected_value_sents", '@id("autonomous.value_limit")'),
+        ("playbooks/product-alias.yaml", ("per_day_max: 20", "per_day_max: -1"), "per_day_max"),
+        ("playbooks/product-alias.yaml", ("on: product.unknown", "on: product.unheard_of"), "product.unheard_of"),
+        ("playbooks/product-alias.yaml", ("kind: escalate", "kind: guess"), "guess"),
+        ("policies/thresholds.yaml", (None, "surprise: 1\n"), "surprise"),
+    ]
+    for number, (file, (old, new), word, *place) in enumerate(cases):
+        folder = configuration(rig, f"case{number}")
+        path = os.path.join(folder, file)
+        with open(path) as f:
+            text = f.read()
+        expect(old is None or old in text, f"{file} has no {old!r}")
+        text = text + new if old is None else text.replace(old, new, 1)
+        with open(path, "w") as f:
+            f.write(text)
+        entries = host.head()
+        reply = host.reply("apply", folder=folder)
+        expect("error" in reply, f"{file} with {new!r} was accepted")
+        message = reply["error"]["message"]
+        # A policy that names what the schema does not have is shown where it begins.
+        line = line_of(text, place[0] if place else new.splitlines()[0].strip())
+        expect(f"{os.path.basename(file)}:{line}" in message or f"line {line}" in message, f"{file}: line {line} is not named in: {message}")
+        expect(os.path.basename(file) in message, f"the file {file} is not named in: {message}")
+        expect(word is None or word in message, f"no {word!r} in: {message}")
+        expect_equal(host.head(), entries, "journal entries after a refused folder")
+    expect_equal(len(host.ask("apply", folder=PROJECT)) > 5, True, "activations of the project's own folder")
+
+
+def test_exit_codes(rig):
+    """wrong usage exits 2 with the usage, a refusal exits 1 with its code, help exits 0"""
+    data = rig.path("none") + "/data"
+    for words in ((), ("--help",), ("up", "--help"), ("connector", "--help"), ("demo", "--help")):
+        done = sluice(*words)
+        expect_equal(done.returncode, 0, f"exit of sluice {' '.join(words)} ({done.stderr})")
+    for words in (("nonsense",), ("up", "--nonsense"), ("up", "--sandbox", "loose"), ("tenant", "create"), ("connector", "enable"), ("demo", "--mode", "wild"),
+                  ("connector", "enable", "crm", "--endpoint", "crm"), ("demo", "--seed", "many")):
+        done = sluice(*words, *(("--data-dir", data) if words[0] in ("tenant", "connector", "up") and words != ("up", "--nonsense") else ()))
+        expect_equal(done.returncode, 2, f"exit of sluice {' '.join(words)} ({done.stdout}{done.stderr})")
+        expect(done.stderr.strip(), f"sluice {' '.join(words)} says nothing on standard error")
+        expect(not done.stdout.strip(), f"sluice {' '.join(words)} speaks on standard output: {done.stdout}")
+    for words, code in ((("tenant", "create", "Not A Name!"), None), (("connector", "enable", "no-such-connector"), "connector.no_plugin"),
+                        (("connector", "run", "crm"), "host.unknown"), (("connector", "enable", "crm", "--endpoint", "crm=http://127.0.0.1:1"), "connector.private_not_allowed"),
+                        (("connector", "enable", "crm", "--endpoint", "erp=http://127.0.0.1:1", "--allow-private"), "connector.unknown_endpoint")):
+        done = sluice(*words, "--data-dir", data)
+        expect_equal(done.returncode, 1, f"exit of sluice {' '.join(words)} ({done.stdout}{done.stderr})")
+        expect(f"[{code or ''}" in done.stderr, f"no code {code} in: {done.stderr}")
+    done = sluice("demo", "--data", os.path.join(rig.folder, "nowhere"), "--auto", "--listen", "127.0.0.1:0")
+    expect_equal(done.returncode, 1, f"exit of a demo without data ({done.stderr})")

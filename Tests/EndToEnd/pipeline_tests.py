@@ -1,0 +1,110 @@
+"""What the whole loop finds must be what an independent reading of the same files finds, however the data came."""
+import json
+import os
+import subprocess
+import sys
+
+from rig import *
+
+FAULTS = [
+    {"match": "GET /api/v1/opportunities", "kind": "status", "status": 500, "after": 3, "times": 1},
+    {"match": "GET /api/v1/opportunities", "kind": "truncated", "after": 9, "times": 1},
+    {"match": "GET /api/v1/accounts", "kind": "garbage", "after": 4, "times": 1},
+    {"match": "GET /api/v1/products", "kind": "status", "status": 503, "retry_after": 1, "after": 6, "times": 1},
+    {"match": "GET /api/v1/reps", "kind": "cut_before_apply", "after": 8, "times": 1},
+    {"match": "GET /api/v1/opportunities", "kind": "slow_ms", "slow_ms": 400, "after": 20, "times": 2},
+]
+
+
+def oracle(data):
+    path = os.path.join(Settings.shared, "tools", "pipeline_oracle.py")
+    if not Settings.shared or not os.path.exists(path):
+        raise Skip("SLUICE_SHARED holds no tools/pipeline_oracle.py")
+    return json.loads(subprocess.run([sys.executable, path, data], capture_output=True, text=True, check=True).stdout)
+
+
+def demo(folder, data, *options, mode="observe", seconds=600):
+    """Runs `sluice demo` to its end. Returns its summary and its state."""
+    os.makedirs(folder, exist_ok=True)
+    os.chmod(folder, 0o700)
+    summary = os.path.join(folder, "summary.json")
+    done = sluice("demo", "--data", data, "--mode", mode, "--auto", "--summary", summary, "--data-dir", folder, "--keep", "--listen", "127.0.0.1:0",
+                  "--seed", Settings.seed, *options, seconds=seconds)
+    expect_equal(done.returncode, 0, f"exit of sluice demo ({(done.stdout + done.stderr)[-3000:]})")
+    with open(summary) as f:
+        return json.load(f), Database(os.path.join(folder, "data", "tenants", "demo", "state.db"))
+
+
+def check_summary(summary, expected):
+    expect_equal({k: summary.get(k) for k in expected}, expected, "the summary")
+
+
+def check_no_effect(state):
+    expect_equal(state.rows("SELECT count(*) FROM state WHERE space IN ('policy.permit', 'policy.attempt')")[0][0], 0, "permits in mode observe")
+
+
+def test_exported_pipeline_equals_oracle(rig):
+    """a demo over the exported pipeline finds, field by field, what an independent reading of its files finds"""
+    data = os.path.join(Settings.shared, "data", "crm-pipeline")
+    if not Settings.shared or not os.path.isdir(data):
+        raise Skip("SLUICE_SHARED is not set")
+    summary, state = demo(rig.path("d"), data)
+    check_summary(summary, oracle(data))
+    check_no_effect(state)
+
+
+def test_made_up_pipeline_equals_oracle(rig):
+    """the same holds for a made-up pipeline of another seed"""
+    data = rig.generate("data", Settings.seed)
+    expected = oracle(data)
+    summary, state = demo(rig.path("d"), data)
+    check_summary(summary, expected)
+    check_no_effect(state)
+
+
+def test_observing_has_no_effect(rig):
+    """in mode observe nothing at all is written to the world, though there would be enough to do"""
+    scenario = rig.scenario(world=("--seed", Settings.seed, "--opportunities", 60, "--days", 5))
+    scenario.start()
+    scenario.run()
+    expect_equal(scenario.world.effects(), [], "effects")
+    status = scenario.world.control("GET", "status")
+    expect(scenario.host.state.space("decision.proposal"), f"nothing was proposed: {status}")
+    expect_equal(scenario.host.entry_kinds().get("effect_started", 0), 0, "effects started")
+
+
+def found(state):
+    """Everything the loop concluded, without what is salted or a matter of time."""
+    def plain(signal):
+        return {k: v for k, v in signal.items() if k != "evidence"}
+    proposals = {key: {k: v for k, v in r["proposal"].items() if k != "evidence"} for key, r in state.space("decision.proposal").items()}
+    return {
+        "signals": sorted(json.dumps(plain(s), sort_keys=True) for s in state.space("toolplane.signal").values()),
+        "notices": sorted(state.space("world.notice")),
+        "proposals": {k: json.dumps(v, sort_keys=True) for k, v in proposals.items()},
+        "standing": {k: (r["outcome"], [x["rule"] if "rule" in x else x for x in r["reasons"]]) for k, r in state.space("policy.standing").items()},
+        "actions": {k: (r["state"], r["call"]["tool"], json.dumps(r["call"]["arguments"], sort_keys=True)) for k, r in state.space("action.action").items()},
+    }
+
+
+def test_delivery_does_not_matter(rig):
+    """page size, lost webhooks, throttling, errors, cut and garbled answers change nothing in signals, proposals, verdicts and actions"""
+    data = rig.generate("data", Settings.seed + 1, opportunities=300, days=40)
+    faults = os.path.join(rig.folder, "faults.json")
+    with open(faults, "w") as f:
+        json.dump(FAULTS, f)
+    ways = {
+        "small pages, half of the webhooks lost": ("--page-size", 7, "--webhook-loss", "0.5"),
+        "large pages, no webhook lost": ("--page-size", 200, "--webhook-loss", "0"),
+        "throttled and faulty": ("--page-size", 50, "--requests-per-second", 60, "--faults", faults),
+    }
+    results = {}
+    for number, (name, options) in enumerate(ways.items()):
+        _, state = demo(rig.path(f"way{number}"), data, *options, mode="act")
+        results[name] = found(state)
+    first, reference = next(iter(results.items()))
+    expect(len(reference["signals"]) > 100 and reference["actions"], "the pipeline gives too little to compare")
+    for name, result in results.items():
+        for part in reference:
+            expect_equal(result[part], reference[part], f"{part} of a run with {name}, against {first}")
+    return f"{len(reference['signals'])} signals, {len(reference['proposals'])} proposals and {len(reference['actions'])} actions are the same in {len(ways)} runs"

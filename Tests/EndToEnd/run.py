@@ -1,0 +1,64 @@
+"""Tests of the whole product, from outside: real programs, a real folder, kills and faults.
+
+usage: run.py [--programs DIR] [--only WORD] [--seed N] [--whole] [--keep]
+
+Prints sentences; last line: N passed, N failed. `--whole` runs the crash sweep at every point and many visits.
+"""
+import argparse
+import os
+import random
+import sys
+import time
+import traceback
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from rig import Rig, Settings, Skip
+
+ROOMS = ("pipeline_tests", "host_tests", "crash_tests", "worker_tests", "upstream_tests", "webhook_tests", "secret_tests", "input_tests")
+
+
+def all_tests():
+    for room in ROOMS:
+        if os.path.exists(os.path.join(os.path.dirname(os.path.abspath(__file__)), room + ".py")):
+            module = __import__(room)
+            for name, function in vars(module).items():
+                if name.startswith("test_"):
+                    yield room.split("_")[0], name, function
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--programs", default=Settings.programs)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--whole", action="store_true")
+    parser.add_argument("--keep", action="store_true")
+    options = parser.parse_args()
+    Settings.programs, Settings.whole = os.path.abspath(options.programs), options.whole
+    Settings.seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1, 1_000_000)
+    print(f"seed {Settings.seed}", flush=True)
+    passed = failed = skipped = 0
+    for room, name, test in all_tests():
+        if options.only and options.only not in f"{room}.{name}":
+            continue
+        sentence = f"{room}: {test.__doc__}"
+        begin = time.monotonic()
+        try:
+            with Rig(options.keep) as rig:
+                notes = test(rig)
+            passed += 1
+            print(f"ok    {sentence} ({time.monotonic() - begin:.1f} s){'' if not notes else chr(10) + '      ' + notes}", flush=True)
+        except Skip as reason:
+            skipped += 1
+            print(f"skip  {sentence}: {reason}", flush=True)
+        except Exception:
+            failed += 1
+            print(f"FAIL  {sentence} [{name}, SEED={Settings.seed}]\n{traceback.format_exc()}", flush=True)
+    if skipped:
+        print(f"{skipped} skipped")
+    print(f"{passed} passed, {failed} failed", flush=True)
+    return 1 if failed or not passed + skipped else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,245 @@
+"""An upstream that refuses, stalls, lies or breaks off, and what becomes of reading and of writing then."""
+import http.server
+import threading
+
+from rig import *
+from secret_tests import findings, forms
+
+LIST = "GET /api/v1/opportunities"
+
+
+def ready(rig, mode="observe", days=3, opportunities=80, **options):
+    scenario = rig.scenario(mode=mode, world=("--seed", Settings.seed, "--opportunities", opportunities, "--days", days), **options)
+    scenario.start()
+    scenario.process_day()
+    scenario.world.close_day()
+    return scenario
+
+
+def done_well(scenario):
+    scenario.run()
+    scenario.catch_up()
+    scenario.check_records()
+
+
+def faults_met(scenario):
+    return scenario.world.control("GET", "status")["faults"]
+
+
+def test_refused_credential_parks(rig):
+    """a 401 parks the connector with the reason; nothing is asked again until an operator resumes it; then nothing is missing"""
+    scenario = ready(rig)
+    scenario.world.faults({"match": LIST, "kind": "status", "status": 401, "times": 1})
+    scenario.host.ask("connector.run", instance="crm")
+    scenario.wait_parked("credential", "401")
+    before = scenario.host.metric("sluice_requests_total")
+    scenario.host.ask("connector.run", instance="crm")
+    time.sleep(0.5)
+    expect_equal(scenario.host.metric("sluice_requests_total"), before, "requests of a parked connector")
+    expect_equal(sluice("connector", "resume", "crm", "--data-dir", scenario.host.data).returncode, 0, "exit of connector resume")
+    done_well(scenario)
+
+
+def test_retry_after_is_kept(rig):
+    """a 429 with Retry-After is waited out, by the whole second, without parking"""
+    scenario = ready(rig)
+    scenario.world.faults({"match": LIST, "kind": "status", "status": 429, "retry_after": 2, "times": 1})
+    begin = time.monotonic()
+    scenario.process_day()
+    took = time.monotonic() - begin
+    expect(took >= 2, f"the day was done after {took:.2f} s")
+    done_well(scenario)
+    return f"{took:.1f} s"
+
+
+def test_broken_answers_are_overcome(rig):
+    """500, 503, garbage, half of a body, a cut connection and a stalling answer cost time and lose nothing"""
+    scenario = ready(rig, days=8)
+    ways = [{"kind": "status", "status": 500}, {"kind": "status", "status": 503, "retry_after": 1}, {"kind": "garbage"}, {"kind": "truncated"},
+            {"kind": "cut_before_apply"}, {"kind": "slow_ms", "slow_ms": 700}]
+    for way in ways:
+        scenario.world.faults({"match": LIST, "times": 1, **way})
+        scenario.process_day()
+        hits = json.dumps(faults_met(scenario))
+        expect(scenario.connector() in ("idle",) or scenario.connector().startswith("pull"), f"after {way}: {scenario.connector()} {hits}")
+        scenario.world.close_day()
+    scenario.world.faults()
+    done_well(scenario)
+
+
+def test_lasting_failure_parks_and_recovers(rig):
+    """an upstream that fails for good is asked ever more rarely, then parked with the last reason, and resumed by hand"""
+    scenario = ready(rig)
+    scenario.world.faults({"match": LIST, "kind": "status", "status": 500, "times": 0})
+    scenario.host.ask("connector.run", instance="crm")
+    wait_for(lambda: scenario.connector().startswith("waiting"), "the connector waits")
+    for _ in range(8):
+        scenario.host.ask("connector.run", instance="crm")
+        time.sleep(0.25)
+    scenario.wait_parked("failures in a row", "500")
+    scenario.world.faults()
+    scenario.host.ask("connector.resume", instance="crm")
+    done_well(scenario)
+
+
+def test_endless_list_parks(rig):
+    """a list that leads back to its beginning for ever is recognised and parked; nothing of it counts twice"""
+    scenario = ready(rig, page_size=20)
+    versions = scenario.host.versions()
+    scenario.world.faults({"match": LIST, "kind": "endless", "times": 0})
+    scenario.host.ask("connector.run", instance="crm")
+    scenario.wait_parked("again and again")
+    expect(scenario.host.versions() <= versions + 60, "versions grew without end")
+    scenario.world.faults()
+    scenario.host.ask("connector.resume", instance="crm")
+    done_well(scenario)
+
+
+def memory_peak(pid):
+    with open(f"/proc/{pid}/status") as f:
+        return next(int(line.split()[1]) // 1024 for line in f if line.startswith("VmHWM"))
+
+
+def test_huge_body_is_cut(rig):
+    """a body of 100 MB is cut at the manifest's limit: the connector is parked, and the host has not grown by it"""
+    scenario = ready(rig)
+    before = memory_peak(scenario.host.process.pid)
+    scenario.world.faults({"match": LIST, "kind": "huge", "bytes": 100_000_000, "times": 1})
+    scenario.host.ask("connector.run", instance="crm")
+    scenario.wait_parked("larger")
+    grown = memory_peak(scenario.host.process.pid) - before
+    expect(grown < 60, f"the host grew by {grown} MB")
+    scenario.host.ask("connector.resume", instance="crm")
+    done_well(scenario)
+    return f"{grown} MB more at the peak"
+
+
+def written(rig, fault, count=2, name="s"):
+    """A run in mode act in which the first writes meet a fault."""
+    scenario = rig.scenario(name, mode="act", world=("--seed", Settings.seed, "--opportunities", 80, "--days", 3))
+    scenario.start()
+    scenario.world.faults({"match": "PATCH /api/v1/", "times": count, **fault}, {"match": "POST /api/v1/", "times": count, **fault})
+    scenario.process_day()
+    return scenario
+
+
+def outcomes(scenario):
+    return {o: scenario.host.metric("sluice_effects_total", outcome=o) for o in ("done", "unknown", "not_started", "rejected")}
+
+
+def finish_writing(scenario):
+    scenario.world.close_day()
+    scenario.run()
+    scenario.catch_up()
+    scenario.check_records()
+    scenario.check_sound()
+    return scenario.check_effects()
+
+
+def test_answer_lost_after_write(rig):
+    """a write whose answer is lost is unknown, asked after, found done, and never sent again: one effect, no replay"""
+    scenario = written(rig, {"kind": "cut_after_apply"})
+    seen = outcomes(scenario)
+    expect(seen["unknown"] >= 4 and seen["not_started"] == 0, f"outcomes: {seen}")
+    effects = scenario.world.effects()
+    expect_equal([e for e in effects if e["replays"]], [], "effects that were sent again")
+    expect_equal([p["tries"] for p in scenario.host.permits().values() if p["tries"] != 1], [], "calls started more than once")
+    finish_writing(scenario)
+    return f"{seen}"
+
+
+def test_connection_cut_before_write(rig):
+    """a write that never arrived is unknown, found absent, and started again after the upstream has settled: one effect"""
+    scenario = written(rig, {"kind": "cut_before_apply"})
+    seen = outcomes(scenario)
+    expect(seen["unknown"] >= 4 and seen["not_started"] >= 4, f"outcomes: {seen}")
+    expect(sum(1 for p in scenario.host.permits().values() if p["tries"] == 2) >= 4, "no call was started again")
+    finish_writing(scenario)
+    return f"{seen}"
+
+
+def test_failing_writes(rig):
+    """a write answered with 500, 503 or half a body is unknown and cleared up by asking; one with 429 is tried again; each happens once"""
+    for number, fault in enumerate(({"kind": "status", "status": 500}, {"kind": "truncated"}, {"kind": "status", "status": 429, "retry_after": 1})):
+        scenario = written(rig, fault, 1, f"s{number}")
+        seen = outcomes(scenario)
+        expect(seen["unknown" if number < 2 else "not_started"] >= 2, f"outcomes after {fault}: {seen}")
+        finish_writing(scenario)
+        scenario.close()
+
+
+def test_refused_write(rig):
+    """a write that the upstream refuses ends as rejected, and is not tried again"""
+    scenario = written(rig, {"kind": "status", "status": 422}, 1)
+    seen = outcomes(scenario)
+    expect_equal(seen["rejected"], 2.0, f"rejected effects of {seen}")
+    expect_equal([p["tries"] for p in scenario.host.permits().values() if p["tries"] != 1], [], "calls started more than once")
+    finish_writing(scenario)
+
+
+class Elsewhere:
+    """Another server; keeps what it is asked."""
+
+    def __init__(self):
+        self.requests = requests = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                requests.append((self.command, self.path, dict(self.headers)))
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b'{"items":[],"next":null,"as_of":"2023-01-02"}')
+            do_POST = do_PATCH = do_GET
+
+            def log_message(self, *_):
+                pass
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def test_redirect_elsewhere(rig):
+    """a redirect to another host is not followed, neither by a read nor by a write: the other host is never asked"""
+    elsewhere = Elsewhere()
+    rig.closing.append(elsewhere.close)
+    status, _, _ = request(elsewhere.url[7:], "GET", "/proof", headers={"Authorization": "Bearer x"})
+    expect_equal((status, elsewhere.requests.pop()[1]), (200, "/proof"), "what the other host keeps")
+    scenario = rig.scenario(mode="act", world=("--seed", Settings.seed, "--opportunities", 80, "--days", 3))
+    scenario.start()
+    scenario.process_day()
+    scenario.world.faults({"match": LIST, "kind": "redirect", "url": elsewhere.url + "/api/v1/opportunities", "times": 1},
+                          {"match": "PATCH /api/v1/", "kind": "redirect", "url": elsewhere.url + "/", "times": 1},
+                          {"match": "POST /api/v1/", "kind": "redirect", "url": elsewhere.url + "/", "times": 1})
+    scenario.world.close_day()
+    scenario.host.ask("connector.run", instance="crm")
+    state = wait_for(lambda: scenario.host.ticked() >= scenario.world.day and "ticked" or (scenario.connector().startswith("parked") and scenario.connector()),
+                     lambda: f"the redirect is dealt with: {scenario.connector()}")
+    if state != "ticked":
+        scenario.host.ask("connector.resume", instance="crm")
+    finish_writing(scenario)
+    expect_equal(elsewhere.requests, [], "requests that reached the other host")
+    return state
+
+
+def test_echoed_credential_is_scrubbed(rig):
+    """an upstream that repeats the credential in headers and bodies, of reads and of writes, does not get it onto the disk or into a log"""
+    scenario = rig.scenario(mode="act", world=("--seed", Settings.seed, "--opportunities", 80, "--days", 3))
+    scenario.start()
+    scenario.world.faults({"match": "GET /api/v1/accounts", "kind": "echo_authorization", "times": 1}, {"match": "PATCH /api/v1/", "kind": "echo_authorization", "times": 0},
+                          {"match": "POST /api/v1/", "kind": "echo_authorization", "times": 0})
+    scenario.host.ask("connector.run", instance="crm")
+    time.sleep(1)
+    answers = [json.dumps(scenario.host.reply(c)) for c in ("connector.list", "signal.list", "action.list", "checkpoint.show", "deadletter.list")]
+    scenario.world.faults({"match": "PATCH /api/v1/", "kind": "echo_authorization", "times": 3}, {"match": "POST /api/v1/", "kind": "echo_authorization", "times": 3})
+    if scenario.connector().startswith("parked"):
+        scenario.host.ask("connector.resume", instance="crm")
+    scenario.run()
+    token = scenario.world.secrets["token"]
+    expect(not any(form in answer.encode() for answer in answers for form in forms(token)), "the token stands in an answer")
+    expect_equal(findings(scenario.folder, [token]), [], "files that hold the token")
+    scenario.host.stop()
+    expect_equal(findings(scenario.folder, [token]), [], "files that hold the token after the host has ended")

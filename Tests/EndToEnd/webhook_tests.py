@@ -1,0 +1,112 @@
+"""What reaches the webhook door and may not pass, and what passes twice and may not count twice."""
+import base64
+import hashlib
+import hmac
+
+from rig import *
+
+
+def signed(secret, body, identifier, timestamp=None):
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    timestamp = str(int(time.time()) if timestamp is None else timestamp)
+    mark = hmac.new(key, f"{identifier}.{timestamp}.".encode() + body, hashlib.sha256).digest()
+    return {"webhook-id": identifier, "webhook-timestamp": timestamp, "webhook-signature": "v1," + base64.b64encode(mark).decode(),
+            "Content-Type": "application/json"}
+
+
+def ready(rig, days=4):
+    scenario = rig.scenario(mode="observe", world=("--seed", Settings.seed, "--opportunities", 80, "--days", days), hooks=False)
+    scenario.start()
+    scenario.process_day()
+    return scenario
+
+
+def post(scenario, headers, body, path=None):
+    return request(scenario.host.address, "POST", path or scenario.hook_path, body, headers)
+
+
+def announcement(scenario):
+    deal = next(d for d in scenario.world.list("opportunities").values() if d.get("stage") == "Engaging")
+    return deal, json.dumps({"type": "opportunity.changed", "data": deal}).encode()
+
+
+def shape(answer):
+    status, headers, body = answer
+    return status, sorted(k for k in headers if k != "date"), body
+
+
+def test_unidentified_deliveries_look_alike(rig):
+    """a wrong signature, a missing header, an old or future timestamp and an unknown address get the very same 401, and nothing is kept"""
+    scenario = ready(rig)
+    secret = scenario.world.secrets["webhook_secret"]
+    _, body = announcement(scenario)
+    entries = scenario.host.head()
+    good = signed(secret, body, "msg-1")
+    other = "whsec_" + base64.b64encode(b"another secret of enough bytes!!").decode()
+    answers = {
+        "unknown address": post(scenario, good, body, "/hooks/" + "0" * 48),
+        "no address": post(scenario, good, body, "/hooks/"),
+        "another secret": post(scenario, signed(other, body, "msg-1"), body),
+        "another body": post(scenario, good, body + b" "),
+        "another id": post(scenario, {**good, "webhook-id": "msg-2"}, body),
+        "an old timestamp": post(scenario, signed(secret, body, "msg-1", int(time.time()) - 301), body),
+        "a future timestamp": post(scenario, signed(secret, body, "msg-1", int(time.time()) + 302), body),
+        "a timestamp in words": post(scenario, signed(secret, body, "msg-1", "yesterday"), body),
+        "another version of signature": post(scenario, {**good, "webhook-signature": "v2," + good["webhook-signature"][3:]}, body),
+        "an endless id": post(scenario, signed(secret, body, "m" * 300), body),
+    }
+    for name in ("webhook-id", "webhook-timestamp", "webhook-signature"):
+        answers[f"no {name}"] = post(scenario, {k: v for k, v in good.items() if k != name}, body)
+    expected = shape(answers["another secret"])
+    expect_equal((expected[0], expected[2]), (401, b""), "the answer to a wrong signature")
+    for name, answer in answers.items():
+        expect_equal(shape(answer), expected, f"the answer to {name}")
+    expect_equal(scenario.host.head(), entries, "journal entries after refused deliveries")
+    counted = sum(scenario.host.metric("sluice_deliveries_total", outcome=o) for o in ("wrong_signature", "missing_headers", "outside_window", "unknown_address"))
+    expect_equal(counted, float(len(answers)), "refused deliveries that are counted")
+    expect_equal(post(scenario, good, body)[0], 202, "the answer to the right delivery")
+
+
+def test_too_large_delivery(rig):
+    """a delivery beyond the manifest's size, and one beyond the door's, get 413; one of exactly that size is taken"""
+    scenario = ready(rig)
+    secret, limit = scenario.world.secrets["webhook_secret"], 262_144
+    _, body = announcement(scenario)
+    for number, (size, expected) in enumerate(((limit, 202), (limit + 1, 413), ((1 << 20) + 1, 413))):
+        padded = body + b" " * (size - len(body))
+        expect_equal(post(scenario, signed(secret, padded, f"msg-{number}"), padded)[0], expected, f"the answer to {size} bytes")
+    scenario.run()
+    expect_equal(scenario.host.versions(), sum(d["version"] for d in scenario.world.list("opportunities").values()), "versions taken in")
+
+
+def test_replayed_delivery(rig):
+    """a delivery sent ten times is taken ten times and counted once: signals and versions stay as they were"""
+    scenario = ready(rig)
+    host, secret = scenario.host, scenario.world.secrets["webhook_secret"]
+    deal, body = announcement(scenario)
+    before = (host.signals(), host.versions())
+    duplicates = host.state.value("perception.count", "duplicates/crm/opportunities") or 0
+    headers = signed(secret, body, "msg-1")
+    for _ in range(10):
+        expect_equal(post(scenario, headers, body)[0], 202, "the answer to a delivery")
+    wait_for(lambda: not host.state.space("fabric.delivery"), lambda: f"the deliveries are dealt with: {host.ask('connector.list')}")
+    expect(host.state.value("perception.count", "duplicates/crm/opportunities") >= duplicates + 10, "ten duplicates are counted")
+    expect_equal((host.signals(), host.versions()), before, "signals and versions")
+    scenario.run()
+    scenario.check_records()
+
+
+def test_hostile_bodies(rig):
+    """rightly signed nonsense is answered, kept out of the state, and does not stop what follows"""
+    scenario = ready(rig)
+    host, secret = scenario.host, scenario.world.secrets["webhook_secret"]
+    before = host.signals()
+    for number, body in enumerate((b'{"type":"invoice.paid","data":{}}', b'{"type":"opportunity.changed","data":{"id":"X","version":1,"updated_at":"2999-01-01","stage":"Won"},"deep":'
+                                   + b"[" * 40 + b"]" * 40 + b"}")):
+        expect_equal(post(scenario, signed(secret, body, f"odd-{number}"), body)[0], 202, f"the answer to {body[:40]}")
+    wait_for(lambda: not host.state.space("fabric.delivery"), lambda: f"the deliveries are dealt with: {host.ask('connector.list')}")
+    wait_for(host.is_settled, "the host settles")
+    expect_equal(host.signals(), before, "signals")
+    scenario.run()
+    records = {k for k in scenario.host.state.space("perception.entity") if k.startswith("opportunity/")}
+    expect(records >= {"opportunity/" + i for i in scenario.world.list("opportunities")}, "records are missing")
