@@ -66,8 +66,7 @@ struct Room {
     case .swift:
       return .target(
         name: name, dependencies: dependencies, path: path, exclude: excluded, packageAccess: packageAccess,
-        swiftSettings: path.hasPrefix("Sources/Core") || path.hasPrefix("Sources/Loop") || name == "SQLiteStorage"
-          ? optimized : strict)
+        swiftSettings: path.hasPrefix("Sources/") && packageAccess ? optimized : strict)
     case .executable:
       return .executableTarget(
         name: name, dependencies: dependencies, path: path, exclude: excluded, swiftSettings: strict)

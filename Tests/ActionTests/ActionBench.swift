@@ -2,8 +2,8 @@ import Action
 import CanonicalJSON
 import Cryptography
 import Domain
-import Policy
 import MemoryStorage
+import Policy
 import TestKit
 
 /// One tenant with policy and action stages and a journal; what they derive waits in an outbox until `drain`.

@@ -2,8 +2,8 @@ import Action
 import CanonicalJSON
 import Cryptography
 import Domain
-import Policy
 import MemoryStorage
+import Policy
 import TestKit
 import Testing
 

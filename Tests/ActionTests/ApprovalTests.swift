@@ -1,8 +1,8 @@
 import Action
 import Cryptography
 import Domain
-import Policy
 import MemoryStorage
+import Policy
 import TestKit
 import Testing
 

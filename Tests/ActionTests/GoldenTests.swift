@@ -1,7 +1,7 @@
 import Domain
 import Foundation
-import Policy
 import MemoryStorage
+import Policy
 import TestKit
 import Testing
 

@@ -2,8 +2,8 @@ import CanonicalJSON
 import Cryptography
 import Decision
 import Domain
-import MemoryStorage
 import Foundation
+import MemoryStorage
 import TestKit
 import ToolPlane
 import YAMLFiles

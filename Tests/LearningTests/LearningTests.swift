@@ -1,8 +1,8 @@
 import CanonicalJSON
 import Cryptography
 import Domain
-import MemoryStorage
 import Learning
+import MemoryStorage
 import TestKit
 import Testing
 

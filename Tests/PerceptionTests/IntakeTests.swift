@@ -1,8 +1,8 @@
 import CanonicalJSON
 import Cryptography
 import Domain
-import Perception
 import MemoryStorage
+import Perception
 import TestKit
 import Testing
 

@@ -2,8 +2,8 @@ import CanonicalJSON
 import ConnectorFabric
 import Cryptography
 import Domain
-import MemoryStorage
 import Foundation
+import MemoryStorage
 import Perception
 import TestKit
 import Testing

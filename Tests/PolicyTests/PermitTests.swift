@@ -1,7 +1,7 @@
 import Cryptography
 import Domain
-import Policy
 import MemoryStorage
+import Policy
 import TestKit
 import Testing
 

@@ -2,8 +2,8 @@ import CanonicalJSON
 import Cryptography
 import Domain
 import Foundation
-import Policy
 import MemoryStorage
+import Policy
 import TestKit
 
 /// The shipped policies and what a test changes of them.

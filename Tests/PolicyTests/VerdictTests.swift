@@ -1,7 +1,7 @@
 import CanonicalJSON
 import Domain
-import Policy
 import MemoryStorage
+import Policy
 import TestKit
 import Testing
 

@@ -1,6 +1,6 @@
 import Domain
-import MemoryStorage
 import Foundation
+import MemoryStorage
 import SQLiteStorage
 import TestKit
 import Testing

@@ -97,7 +97,8 @@ actor LedgerPublisher {
     // Invariant: nobody sees a checkpoint that we could forget.
     try writeHighWater(HighWater(size: publication.size, root: publication.root))
     crash.reach(.ledgerBeforeCheckpoint)
-    let note = try Checkpoint(origin: signer.key.name, size: publication.size, root: publication.root).signed(by: signer)
+    let note = try Checkpoint(origin: signer.key.name, size: publication.size, root: publication.root).signed(
+      by: signer)
     try objects.write([("checkpoint", note.encoded), ("checkpoint.\(publication.size)", note.encoded)])
     crash.reach(.ledgerAfterCheckpoint)
     published = publication.size

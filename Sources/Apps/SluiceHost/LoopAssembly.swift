@@ -1,9 +1,9 @@
+import Action
 import CanonicalJSON
 import ConnectorFabric
 import Cryptography
-package import Domain
-import Action
 import Decision
+package import Domain
 import Learning
 import Perception
 package import Policy

@@ -1,8 +1,8 @@
-import SQLiteStorage
 import CanonicalJSON
 import Cryptography
 package import Domain
 import MemoryStorage
+import SQLiteStorage
 
 /// Recomputes everything that was derived, from the stored inputs alone, and compares it with what was recorded.
 ///
@@ -65,7 +65,8 @@ package enum ReplayError: OperatorError, Equatable {
     switch self {
     case .differs(let stage, let position, let recorded, let derived, let reason):
       "The stage `\(stage)` at entry \(position) does not replay: \(reason) (recorded \(recorded), derived \(derived))."
-    case .inputDamaged(let position, let reason): "The stage `intake`, after entry \(position), cannot be read: \(reason)."
+    case .inputDamaged(let position, let reason):
+      "The stage `intake`, after entry \(position), cannot be read: \(reason)."
     }
   }
   package var remedy: String {
@@ -82,7 +83,9 @@ extension RunningHost {
     var position = Position.origin
     reading: while true {
       let entries: [Entry]
-      do { entries = try await journal.read(.tenant(tenant), after: position, countMax: 256) } catch let error as JournalError {
+      do { entries = try await journal.read(.tenant(tenant), after: position, countMax: 256) } catch let error
+        as JournalError
+      {
         throw ReplayError.inputDamaged(position: position, reason: error.message)
       }
       if entries.isEmpty { break }

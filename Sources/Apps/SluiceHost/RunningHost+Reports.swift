@@ -18,6 +18,16 @@ extension RunningHost {
     }
   }
 
+  /// Pulls every stream of an instance to its end, from now, and returns when all of it is applied.
+  package func pullOnce(_ tenant: TenantID, _ instance: InstanceID) async throws {
+    let source = try self.instance(tenant, instance)
+    await source.poke()
+    // The round under way may have begun before now: the next one has not.
+    try await whenPulled(tenant, instance, rounds: await source.completedRounds + 1)
+    await source.poke()
+    try await whenPulled(tenant, instance, rounds: await source.completedRounds + 1)
+  }
+
   package func signalCounts(_ tenant: TenantID) async throws -> [String: Int] {
     try self.tenant(tenant).view { try PerceptionQueries($0).signalCounts() }
   }

@@ -1,10 +1,10 @@
-import Vault
 import Action
 import CanonicalJSON
 import Domain
-import Foundation
 import FileStorage
+import Foundation
 import SQLiteStorage
+import Vault
 
 /// What the host keeps of one tenant while it runs.
 struct OpenTenant: Sendable {

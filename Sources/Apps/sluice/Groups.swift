@@ -5,7 +5,8 @@ import Foundation
 
 struct TenantGroup: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "tenant", abstract: "Customers of this installation.", subcommands: [Create.self, List.self, Mode.self])
+    commandName: "tenant", abstract: "Customers of this installation.",
+    subcommands: [Create.self, List.self, Mode.self])
 
   struct Mode: AsyncParsableCommand {
     @OptionGroup var everywhere: Everywhere

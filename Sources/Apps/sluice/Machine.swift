@@ -1,7 +1,7 @@
-import SluiceHost
 import CanonicalJSON
 import Domain
 import Foundation
+import SluiceHost
 
 /// What this machine offers to a sandbox, as the worker finds it.
 enum Machine {

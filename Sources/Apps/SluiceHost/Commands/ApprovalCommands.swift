@@ -1,14 +1,15 @@
-import Identity
 import Action
 import CanonicalJSON
 import Cryptography
 import Decision
 import Domain
+import Identity
 import Policy
 
 extension HostCommand {
   static let approvalCommands: [HostCommand] = [
-    HostCommand("approval.list", "List calls that wait for a person, the greatest value first", role: .auditor) { call in
+    HostCommand("approval.list", "List calls that wait for a person, the greatest value first", role: .auditor) {
+      call in
       try await call.view { view in
         .array(
           try ActionStage.pending(in: view, nowMs: SystemSources.wallClockMs()).map { row($0.approval, $0.proposal) })
@@ -94,7 +95,8 @@ extension HostCommand {
     members["uncertain"] = .array(proposal.uncertain.map { .string($0) })
     members["stop_reason"] = .string(proposal.stopReason)
     members["reasons"] = try JSONValue(encoding: standing?.reasons ?? [])
-    members["answered_by"] = .array((approval.approvedBy + [approval.rejectedBy].compactMap(\.self)).map { .string($0.rawValue) })
+    members["answered_by"] = .array(
+      (approval.approvedBy + [approval.rejectedBy].compactMap(\.self)).map { .string($0.rawValue) })
     members["note"] = approval.note.map { .string($0) } ?? .null
     members["result"] = action?.reason.map { .string($0) } ?? .null
     return .object(members)
@@ -121,7 +123,8 @@ extension HostCommand {
     [
       "id": .string(action.id.hex), "day": .string(action.day.description), "tool": .string(action.call.tool),
       "subject": subject(action.subject), "state": .string(action.state.rawValue),
-      "attempts": .integer(Int64(action.attempts)), "approved_by": action.approvedBy.map { .string($0.rawValue) } ?? .null,
+      "attempts": .integer(Int64(action.attempts)),
+      "approved_by": action.approvedBy.map { .string($0.rawValue) } ?? .null,
       "reason": action.reason.map { .string($0) } ?? .null, "expected_value_cents": .integer(action.expectedValueCents),
     ]
   }
@@ -137,7 +140,9 @@ extension HostCommand {
     let position = try await runtime.append(.choice, choice, id: entry)
     try await runtime.applied(to: position)
     // What was refused is in the list of refusals, under the position of the choice.
-    if let refusal = try runtime.view({ try $0.scan(ActionStage.refused, prefix: RowKey.number(position.number)).first?.1 }) {
+    if let refusal = try runtime.view({
+      try $0.scan(ActionStage.refused, prefix: RowKey.number(position.number)).first?.1
+    }) {
       throw CommandError.refused(
         code: refusal["code"]?.string ?? "approval.refused",
         message: refusal["message"]?.string ?? "The answer was not taken.")

@@ -1,11 +1,11 @@
 import CanonicalJSON
 import Cryptography
-import Domain
 import Decision
-import Policy
+import Domain
 import Foundation
 import Identity
 import Perception
+import Policy
 
 extension HostCommand {
   static let configurationCommands: [HostCommand] = [

@@ -42,7 +42,8 @@ package struct HostCommand: Sendable {
   }
 
   /// Every command there is. To add one, add it here.
-  package static let all: [HostCommand] = tenantCommands + userCommands + connectorCommands
+  package static let all: [HostCommand] =
+    tenantCommands + userCommands + connectorCommands
     + configurationCommands + loopCommands + approvalCommands + ledgerCommands + topCommands
 
   package static func named(_ name: String) throws -> HostCommand {

@@ -1,8 +1,8 @@
-import Identity
 import CanonicalJSON
 import Domain
 import FileStorage
 import Foundation
+import Identity
 import LedgerVerifier
 import TrustLedger
 
@@ -13,7 +13,8 @@ extension HostCommand {
       let tree = try await call.host.tenant(try call.tenant()).view { try LedgerStage.tree(in: $0) }
       let note = try ledger.objects.read("checkpoint").map { String(decoding: $0, as: UTF8.self) }
       return [
-        "size": .integer(Int64(tree.size)), "vkey": .string(ledger.vkey), "checkpoint": note.map { .string($0) } ?? .null,
+        "size": .integer(Int64(tree.size)), "vkey": .string(ledger.vkey),
+        "checkpoint": note.map { .string($0) } ?? .null,
         "witnesses": "none: self-attested",
       ]
     },
@@ -21,7 +22,9 @@ extension HostCommand {
       try await call.host.opened(try call.tenant()).ledger.publishNow(nowMs: SystemSources.wallClockMs())
       return ["published": true]
     },
-    HostCommand("ledger.verify", "Verify tiles, entries, payloads and signature from the published files", role: .auditor) {
+    HostCommand(
+      "ledger.verify", "Verify tiles, entries, payloads and signature from the published files", role: .auditor
+    ) {
       call in
       let ledger = try await call.host.opened(try call.tenant()).ledger
       try await ledger.publishNow(nowMs: SystemSources.wallClockMs())

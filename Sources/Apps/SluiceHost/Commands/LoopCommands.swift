@@ -1,7 +1,7 @@
-import Identity
 import CanonicalJSON
 import Decision
 import Domain
+import Identity
 import Perception
 import ToolPlane
 import WorldModel
@@ -65,7 +65,8 @@ extension HostCommand {
     HostCommand("deadletter.replay", "Try a record again that did not fit", role: .operator) { call in
       try await call.order(.replayDeadLetter, target: try call.string("id"), argument: nil)
     },
-    HostCommand("kill", "Stop a tool, playbook, account, owner or all, before the next action", role: .operator) { call in
+    HostCommand("kill", "Stop a tool, playbook, account, owner or all, before the next action", role: .operator) {
+      call in
       try await call.order(.kill, target: try call.string("target"), argument: call.optional("reason"))
     },
     HostCommand("unkill", "Take a kill switch back", role: .operator) { call in
@@ -100,7 +101,8 @@ extension HostCommand.Call {
   func digest(_ key: String) throws -> Digest {
     let text = try string(key)
     guard let digest = Digest(hex: text) else {
-      throw CommandError.refused(code: "command.bad_id", message: "\"\(text.prefix(80))\" is not an id of 64 characters.")
+      throw CommandError.refused(
+        code: "command.bad_id", message: "\"\(text.prefix(80))\" is not an id of 64 characters.")
     }
     return digest
   }

@@ -1,5 +1,5 @@
-import Identity
 import Domain
+import Identity
 import TrustLedger
 
 extension HostCommand {

@@ -38,7 +38,9 @@ final class DemoRun {
 
     var day: BusinessDay? = world.announcement.firstDay
     var count = 0
+    var lastDay = world.announcement.firstDay
     while let today = day {
+      lastDay = today
       try await process(today, host)
       if options.auto { try await judge(host, today) }
       count += 1
@@ -46,7 +48,9 @@ final class DemoRun {
       screen.progress(try await DemoFigures(host, day: today, number: count, of: world.announcement.businessDays))
       day = try await world.closeDay(today)
     }
-    screen.progress(try await DemoFigures(host, day: world.announcement.lastDay, number: count, of: count))
+    // What the last day's effects changed comes back by one more pull.
+    try await host.pullOnce(Self.tenant, Self.source)
+    screen.progress(try await DemoFigures(host, day: lastDay, number: count, of: count))
     if !options.auto { await waitForPerson(address) }
     try await close(host, world, seconds: Double(SystemSources.monotonicMs() - started) / 1000)
     await edge.stop()
