@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import Testing
 import UVLoop
 
@@ -36,6 +37,52 @@ final class OneAnswerServer: Sendable {
           sent += n
         }
         if closes { close(peer) }
+      }
+    }
+  }
+  deinit { shutdown(socketNumber, Int32(SHUT_RDWR)) }
+}
+
+/// Answers the first request of each connection, and hangs up at the second.
+final class CountingServer: Sendable {
+  let port: UInt16
+  private let socketNumber: Int32
+  init(received: @escaping @Sendable () -> Void) {
+    let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    withUnsafeMutablePointer(to: &address) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        bind(listener, $0, length)
+        getsockname(listener, $0, &length)
+      }
+    }
+    listen(listener, 8)
+    port = UInt16(bigEndian: address.sin_port)
+    socketNumber = listener
+    Thread.detachNewThread {
+      while true {
+        let peer = accept(listener, nil, nil)
+        guard peer >= 0 else { return }
+        Thread.detachNewThread {
+          let answer = Array("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".utf8)
+          for request in 0..<2 {
+            // Head and body may come in two parts.
+            var text = ""
+            while !text.hasSuffix("{}") {
+              var buffer = [UInt8](repeating: 0, count: 65_536)
+              let count = recv(peer, &buffer, buffer.count, 0)
+              if count <= 0 { break }
+              text += String(decoding: buffer.prefix(count), as: UTF8.self)
+            }
+            guard text.hasSuffix("{}") else { break }
+            received()
+            if request == 0 { _ = answer.withUnsafeBytes { send(peer, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) } }
+          }
+          close(peer)
+        }
       }
     }
   }
@@ -124,6 +171,46 @@ func get(_ url: String, _ change: @escaping @Sendable (inout EgressRequest) -> V
       try await get("http://127.0.0.1:\(server.port)/") { $0.allowsPrivateAddress = false }
     }
     #expect(plain?.code == "egress.plain_http")
+  }
+
+  @Test func `sends a request that may leave once only once, though a kept connection breaks under it`() async throws {
+    // Answers the first request of each connection and keeps it open; the second one it takes and hangs up.
+    let received = Mutex(0)
+    let server = CountingServer { received.withLock { $0 += 1 } }
+    for (isSentOnce, expected) in [(false, 3), (true, 2)] {
+      received.withLock { $0 = 0 }
+      let loop = EventLoop()
+      loop.start()
+      defer { loop.stop() }
+      await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
+        loop.post {
+          let client = EgressClient(loop: loop)
+          var request = EgressRequest(method: "POST", url: "http://127.0.0.1:\(server.port)/")
+          request.allowsPrivateAddress = true
+          request.body = Array("{}".utf8)
+          func send(_ left: Int) {
+            var exchange: EgressExchange?
+            func end() {
+              exchange = nil
+              guard left == 0 else { return send(left - 1) }
+              let soon = LoopTimer(loop)
+              soon.start(after: .zero) {
+                soon.close()
+                client.close()
+                done.resume()
+              }
+            }
+            request.isSentOnce = left == 0 && isSentOnce
+            exchange = client.send(request) { head in
+              guard case .success = head else { return end() }
+              exchange?.read(bytesMax: 100) { _ in end() }
+            }
+          }
+          send(1)
+        }
+      }
+      #expect(received.withLock { $0 } == expected, "sent once: \(isSentOnce)")
+    }
   }
 
   @Test func `lets go of a request that is cancelled while libcurl tells of it, and sends the next`() async throws {

@@ -160,6 +160,7 @@ final class EgressGate {
     request.allowsPrivateAddress = override != nil
     request.responseBytesMax = route.manifest.limits.responseBytesMax
     request.timeoutMs = route.manifest.limits.operationTimeoutMs
+    request.isSentOnce = declared.effect != .read
     request.body = open.body
     var headers: [(name: String, value: String)] = [("User-Agent", "sluice")]
     let slot = declared.slot.flatMap { route.manifest.slot($0) }

@@ -131,6 +131,7 @@ extension EgressExchange {
     sluice_curl_set_long(raw, CURLOPT_SSL_VERIFYHOST, 2)
     sluice_curl_set_long(raw, CURLOPT_TIMEOUT_MS, request.timeoutMs)
     sluice_curl_set_long(raw, CURLOPT_CONNECTTIMEOUT_MS, request.connectTimeoutMs)
+    if request.isSentOnce { sluice_curl_set_long(raw, CURLOPT_FRESH_CONNECT, 1) }
     if request.method == "HEAD" { sluice_curl_set_long(raw, CURLOPT_NOBODY, 1) }
     if !request.body.isEmpty {
       sluice_curl_set_offset(raw, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(request.body.count))

@@ -11,6 +11,9 @@ package struct EgressRequest: Sendable {
   package var body: [UInt8] = []
   /// Private, loopback and link-local addresses and plain http: only by an operator's override of this endpoint.
   package var allowsPrivateAddress = false
+  /// It leaves once, on a connection of its own: libcurl sends a request by itself again when a connection that it kept
+  /// open turns out to be dead, even one that the upstream may have carried out.
+  package var isSentOnce = false
   package var timeoutMs = 60_000
   package var connectTimeoutMs = 10_000
   package var responseBytesMax = 32 << 20
