@@ -1,7 +1,7 @@
 # Every command of the project; `make` alone prints them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-room format lint docs deps debug companions clean
+.PHONY: help build demo test verify install test-room format lint docs deps debug companions clean
 
 BUILD ?= .build
 C_BUILD ?= $(BUILD)/c
@@ -56,6 +56,16 @@ test: debug lint ## Run everything that CI runs
 	@$(MAKE) --no-print-directory plugin-test
 	@$(MAKE) --no-print-directory e2e-test
 	swift test $(SWIFT_FLAGS) --skip-build
+
+verify: test ## Everything that CI runs, and every crash point of the sweep
+	@$(MAKE) --no-print-directory e2e-test ONLY=crash WHOLE=1
+
+install: build ## Install below PREFIX (default /usr/local)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec $(DESTDIR)$(PREFIX)/lib/sluice/plugins
+	install $(RELEASE)/sluice $(RELEASE)/sluice-world $(DESTDIR)$(PREFIX)/bin
+	install $(RELEASE)/sluice-worker $(DESTDIR)$(PREFIX)/libexec
+	install -m 755 $(RELEASE)/plugins/*.so $(DESTDIR)$(PREFIX)/lib/sluice/plugins
+	install -m 644 $(RELEASE)/plugins/*.yaml $(DESTDIR)$(PREFIX)/lib/sluice/plugins
 
 test-room: ## Build and test one room: make test-room ROOM=Policy
 	ROOM=$(ROOM) swift test --scratch-path $(BUILD)-room
