@@ -80,7 +80,7 @@ import Testing
     #expect(backend.calls.count == 1 && call.command == command && call.user.rawValue == "ann")
     #expect(
       call.arguments == [
-        "tenant": "demo", "id": .string(Samples.id), "call_hash": .string(Samples.callHash),
+        "tenant": "demo", "through": "console", "id": .string(Samples.id), "call_hash": .string(Samples.callHash),
         "note": "Asked Zoë & her manager:\n100 % sure + agreed",
       ])
   }

@@ -55,7 +55,9 @@ extension Console {
     case "reject": command = "approval.reject"
     default: throw ConsoleError.badForm
     }
-    var arguments: [String: JSONValue] = ["id": .string(id), "call_hash": .string(callHash)]
+    var arguments: [String: JSONValue] = [
+      "id": .string(id), "call_hash": .string(callHash), "through": "console",
+    ]
     let note = (fields["note"] ?? "").split(separator: "\r\n", omittingEmptySubsequences: false).joined(separator: "\n")
     if !note.allSatisfy(\.isWhitespace) { arguments["note"] = .string(note) }
     let path = "/approvals/\(WebForm.encoded(id))"

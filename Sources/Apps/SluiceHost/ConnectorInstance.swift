@@ -3,6 +3,7 @@ import Cryptography
 import Domain
 import PluginHost
 import UVLoop
+import Vault
 
 /// One enabled connector: its schedule, its worker, its checkpoints, and what became of its operations.
 package actor ConnectorInstance {
@@ -219,7 +220,9 @@ extension ConnectorInstance {
       state = .running("receive")
       var start = OperationStart(kind: .receive)
       start.name = delivery["delivery_id"]?.string ?? key
-      start.body = Array((delivery["body"]?.string ?? "").utf8)
+      start.body =
+        delivery["body_base64"]?.string.flatMap { Base64.decode(Array($0.utf8)) }
+        ?? Array((delivery["body"]?.string ?? "").utf8)
       start.timeMs = delivery["received_at_ms"]?.integer
       start.deadlineMs = route.manifest.limits.operationTimeoutMs
       let origin = IntakeBatch.Origin.delivery(Position(number))
