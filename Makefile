@@ -14,7 +14,8 @@ export SLUICE_SHARED ?= $(abspath ../shared)
 export SLUICE_C_BUILD := $(abspath $(C_BUILD))
 
 include worker.mk
--include plugins.mk
+include plugins.mk
+include tests.mk
 -include tests.mk
 
 help: ## Print the commands
@@ -32,7 +33,7 @@ debug: deps companions ## Build what `demo` and `test` share
 	@$(MAKE) --no-print-directory beside BESIDE=$(DEBUG)
 
 # The worker and the plugins stand beside the programs, in every build.
-companions: c-worker c-plugins $(if $(wildcard plugins.mk),swift-plugins plugin-manifests)
+companions: c-worker c-plugins swift-plugins plugin-manifests
 
 .PHONY: beside
 beside:
@@ -52,7 +53,8 @@ demo: debug ## Run the loop on a simulated CRM: make demo [DATA=DIR] [MODE=obser
 
 test: debug lint ## Run everything that CI runs
 	@$(MAKE) --no-print-directory c-test
-	@if [ -f plugins.mk ]; then $(MAKE) --no-print-directory plugin-test; fi
+	@$(MAKE) --no-print-directory plugin-test
+	@$(MAKE) --no-print-directory e2e-test
 	swift test $(SWIFT_FLAGS) --skip-build
 
 test-room: ## Build and test one room: make test-room ROOM=Policy

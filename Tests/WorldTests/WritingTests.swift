@@ -79,7 +79,7 @@ import World
   @Test(
     arguments: [
       (["owner": "Nobody"], "'owner': reps have no 'Nobody'"),
-      (["product": "WeirPro"], "'product': products have no 'WeirPro'"),
+      (["product": "NoSuchPro"], "'product': products have no 'NoSuchPro'"),
       (["account": "Acme"], "'account': accounts have no 'Acme'"),
       (["stage": "Open"], "'stage' cannot be \"Open\""),
       (["stage": "Won"], "a deal that is Won needs a 'close_value'"),

@@ -13,7 +13,10 @@ private func read(_ text: String) throws(DocumentError) -> SourceDocument {
 private func reviewed(_ path: String) throws -> SourceDocument {
   let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .deletingLastPathComponent()
-  return try YAMLFile.document(String(contentsOf: root.appending(path: path), encoding: .utf8), name: path)
+  // `built` stands for the hash that only a build knows.
+  let text = try String(contentsOf: root.appending(path: path), encoding: .utf8)
+    .replacing("sha256: built", with: "sha256: \"\(String(repeating: "0", count: 64))\"")
+  return try YAMLFile.document(text, name: path)
 }
 
 @Suite struct `A YAML file` {

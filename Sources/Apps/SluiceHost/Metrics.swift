@@ -64,7 +64,7 @@ package final class Metrics: Sendable {
   package static let catalogue: [(name: String, type: String, help: String)] = [
     ("sluice_records_total", "counter", "Records that workers have emitted."),
     ("sluice_record_bytes_total", "counter", "Bytes of records that workers have emitted."),
-    ("sluice_wait_milliseconds_total", "counter", "Time that operations spent waiting, by cause."),
+    ("sluice_wait_seconds_total", "counter", "Time that operations spent waiting, by cause."),
     ("sluice_requests_total", "counter", "Requests that left through the egress, by status."),
     ("sluice_requests_refused_total", "counter", "Requests that the egress refused, by reason."),
     ("sluice_operations_total", "counter", "Operations of workers, by kind and ending."),
@@ -88,19 +88,26 @@ package final class Metrics: Sendable {
       guard !samples.isEmpty else { continue }
       lines.append("# HELP \(name) \(help)")
       lines.append("# TYPE \(name) \(type)")
-      lines += samples.map { "\(name)\($0.key.labels) \($0.value)" }
+      lines += samples.map { "\(name)\($0.key.labels) \(Self.sample($0.value, of: name))" }
     }
     return lines.joined(separator: "\n") + "\n"
   }
 }
 
 extension Metrics {
+  /// Times are counted in whole milliseconds and shown in Prometheus' base unit.
+  fileprivate static func sample(_ value: Int64, of name: String) -> String {
+    guard name.contains("_seconds_") else { return "\(value)" }
+    let digits = "\(value % 1000)"
+    return "\(value / 1000)." + String(repeating: "0", count: 3 - digits.count) + digits
+  }
+
   func records(instance: String, count: Int, bytes: Int) {
     add("sluice_records_total", count, [("instance", instance)])
     add("sluice_record_bytes_total", bytes, [("instance", instance)])
   }
   func wait(_ cause: WaitCause, instance: String, ms: Int) {
-    add("sluice_wait_milliseconds_total", ms, [("instance", instance), ("cause", cause.rawValue)])
+    add("sluice_wait_seconds_total", ms, [("instance", instance), ("cause", cause.rawValue)])
   }
   func request(instance: String, status: Int) {
     add("sluice_requests_total", 1, [("instance", instance), ("status", status == 0 ? "none" : "\(status)")])

@@ -26,7 +26,7 @@ extension RunningHost {
       members["records"] = .integer(metrics.sum("sluice_records_total", where: ("instance", key)))
       members["requests"] = .integer(metrics.sum("sluice_requests_total", where: ("instance", key)))
       members["waits"] = .object(
-        metrics.sums("sluice_wait_milliseconds_total", by: "cause", where: ("instance", key))
+        metrics.sums("sluice_wait_seconds_total", by: "cause", where: ("instance", key))
           .mapValues { .integer($0) })
       rows.append(.object(members))
     }

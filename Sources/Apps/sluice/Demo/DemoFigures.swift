@@ -20,7 +20,7 @@ struct DemoFigures {
     records = host.metrics.total("sluice_records_total")
     requests = host.metrics.total("sluice_requests_total")
     deliveries = host.metrics.total("sluice_deliveries_total")
-    waits = host.metrics.sums("sluice_wait_milliseconds_total", by: "cause").sorted { $0.value > $1.value }
+    waits = host.metrics.sums("sluice_wait_seconds_total", by: "cause").sorted { $0.value > $1.value }
       .map { ($0.key, $0.value) }
     signals = try await host.signalCounts(DemoRun.tenant)
     position = UInt64(host.metrics.total("sluice_applied_position"))

@@ -33,8 +33,8 @@ final class DemoRun {
     let host = try await RunningHost(hostOptions)
     let edge = try Listening(address: options.listen, host: host)
     let address = try await edge.start()
-    try await prepare(host, world, address)
     screen.opening(mode: options.mode.rawValue, console: address, world: world, folder: folder)
+    try await prepare(host, world, address)
 
     var day: BusinessDay? = world.announcement.firstDay
     var count = 0
