@@ -16,7 +16,6 @@ export SLUICE_C_BUILD := $(abspath $(C_BUILD))
 include worker.mk
 include plugins.mk
 include tests.mk
--include tests.mk
 
 help: ## Print the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
