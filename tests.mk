@@ -2,4 +2,4 @@
 # ONLY=word runs the tests whose name holds the word; SEED=number repeats a run; WHOLE=1 sweeps every crash point widely.
 .PHONY: e2e-test
 e2e-test: ## Test the real programs end to end, with kills and faults: ONLY=word SEED=number WHOLE=1
-	@python3 Tests/EndToEnd/run.py --programs $(DEBUG) $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED)) $(if $(WHOLE),--whole)
+	@python3 -u Tests/EndToEnd/run.py --programs $(DEBUG) $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED)) $(if $(WHOLE),--whole)
