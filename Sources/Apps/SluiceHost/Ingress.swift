@@ -73,15 +73,20 @@ final class Ingress: Sendable {
       document["body_base64"] = .string(String(decoding: Base64.encode(body), as: UTF8.self))
     }
     let id = StableID.of("delivery", [hook.route.key, delivery, Hex.encode(SystemSources.random(16))])
+    let position: Position
     do {
       // Invariant 3: answered 2xx only after this is durable.
-      try await hook.tenant.append(.delivery, JSONValue.object(document), id: id)
+      position = try await hook.tenant.append(.delivery, JSONValue.object(document), id: id)
     } catch {
       log.error(error, hook.route.fields)
       return .tryLater
     }
     metrics.add("sluice_deliveries_total", 1, [("instance", hook.route.key), ("outcome", "accepted")])
-    await hook.instance.takeDeliveries()
+    // The instance finds it once it is applied; the sender need not wait for that.
+    Task {
+      try? await hook.tenant.applied(to: position)
+      await hook.instance.takeDeliveries()
+    }
     return .accepted
   }
 
