@@ -63,7 +63,8 @@ struct PolicyGroup: ParsableCommand {
       try tar.run()
       tar.waitUntilExit()
       guard tar.terminationStatus == 0 else {
-        throw CommandError.refused(code: "policy.bad_archive", message: "\(archive) is no archive that can be unpacked.")
+        throw CommandError.refused(
+          code: "policy.bad_archive", message: "\(archive) is no archive that can be unpacked.")
       }
     }
   }
