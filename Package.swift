@@ -196,7 +196,7 @@ let rooms: [Room] = [
     ]),
   Room(
     name: "sluice", path: "Sources/Apps/sluice", kind: .executable,
-    uses: ["SluiceHost", "HTTPEdge", "Domain", "CanonicalJSON"], packages: ["ArgumentParser"]),
+    uses: ["SluiceHost", "HTTPEdge", "Policy", "Domain", "CanonicalJSON"], packages: ["ArgumentParser"]),
 
   // The simulated SaaS plays somebody else's CRM: it imports no room of Sluice.
   Room(

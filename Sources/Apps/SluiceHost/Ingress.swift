@@ -82,7 +82,7 @@ final class Ingress: Sendable {
       return .tryLater
     }
     metrics.add("sluice_deliveries_total", 1, [("instance", hook.route.key), ("outcome", "accepted")])
-    // The instance looks for deliveries in the state: one that is not applied yet would wait for the next schedule.
+    // The instance finds it once it is applied; the sender need not wait for that.
     Task {
       try? await hook.tenant.applied(to: position)
       await hook.instance.takeDeliveries()

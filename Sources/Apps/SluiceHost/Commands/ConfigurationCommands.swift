@@ -73,6 +73,15 @@ enum ConfigurationFolder {
   }
 }
 
+/// The same reading, for who only wants to know whether the files are right.
+package enum ConfigurationCheck {
+  /// - Returns: Kind and name of each document.
+  /// - Throws: The first fault with file, line and what is allowed.
+  package static func run(folder: String) throws -> [(kind: String, name: String)] {
+    try ConfigurationFolder.read(folder).map { ($0.0.rawValue, $0.name) }
+  }
+}
+
 extension RunningHost {
   /// Journals that a document takes effect, and returns when it has.
   func activate(
