@@ -1,3 +1,4 @@
+internal import CCurl
 import Glibc
 
 /// Which addresses are not the public internet: RFC 6890's special-purpose registries, and everything that is neither
