@@ -20,7 +20,9 @@ struct Replay {
   struct Stage: Sendable, Equatable {
     let name: String
     let position: Position
-    let hash: Digest
+    let recorded: Digest
+    /// What the entries before it give now; nil when they give nothing.
+    let derived: Digest?
   }
 
   private(set) var stages: [Stage] = []
@@ -43,7 +45,8 @@ struct Replay {
             stage: entry.kind.rawValue, position: entry.position, recorded: recorded, derived: derived,
             reason: derived == nil ? "nothing before it gives rise to it" : "the stored inputs give other bytes")
         }
-        stages.append(Stage(name: entry.kind.rawValue, position: entry.position, hash: recorded))
+        stages.append(
+          Stage(name: entry.kind.rawValue, position: entry.position, recorded: recorded, derived: derived))
       }
       try assembly.apply(entry, to: state)
       return finding
@@ -122,8 +125,9 @@ extension RunningHost {
     }
     return trail.reversed().map {
       [
-        "stage": .string($0.name), "position": .integer(Int64($0.position.number)), "recorded": .string($0.hash.hex),
-        "derived": .string($0.hash.hex),
+        "stage": .string($0.name), "position": .integer(Int64($0.position.number)),
+        "recorded": .string($0.recorded.hex),
+        "derived": $0.derived.map { .string($0.hex) } ?? .null,
       ]
     }
   }

@@ -15,6 +15,7 @@ package struct PolicyDocument: Sendable {
   package let hash: Digest
 
   /// Nothing is permitted, and the numbers are the default ones: what holds before the first activation.
+  // `try!`: no text is read, so nothing can be refused.
   package static let none = try! PolicyDocument(files: [], schema: nil, governance: nil)
 
   /// - Parameters:
