@@ -92,6 +92,10 @@ private struct Reader {
         return try YAMLFile.refuse(self.name, inner, key.mark, "given twice", "each key once")
       }
       members[name] = try value(node, path: inner, depth: depth + 1)
+      // A value that begins on a line of its own is found by its key.
+      if let mark = key.mark, marks[inner].map({ $0.line > mark.line }) ?? true {
+        marks[inner] = .init(line: mark.line, column: mark.column)
+      }
     }
     return .object(members)
   }
