@@ -49,7 +49,9 @@ package final class SQLiteStateStore: StateStore {
   }
 
   package func view<Result>(_ body: (any StateView) throws -> Result) throws -> Result {
-    try queue.read { try body(Transaction(db: $0)) }
+    // The queue is this file's only connection and runs one closure at a time, so what is read belongs together without
+    // a transaction; and a `StateView` cannot write. GRDB's own `read` prepares four statements around each closure.
+    try queue.unsafeRead { try body(Transaction(db: $0)) }
   }
 
   package func close() throws { try queue.close() }
