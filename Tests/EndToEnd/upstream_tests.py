@@ -69,6 +69,21 @@ def test_broken_answers_are_overcome(rig):
     done_well(scenario)
 
 
+def test_abandoned_request_frees_its_place(rig):
+    """a request that nobody waits for any more holds no place: the next operation sends at once, though only one may be under way"""
+    scenario = rig.scenario(world=("--seed", Settings.seed, "--opportunities", 80, "--days", 2), manifests={"crm": ("concurrency: 2", "concurrency: 1")})
+    scenario.start()
+    scenario.process_day()
+    scenario.world.close_day()
+    scenario.world.faults({"match": LIST, "kind": "slow_ms", "slow_ms": 120_000, "times": 1})
+    scenario.host.ask("connector.run", instance="crm")
+    wait_for(lambda: faults_met(scenario)[0]["fired"] == 1, "the request that is never answered has been sent")
+    scenario.host.ask("connector.disable", instance="crm")
+    scenario.set_up()
+    scenario.process_day(seconds=30)
+    done_well(scenario)
+
+
 def test_lasting_failure_parks_and_recovers(rig):
     """an upstream that fails for good is asked ever more rarely, then parked with the last reason, and resumed by hand"""
     scenario = ready(rig)

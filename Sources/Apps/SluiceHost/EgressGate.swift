@@ -22,7 +22,7 @@ final class EgressGate {
   private struct Throttle {
     var bucket: TokenBucket
     var inFlight = 0
-    var queue: [() -> Void] = []
+    var queue: [(exchange: GatedExchange, go: () -> Void)] = []
   }
 
   private let loop: EventLoop
@@ -41,11 +41,12 @@ final class EgressGate {
   func close() { client.close() }
 
   /// Sends what `declared` allows, when the throttle lets it.
-  /// - Parameter answered: The exchange whose body can be read, already scrubbed; or why there is none.
+  /// - Parameter answered: Called once there is a status and headers, already scrubbed; or with why there are none.
+  /// - Returns: The exchange, to be cancelled at any time; nil when the request was refused.
   func send(
     _ open: HTTPOpen, declared: Manifest.Request, route: Route,
     answered: @escaping (Result<GatedExchange, HTTPFailure>) -> Void
-  ) {
+  ) -> GatedExchange? {
     let secret: Secret?
     let request: EgressRequest
     do {
@@ -55,29 +56,30 @@ final class EgressGate {
       request = try makeRequest(open, declared, route, secret)
     } catch let error as VaultError {
       answered(.failure(HTTPFailure(status: .auth, code: error.code, message: error.message)))
-      return
+      return nil
     } catch let failure as HTTPFailure {
       answered(.failure(failure))
-      return
+      return nil
     } catch {
       answered(
         .failure(HTTPFailure(status: .permanent, code: "egress.failed", message: "The vault could not be read.")))
-      return
+      return nil
     }
     let arrived = SystemSources.monotonicMs()
-    pass(route) { [self] in
-      let throttledMs = Int(SystemSources.monotonicMs() - arrived)
-      metrics.wait(.throttled, instance: route.throttleKey, ms: throttledMs)
-      start(request, secret, route, throttledMs, answered)
+    let gated = GatedExchange(scrubber: SecretScrubber(secret.map { [$0] } ?? []))
+    pass(gated, route) { [self] in
+      gated.throttledMs = Int(SystemSources.monotonicMs() - arrived)
+      metrics.wait(.throttled, instance: route.throttleKey, ms: gated.throttledMs)
+      start(request, gated, route, answered)
     }
+    return gated
   }
 
   private func start(
-    _ request: EgressRequest, _ secret: Secret?, _ route: Route, _ throttledMs: Int,
+    _ request: EgressRequest, _ gated: GatedExchange, _ route: Route,
     _ answered: @escaping (Result<GatedExchange, HTTPFailure>) -> Void
   ) {
     let sentAt = SystemSources.monotonicMs()
-    let gated = GatedExchange(scrubber: SecretScrubber(secret.map { [$0] } ?? []), throttledMs: throttledMs)
     gated.ended = { [self] in leave(route) }
     gated.exchange = client.send(request) { [self, unowned gated] head in
       metrics.wait(.upstreamSlow, instance: route.throttleKey, ms: Int(SystemSources.monotonicMs() - sentAt))
@@ -99,7 +101,9 @@ final class EgressGate {
 
   // Throttling: a token bucket and a number of requests at once, per tenant and instance.
 
-  private func pass(_ route: Route, _ go: @escaping () -> Void) {
+  /// Lets the exchange go when it is its turn, unless it was cancelled by then.
+  private func pass(_ exchange: GatedExchange, _ route: Route, _ go: @escaping () -> Void) {
+    guard !exchange.isFinished else { return }
     let limits = route.manifest.limits
     let key = route.throttleKey
     if throttles[key] == nil {
@@ -108,7 +112,7 @@ final class EgressGate {
           ratePerSecond: limits.requestsPerSecond, burst: limits.requestBurst, nowMs: SystemSources.monotonicMs()))
     }
     guard throttles[key]!.inFlight < limits.concurrency else {
-      throttles[key]!.queue.append { [self] in pass(route, go) }
+      throttles[key]!.queue.append((exchange, { [self] in pass(exchange, route, go) }))
       return
     }
     let waitMs = throttles[key]!.bucket.take(nowMs: SystemSources.monotonicMs())
@@ -120,14 +124,15 @@ final class EgressGate {
     let timer = LoopTimer(loop)
     timer.start(after: .milliseconds(waitMs)) { [self] in
       timer.close()
-      pass(route, go)
+      pass(exchange, route, go)
     }
   }
 
   private func leave(_ route: Route) {
     throttles[route.throttleKey]!.inFlight -= 1
+    throttles[route.throttleKey]!.queue.removeAll { $0.exchange.isFinished }
     guard !throttles[route.throttleKey]!.queue.isEmpty else { return }
-    throttles[route.throttleKey]!.queue.removeFirst()()
+    throttles[route.throttleKey]!.queue.removeFirst().go()
   }
 
   /// RFC 9110, 10.2.3: seconds only; a date is left to the plugin's own pause.
@@ -204,71 +209,5 @@ final class EgressGate {
 
   private static func invalid(_ what: String) -> HTTPFailure {
     HTTPFailure(status: .invalid, code: "egress.invalid_request", message: "The request was not sent: \(what).")
-  }
-}
-
-/// A response on its way to the plugin, without echoes of the credential. Confined to the loop's thread.
-final class GatedExchange {
-  fileprivate(set) var status = 0
-  fileprivate(set) var headers: [(name: String, value: String)] = []
-  let throttledMs: Int
-  fileprivate var exchange: EgressExchange?
-  fileprivate var ended: () -> Void = {}
-  fileprivate var keepAlive: GatedExchange?
-  private var scrubber: SecretScrubber
-  private var isFinished = false
-
-  fileprivate init(scrubber: SecretScrubber, throttledMs: Int) {
-    self.scrubber = scrubber
-    self.throttledMs = throttledMs
-  }
-
-  private static let withheld: Set<String> = ["set-cookie", "www-authenticate", "proxy-authenticate"]
-
-  fileprivate func scrub(_ headers: [(name: String, value: String)]) -> [(name: String, value: String)] {
-    headers.filter { !Self.withheld.contains($0.name) }.map { ($0.name, scrubber.scrub($0.value)) }
-  }
-
-  /// The next part of the body, never empty unless it is the end.
-  func read(bytesMax: Int, _ reader: @escaping (Result<(part: [UInt8], isEnd: Bool), HTTPFailure>) -> Void) {
-    guard let exchange, !isFinished else {
-      reader(.success(([], true)))
-      return
-    }
-    exchange.read(bytesMax: bytesMax) { [self] result in
-      switch result {
-      case .failure(let failure):
-        finish()
-        reader(.failure(HTTPFailure(failure)))
-      case .success((let part, let isEnd)):
-        let clean = scrubber.scrub(part, isEnd: isEnd)
-        if isEnd { finish() }
-        if clean.isEmpty, !isEnd { read(bytesMax: bytesMax, reader) } else { reader(.success((clean, isEnd))) }
-      }
-    }
-  }
-
-  func cancel() {
-    exchange?.cancel()
-    finish()
-  }
-
-  fileprivate func finish() {
-    guard !isFinished else { return }
-    isFinished = true
-    ended()
-    keepAlive = nil
-  }
-}
-
-extension HTTPFailure {
-  init(_ failure: EgressFailure) {
-    let status: HTTPFailure.Status =
-      switch failure {
-      case .noConnection, .timedOut, .broken: .transient
-      case .tls, .privateAddress, .plainHTTP, .badURL: .permanent
-      case .tooLarge: .tooLarge
-      }
-    self.init(status: status, code: failure.code, message: failure.message)
   }
 }

@@ -117,14 +117,10 @@ final class OperationSession: OperationHandler {
       let target = "\(request.method) \(request.path)" + (request.query.isEmpty ? "" : "?\(request.query)")
       sentWrites.append(SHA256.digest(parts: [Array((target + "\n").utf8), request.body]))
     }
-    gate.send(request, declared: declared, route: route) { [weak self] result in
-      guard let self, !self.isOver else {
-        if case .success(let exchange) = result { exchange.cancel() }
-        return
-      }
+    exchanges[request.handle] = gate.send(request, declared: declared, route: route) { [weak self] result in
+      guard let self, !self.isOver else { return }
       switch result {
       case .success(let exchange):
-        self.exchanges[request.handle] = exchange
         reply.answer(status: exchange.status, throttledMs: exchange.throttledMs, headers: exchange.headers)
       case .failure(let failure): reply.fail(failure)
       }
@@ -132,7 +128,7 @@ final class OperationSession: OperationHandler {
   }
 
   func reads(handle: UInt32, window: Int, reply: HTTPReply) {
-    guard let exchange = exchanges[handle] else {
+    guard let exchange = exchanges[handle], exchange.exchange != nil else {
       reply.fail(HTTPFailure(status: .invalid, code: "egress.no_handle", message: "No response has this handle."))
       return
     }

@@ -1,0 +1,69 @@
+import Egress
+import PluginHost
+import Vault
+
+/// A response on its way to the plugin, without echoes of the credential. Confined to the loop's thread.
+final class GatedExchange {
+  var status = 0
+  var headers: [(name: String, value: String)] = []
+  var throttledMs = 0
+  /// nil while it waits for its turn.
+  var exchange: EgressExchange?
+  /// Gives back what it holds of its throttle.
+  var ended: () -> Void = {}
+  var keepAlive: GatedExchange?
+  private(set) var isFinished = false
+  private var scrubber: SecretScrubber
+
+  init(scrubber: SecretScrubber) { self.scrubber = scrubber }
+
+  private static let withheld: Set<String> = ["set-cookie", "www-authenticate", "proxy-authenticate"]
+
+  func scrub(_ headers: [(name: String, value: String)]) -> [(name: String, value: String)] {
+    headers.filter { !Self.withheld.contains($0.name) }.map { ($0.name, scrubber.scrub($0.value)) }
+  }
+
+  /// The next part of the body, never empty unless it is the end.
+  func read(bytesMax: Int, _ reader: @escaping (Result<(part: [UInt8], isEnd: Bool), HTTPFailure>) -> Void) {
+    guard let exchange, !isFinished else {
+      reader(.success(([], true)))
+      return
+    }
+    exchange.read(bytesMax: bytesMax) { [self] result in
+      switch result {
+      case .failure(let failure):
+        finish()
+        reader(.failure(HTTPFailure(failure)))
+      case .success((let part, let isEnd)):
+        let clean = scrubber.scrub(part, isEnd: isEnd)
+        if isEnd { finish() }
+        if clean.isEmpty, !isEnd { read(bytesMax: bytesMax, reader) } else { reader(.success((clean, isEnd))) }
+      }
+    }
+  }
+
+  /// Ends it, waiting or under way; nobody is answered any more.
+  func cancel() {
+    exchange?.cancel()
+    finish()
+  }
+
+  func finish() {
+    guard !isFinished else { return }
+    isFinished = true
+    ended()
+    keepAlive = nil
+  }
+}
+
+extension HTTPFailure {
+  init(_ failure: EgressFailure) {
+    let status: HTTPFailure.Status =
+      switch failure {
+      case .noConnection, .timedOut, .broken: .transient
+      case .tls, .privateAddress, .plainHTTP, .badURL: .permanent
+      case .tooLarge: .tooLarge
+      }
+    self.init(status: status, code: failure.code, message: failure.message)
+  }
+}
