@@ -1,3 +1,4 @@
+import Action
 import CanonicalJSON
 package import Domain
 import Perception
@@ -28,8 +29,16 @@ extension RunningHost {
     try await whenPulled(tenant, instance, rounds: await source.completedRounds + 1)
   }
 
-  package func signalCounts(_ tenant: TenantID) async throws -> [String: Int] {
-    try self.tenant(tenant).view { try PerceptionQueries($0).signalCounts() }
+  /// Calls that wait for a person.
+  package func heldCount(_ tenant: TenantID) async throws -> Int {
+    try self.tenant(tenant).view { try ActionStage.pending(in: $0, nowMs: SystemSources.wallClockMs()).count }
+  }
+
+  /// Returns when no call waits for a person any more.
+  package func whenNothingIsHeld(_ tenant: TenantID) async throws {
+    try await self.tenant(tenant).when {
+      try ActionStage.pending(in: $0, nowMs: SystemSources.wallClockMs()).isEmpty
+    }
   }
 
   /// The fields of the independent check, with the same meaning, and what the loop did.

@@ -128,6 +128,7 @@ package actor TenantRuntime {
     }
     applied = last.position
     head = max(head, applied)
+    for entry in entries { try metrics.count(entry, of: tenant) }
     metrics.set("sluice_applied_position", Int(applied.number), [("tenant", tenant.rawValue)])
     metrics.set("sluice_journal_position", Int(head.number), [("tenant", tenant.rawValue)])
     return true

@@ -8,13 +8,6 @@ package struct PerceptionQueries {
   /// The last business day whose rules have been judged.
   package func tickedDay() throws -> BusinessDay? { BusinessClock(try view.value(.clock, "clock") ?? [:]).ticked }
 
-  /// Signals by kind, so far.
-  package func signalCounts() throws -> [String: Int] {
-    var counts: [String: Int] = [:]
-    for (key, row) in try view.scan(.tally) where !key.hasPrefix("stalled_then/") { counts[key] = row.int("count") }
-    return counts
-  }
-
   /// Records that did not fit, with their reasons, newest last.
   package func deadLetters(countMax: Int) throws -> [JSONValue] {
     try view.scan(.deadLetter, countMax: countMax).map { key, row in

@@ -16,6 +16,7 @@ final class DemoRun {
   private let stop = StopSignals()
   private var approver: DemoApprover?
   private var judged = DemoApprover.Judged()
+  private var startedMs: Int64 = 0
 
   init(options: Demo, folder: String) {
     self.options = options
@@ -23,7 +24,7 @@ final class DemoRun {
   }
 
   func run() async throws {
-    let started = SystemSources.monotonicMs()
+    startedMs = SystemSources.monotonicMs()
     let world = try WorldProcess(arguments: options.worldArguments, folder: folder)
     defer { world.stop() }
     let logFile = try LogFile(path: folder + "/host.log")
@@ -36,23 +37,30 @@ final class DemoRun {
     screen.opening(mode: options.mode.rawValue, console: address, world: world, folder: folder)
     try await prepare(host, world, address)
 
+    let total = min(options.days ?? .max, world.announcement.businessDays)
+    let person =
+      options.auto || options.mode == .observe ? nil : DemoPerson(host: host, console: address, screen: screen)
     var day: BusinessDay? = world.announcement.firstDay
     var count = 0
     var lastDay = world.announcement.firstDay
     while let today = day {
       lastDay = today
       try await process(today, host)
-      if options.auto { try await judge(host, today) }
       count += 1
-      if options.days.map({ count >= $0 }) ?? false { break }
-      screen.progress(try await DemoFigures(host, day: today, number: count, of: world.announcement.businessDays))
+      if screen.isDue(count, of: total) { try await show(host, today, count, of: total) }
+      if options.auto {
+        try await judge(host, today)
+      } else {
+        try await person?.meet(count) { try await show(host, today, count, of: total) }
+      }
+      if count == total { break }
       day = try await world.closeDay(today)
     }
     // What the last day's effects changed comes back by one more pull.
     try await host.pullOnce(Self.tenant, Self.source)
-    screen.progress(try await DemoFigures(host, day: lastDay, number: count, of: count))
+    try await show(host, lastDay, count, of: count)
     if !options.auto { await waitForPerson(address) }
-    try await close(host, world, seconds: Double(SystemSources.monotonicMs() - started) / 1000)
+    try await close(host, world, seconds: Double(SystemSources.monotonicMs() - startedMs) / 1000)
     await edge.stop()
     try await host.stop()
   }
@@ -86,10 +94,17 @@ final class DemoRun {
       let token = try await ask("user.token", ["name": .string(Self.approver.rawValue)])["token"]?.string ?? ""
       approver = DemoApprover(address: address, token: token)
     }
-    let link = try await ask("user.link", ["name": .string(Self.approver.rawValue)])
-    screen.signIn(address + (link["path"]?.string ?? ""), isAuto: options.auto)
+    if !options.auto {
+      let link = try await ask("user.link", ["name": .string(Self.approver.rawValue)])
+      screen.signIn(address + (link["path"]?.string ?? ""))
+    }
     let hook = try await ask("connector.hook", ["instance": "crm"])
     try await world.sendWebhooks(to: address + (hook["path"]?.string ?? ""))
+  }
+
+  private func show(_ host: RunningHost, _ day: BusinessDay, _ number: Int, of total: Int) async throws {
+    let elapsedMs = SystemSources.monotonicMs() - startedMs
+    screen.progress(try await DemoFigures(host, day: day, number: number, of: total, elapsedMs: elapsedMs))
   }
 
   /// Returns when everything that the day gave has been perceived, decided, judged and, where allowed, done.
@@ -116,8 +131,14 @@ final class DemoRun {
   private func ask(
     _ host: RunningHost, _ command: String, _ arguments: [String: JSONValue] = [:]
   ) async throws -> JSONValue {
+    try await Self.ask(host, command, arguments)
+  }
+
+  static func ask(
+    _ host: RunningHost, _ command: String, _ arguments: [String: JSONValue]
+  ) async throws -> JSONValue {
     var all = arguments
-    all["tenant"] = .string(Self.tenant.rawValue)
+    all["tenant"] = .string(tenant.rawValue)
     return try await HostCommand.named(command).run(
       .init(host: host, arguments: .object(all), user: Installation.operatorID))
   }

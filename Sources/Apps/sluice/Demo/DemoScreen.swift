@@ -1,6 +1,7 @@
 import CanonicalJSON
 import Domain
 import Foundation
+import SluiceHost
 
 /// The demo on a terminal: one screen, redrawn; without a terminal, a line every thirty days.
 final class DemoScreen {
@@ -25,45 +26,67 @@ final class DemoScreen {
       """)
   }
 
-  func progress(_ figures: DemoFigures) {
-    let isLast = figures.number >= figures.total
-    if !isTerminal {
-      if figures.number % 30 == 1 || isLast {
-        line(
-          "day \(figures.number)/\(figures.total)  \(figures.day)  records \(figures.records)  "
-            + "signals \(figures.signals.values.reduce(0, +))")
-      }
-      return
-    }
-    let now = Int64(Date().timeIntervalSince1970 * 1000)
-    guard isLast || now - drawnAtMs > 200 else { return }
-    drawnAtMs = now
-    draw(figures)
+  /// Whether it is time for another picture: people read no more than a few a second.
+  func isDue(_ number: Int, of total: Int) -> Bool {
+    if number >= total { return true }
+    guard isTerminal else { return number % 30 == 1 }
+    return SystemSources.monotonicMs() - drawnAtMs > 200
   }
 
-  private func draw(_ figures: DemoFigures) {
-    let width = 40
-    let filled = figures.number * width / max(figures.total, 1)
-    var lines = [
-      "",
-      "\(figures.day)  [\(String(repeating: "#", count: filled))\(String(repeating: ".", count: width - filled))] "
-        + "day \(figures.number) of \(figures.total)",
-      "records in \(figures.records)   requests \(figures.requests)   webhooks \(figures.deliveries)   journal \(figures.position)",
-      "", "SIGNALS",
-    ]
-    for (kind, count) in figures.signals.sorted(by: { $0.key < $1.key }) {
-      lines.append("  \(kind.padded(32)) \(count)")
-    }
-    lines.append("")
-    lines.append("waits  " + figures.waits.map { "\($0.cause) \($0.ms) ms" }.joined(separator: "   "))
+  func progress(_ figures: DemoFigures) {
+    guard isTerminal else { return line(Self.sentence(figures)) }
+    drawnAtMs = SystemSources.monotonicMs()
+    let lines = Self.picture(figures)
     let clear = drawnLines > 0 ? "\u{1B}[\(drawnLines)A\u{1B}[J" : ""
     FileHandle.standardOutput.write(Data((clear + lines.joined(separator: "\n") + "\n").utf8))
     drawnLines = lines.count
   }
 
-  /// A sign-in is for one person and one use; the automatic demo needs none.
-  func signIn(_ link: String, isAuto: Bool) {
-    if !isAuto { line("Sign in as demo-approver within five minutes, once: \(link)") }
+  private static func sentence(_ figures: DemoFigures) -> String {
+    func sum(_ counts: [String: Int64]) -> Int64 { counts.values.reduce(0, +) }
+    return "\(figures.day)  day \(figures.number)/\(figures.total)  records \(figures.records) "
+      + "(\(figures.recordsPerSecond)/s)  signals \(sum(figures.signals))  decisions \(sum(figures.proposals))  "
+      + "allowed \(figures.verdicts["allow"] ?? 0)  waiting for a person \(figures.held)  "
+      + "executed \(figures.effects["done"] ?? 0)  ledger \(figures.ledger)"
+  }
+
+  private static func picture(_ figures: DemoFigures) -> [String] {
+    let width = 40
+    let filled = figures.number * width / max(figures.total, 1)
+    let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: width - filled)
+    let signals = figures.signals.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)".padded(34) }
+    return [
+      "", "\(figures.day)  [\(bar)] day \(figures.number) of \(figures.total)", "",
+      "IN        records \(figures.records) (\(figures.recordsPerSecond)/s)   requests \(figures.requests)   "
+        + "webhooks \(figures.deliveries)   journal \(figures.position) entries",
+    ]
+      + stride(from: 0, to: signals.count, by: 2).map { index in
+        (index == 0 ? "CHANGED   " : "          ") + signals[index..<min(index + 2, signals.count)].joined()
+      } + [
+        "DECIDED   " + list(figures.proposals), "POLICY    " + list(figures.verdicts),
+        "PEOPLE    \(figures.held) wait for an answer   " + list(figures.choices),
+        "DONE      " + list(figures.effects), "PROOF     ledger \(figures.ledger) entries",
+        "WAITS     " + figures.waits.map { "\(words($0.cause)) \($0.ms) ms" }.joined(separator: "   "),
+      ]
+  }
+
+  private static func list(_ counts: [String: Int64]) -> String {
+    counts.sorted { $0.key < $1.key }.map { "\(words($0.key)) \($0.value)" }.joined(separator: "   ")
+  }
+
+  private static func words(_ name: String) -> String { name.replacing("_", with: " ") }
+
+  func signIn(_ link: String) { line("Sign in as demo-approver within five minutes, once: \(link)") }
+
+  /// The day stands still: what a person can do now.
+  func pause(held: Int, console: String, link: String) {
+    line(
+      """
+
+      \(held == 1 ? "One call waits" : "\(held) calls wait") for a person, and the day with them: \(console)/approvals
+      Sign in as demo-approver within five minutes, once: \(link)
+      Judge them there, or press Enter to go on without an answer.
+      """)
   }
 
   func proof(account: DemoAccount, judged: DemoApprover.Judged, ledger: JSONValue, replay: JSONValue) {
