@@ -168,7 +168,8 @@ let rooms: [Room] = [
     name: "PipelineTests", path: "Tests/PipelineTests", kind: .test,
     uses: [
       "MemoryStorage",
-      "YAMLFiles", "ConnectorFabric", "Perception", "WorldModel", "TestKit", "Domain", "CanonicalJSON", "Cryptography",
+      "YAMLFiles", "ConnectorFabric", "Perception", "WorldModel", "Learning", "TestKit", "Domain", "CanonicalJSON",
+      "Cryptography",
     ]),
   Room(
     name: "PluginHostTests", path: "Tests/PluginHostTests", kind: .test, uses: ["PluginHost", "UVLoop", "Domain"]),

@@ -50,10 +50,10 @@ final class Loop {
 
   init(store: any StateStore = MemoryStateStore()) { self.store = store }
 
-  func activate(replay: Bool = true) throws {
+  func activate(replay: Bool = true, thresholds: JSONValue? = nil) throws {
     let manifest = try reviewed("manifests/crm.yaml").value
     for (kind, name, document) in [
-      (.thresholds, "thresholds.yaml", try reviewed("policies/thresholds.yaml").value),
+      (.thresholds, "thresholds.yaml", try thresholds ?? reviewed("policies/thresholds.yaml").value),
       (.instance, "crm", ["manifest": manifest, "settings": ["replay": .bool(replay)]]),
     ] as [(Activation.Kind, String, JSONValue)] {
       let hash = SHA256.digest(document.canonicalBytes)

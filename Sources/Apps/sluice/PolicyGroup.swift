@@ -1,11 +1,14 @@
 import ArgumentParser
+import CanonicalJSON
+import Domain
 import Foundation
 import Policy
 import SluiceHost
 
 struct PolicyGroup: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "policy", abstract: "What may be done, held or refused.", subcommands: [Check.self, Corpus.self])
+    commandName: "policy", abstract: "What may be done, held or refused.",
+    subcommands: [Check.self, List.self, Show.self, Diff.self, Activate.self, Corpus.self])
 
   struct Check: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -14,6 +17,40 @@ struct PolicyGroup: ParsableCommand {
     func run() throws {
       for (kind, name) in try ConfigurationCheck.run(folder: folder) { print("ok  \(kind)  \(name)") }
     }
+  }
+
+  struct List: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "List the sets of rules in force by hash, and what outcomes suggest.")
+    @OptionGroup var everywhere: Everywhere
+    func run() async throws { try await everywhere.ask("policy.list") }
+  }
+
+  struct Show: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Show a set of rules: in force, earlier or suggested.")
+    @OptionGroup var everywhere: Everywhere
+    @Argument(help: "Its hash, as `policy list` prints it.") var hash: String
+    func run() async throws { try await everywhere.ask("policy.show", ["hash": .string(hash)]) }
+  }
+
+  struct Diff: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Show what a folder, or a set by its hash, would change of what is in force.")
+    @OptionGroup var everywhere: Everywhere
+    @Argument(help: "A folder as `apply` takes it, or a hash.") var set: String
+    func run() async throws {
+      let isHash = set.count == 64 && set.allSatisfy(\.isHexDigit)
+      let path = URL(filePath: set).path
+      try await everywhere.ask("policy.diff", [isHash ? "hash" : "folder": .string(isHash ? set : path)])
+    }
+  }
+
+  struct Activate: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Put a suggested or an earlier set into effect.")
+    @OptionGroup var everywhere: Everywhere
+    @Argument(help: "Its hash, as `policy list` prints it.") var hash: String
+    func run() async throws { try await everywhere.ask("policy.activate", ["hash": .string(hash)]) }
   }
 
   struct Corpus: ParsableCommand {

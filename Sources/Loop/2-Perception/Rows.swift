@@ -25,6 +25,8 @@ extension Space {
   static let open = Space("perception.open")
   /// product → how many of its deals closed, and the longest age at closing.
   static let cycle = Space("perception.cycle")
+  /// product/age in days → how many of its deals closed at that age.
+  static let closedAge = Space("perception.closed_age")
   /// owner → open deals, team, whether called overloaded.
   static let load = Space("perception.load")
   /// owner → losses in a row.

@@ -4,6 +4,8 @@ package import Domain
 package struct Thresholds: Sendable, Equatable {
   /// Closed deals of a product before any verdict on the age of its open ones.
   package var stallClosedMin = 30
+  /// The percentile of ages at closing beyond which an open deal is stalled; 100: older than any that closed.
+  package var stallPercent = 100
   /// Open deals of a rep against the median of the manager's reps that have any.
   package var loadFactorMilli = 1500
   package var loadClearMilli = 1200
@@ -34,7 +36,7 @@ extension Thresholds {
   package init(_ document: SourceDocument) throws(DocumentError) {
     let root = DocumentReader(document)
     let keys: [(String, String, WritableKeyPath<Thresholds, Int>, ClosedRange<Int>)] = [
-      ("stall", "closed_deals_min", \.stallClosedMin, 1...1_000_000),
+      ("stall", "closed_deals_min", \.stallClosedMin, 1...1_000_000), ("stall", "percent", \.stallPercent, 1...100),
       ("load", "factor_milli", \.loadFactorMilli, 1_000...100_000),
       ("load", "clear_milli", \.loadClearMilli, 1_000...100_000),
       ("load", "open_deals_min", \.loadOpenMin, 1...1_000_000),
@@ -48,7 +50,7 @@ extension Thresholds {
       ("close_slip", "days_min", \.closeSlipDaysMin, 1...1_000),
     ]
     self.init()
-    try root.allow(["sluice"] + Set(keys.map(\.0)).sorted())
+    try root.allow(["sluice", "learning"] + Set(keys.map(\.0)).sorted())
     _ = try root["sluice"].integer(in: Self.formatVersion...Self.formatVersion)
     for group in Set(keys.map(\.0)) where root[group].isPresent {
       try root[group].allow(keys.filter { $0.0 == group }.map(\.1))
@@ -59,5 +61,15 @@ extension Thresholds {
     guard loadClearMilli <= loadFactorMilli else {
       throw root["load"]["clear_milli"].error("more than factor_milli", allowed: "at most \(loadFactorMilli)")
     }
+    try checkLearning(root["learning"])
+  }
+
+  /// What outcomes may suggest (`Learning` reads it): only inside these bounds, and only once a person says so.
+  private func checkLearning(_ learning: DocumentReader) throws(DocumentError) {
+    guard learning.isPresent else { return }
+    try learning.allow(["enabled", "stall_percent_min", "stall_percent_max"])
+    _ = try learning["enabled"].bool()
+    let least = try learning["stall_percent_min"].integer(in: 1...100)
+    _ = try learning["stall_percent_max"].integer(in: least...100)
   }
 }

@@ -130,13 +130,6 @@ extension Work {
     closings = []
   }
 
-  private func addCycle(_ product: String, _ days: Int) throws {
-    let row = try rows.get(.cycle, RowKey.of(product)) ?? [:]
-    rows.set(
-      .cycle, RowKey.of(product),
-      ["closed": JSONValue(row.int("closed") + 1), "longest_days": JSONValue(max(row.int("longest_days"), days))])
-  }
-
   private func addToStreak(_ closing: Closing) throws {
     let deal = closing.deal
     let key = RowKey.of(deal.ownerKey)

@@ -56,37 +56,6 @@ extension Work {
     try rows.scan(.instance, prefix: "").contains { Instance($0.1)?.baselineDay == today }
   }
 
-  /// An open deal is stalled when it is older than any deal of its product was when it closed.
-  private func judgeStalls(_ today: BusinessDay) throws {
-    for (key, cycle) in try rows.scan(.cycle, prefix: "") where cycle.int("closed") >= thresholds.stallClosedMin {
-      let limit = cycle.int("longest_days")
-      let until = RowKey.prefix(RowKey.parts(key)[0]) + today.advanced(byDays: -limit).description
-      for (openKey, _) in try rows.scan(.open, from: RowKey.prefix(RowKey.parts(key)[0]), until: until) {
-        rows.set(.open, openKey, nil)
-        try stall(RowKey.parts(openKey)[2], today, limit: limit, closed: cycle.int("closed"))
-      }
-    }
-  }
-
-  private func stall(_ id: String, _ today: BusinessDay, limit: Int, closed: Int) throws {
-    let subject = Subject(type: EntityType.opportunity.rawValue, id: id)
-    guard var entity = try entity(subject) else { return }
-    entity.isStalled = true
-    put(subject, entity)
-    guard let deal = Deal(id: id, entity), let engaged = deal.engagedOn,
-      try instance(entity.instance)?.baselineDay != today
-    else { return }
-    var facts: [String: JSONValue] = [
-      "age_days": JSONValue(today.days(since: engaged)), "limit_days": JSONValue(limit),
-      "closed_deals": JSONValue(closed),
-    ]
-    facts["list_cents"] = try listPrice(deal.product).map { .integer($0) }
-    drafts.append(
-      SignalDraft(
-        .dealStalled, deal, evidence: [Evidence(stream: entity.stream, key: id, commitment: entity.commitment)],
-        facts: facts))
-  }
-
   // MARK: - Signals
 
   /// What was noticed between two ticks waits for the next one.

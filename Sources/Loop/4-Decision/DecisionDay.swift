@@ -28,10 +28,19 @@ struct DecisionDay {
     try sweepAliases()
     let (proposals, given) = try takeFromQueue()
     withdrawn += given
+    for advice in also { try note(advice) }
     guard !proposals.isEmpty || !withdrawn.isEmpty || !also.isEmpty else { return nil }
     return ProposalSet(
       day: day, proposals: (proposals + also).sorted(by: Self.precedes),
       withdrawn: withdrawn.sorted { $0.proposal < $1.proposal })
+  }
+
+  /// Another room's advice is listed and shown like any proposal.
+  private func note(_ advice: Proposal) throws {
+    guard try !rows.isThere(advice.id) else { return }
+    let record = ProposalRecord(
+      proposal: advice, signal: nil, item: nil, sameness: advice.id, firstDay: day, state: .proposed, isUndone: false)
+    try rows.put(record, replacing: nil)
   }
 
   /// By expected value, greatest first; of equal value by id.
@@ -84,8 +93,8 @@ struct DecisionDay {
   }
 
   private func ended(_ record: ProposalRecord) throws -> String? {
-    guard let playbook = playbook(of: record) else { return nil }
-    let situation = try situation(playbook, record.signal, record.item)
+    guard let playbook = playbook(of: record), let signal = record.signal else { return nil }
+    let situation = try situation(playbook, signal, record.item)
     for ending in playbook.endings {
       if let reason = situation.ended(by: ending, of: record.proposal) { return reason }
     }
@@ -178,7 +187,7 @@ struct DecisionDay {
   private func isUnfinished(_ deal: String) throws -> Bool {
     try world.deal(deal) != nil
       && rows.records(about: Subject(type: "opportunity", id: deal)).contains { record in
-        record.item == deal && record.signal.kind == "product.unknown" && record.state != .done
+        record.item == deal && record.signal?.kind == "product.unknown" && record.state != .done
           && record.state != .withdrawn
       }
   }
@@ -207,12 +216,14 @@ struct DecisionDay {
 
   private func judgeAgain(_ record: ProposalRecord) throws -> (Proposal?, reason: String) {
     if record.proposal.day == day { return (record.proposal, "") }
-    guard let playbook = playbook(of: record) else { return (nil, "Its playbook is not in force any more.") }
+    guard let playbook = playbook(of: record), let signal = record.signal else {
+      return (nil, "Its playbook is not in force any more.")
+    }
     if day.days(since: record.firstDay) >= playbook.expiresDays {
       return (nil, "It found no room in the budget for \(playbook.expiresDays) days.")
     }
     if let reason = try ended(record) { return (nil, reason) }
-    let situation = try situation(playbook, record.signal, record.item)
+    let situation = try situation(playbook, signal, record.item)
     let fresh = Judgement(playbook: playbook, situation: situation, catalogue: catalogue).proposal(
       id: record.proposal.id)
     return (fresh, "Nothing in its playbook fits any more.")

@@ -41,7 +41,8 @@ package struct ProposalRecord: Codable, Equatable, Sendable {
   }
 
   package var proposal: Proposal
-  package let signal: Signal
+  /// What it answers; nil for another room's advice, which no signal led to.
+  package let signal: Signal?
   /// What the signal was looked at for: see `Situation.items`.
   package let item: String?
   /// What tells the same proposal on another day.

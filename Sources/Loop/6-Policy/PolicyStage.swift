@@ -67,13 +67,14 @@ package struct PolicyStage: Stage {
         }
         guard try Rules.inForce(state).document.hash != document.hash else { return [] }
         try state.set(Rules.space, "document", activation.document)
+        try SetsInForce.record(activation, at: entry.position, state)
       } catch let error as any OperatorError {
         let refusal = error as? RulesRefusal ?? .documentRefused(reason: error.message)
         try RefusedInput.record(refusal, entry, about: activation.name, by: activation.by, state)
         return []
       }
       return try judgeAgain(entry, state)
-    case .thresholds, .playbooks: break
+    case .thresholds, .playbooks: try SetsInForce.record(activation, at: entry.position, state)
     }
     return []
   }

@@ -41,6 +41,11 @@ package struct LearningStage: Sendable {
     }
   }
 
+  /// The suggestion that no activation has answered yet.
+  package static func suggestion(in view: any StateView) throws -> ThresholdSuggestion? {
+    try view.value(suggestions, "thresholds")?.decode()
+  }
+
   /// New thresholds: what was counted under others says nothing about them.
   private func take(_ activation: Activation, _ state: any StateTransaction) throws {
     try state.set(

@@ -80,12 +80,14 @@ extension HostCommand {
     let now = approval.state(atMs: SystemSources.wallClockMs()).rawValue
     members["state"] = .string(action.map { $0.state == .awaiting ? now : $0.state.rawValue } ?? now)
     members["evidence"] = try JSONValue(encoding: proposal.evidence)
-    members["signals"] = [
-      [
-        "kind": .string(record.signal.kind), "day": .string(record.signal.day.description),
-        "facts": .object(record.signal.facts),
-      ]
-    ]
+    members["signals"] = .array(
+      record.signal.map { signal in
+        [
+          [
+            "kind": .string(signal.kind), "day": .string(signal.day.description), "facts": .object(signal.facts),
+          ]
+        ]
+      } ?? [])
     members["change"] = .array(changes(proposal.call))
     members["arguments"] = proposal.call?.arguments ?? .null
     members["current"] = proposal.call?.current ?? .null

@@ -48,6 +48,17 @@ enum ConfigurationFolder {
     return read
   }
 
+  /// Checks a document as reading it from its file would.
+  static func check(_ kind: Activation.Kind, _ name: String, _ document: JSONValue) throws {
+    let source = SourceDocument(name: name, value: document, marks: [:])
+    switch kind {
+    case .thresholds: try PerceptionStage.check(.thresholds, source)
+    case .policies: try PolicyStage.check(document)
+    case .playbooks: _ = try Playbook(source, signalKinds: SignalKind.allCases.map(\.rawValue))
+    case .instance, .mode: break
+    }
+  }
+
   private static func policies(_ folder: String) throws -> JSONValue {
     let texts = try files(folder, ending: ".cedar").map { name in
       (name: name, text: try text("\(folder)/\(name)"))

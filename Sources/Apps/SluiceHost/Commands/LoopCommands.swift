@@ -94,7 +94,7 @@ extension HostCommand {
 
 extension HostCommand.Call {
   /// Asks the tenant's state.
-  func view(_ body: @Sendable (any StateView) throws -> JSONValue) async throws -> JSONValue {
+  func view<Answer: Sendable>(_ body: @Sendable (any StateView) throws -> Answer) async throws -> Answer {
     try await host.tenant(try tenant()).view(body)
   }
 

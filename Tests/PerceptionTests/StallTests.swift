@@ -1,0 +1,81 @@
+import CanonicalJSON
+import Cryptography
+import Domain
+import Perception
+import TestKit
+import Testing
+
+@Suite struct `Stalled deals` {
+  /// Thirty deals that were closed at ages of 1 to 30 days, and one that stays open.
+  private func bench(percent: Int64?) throws -> Bench {
+    let bench = try Bench()
+    if let percent { try bench.activate(thresholds: ["sluice": 1, "stall": ["percent": .integer(percent)]]) }
+    try bench.stock()
+    try bench.take("deals", [deal("OPEN")] + (1...30).map { deal("D\($0)") })
+    try bench.complete(start)
+    for age in 1...30 {
+      try bench.take(
+        "deals",
+        [deal("D\(age)", version: 2, on: age, ["stage": "Won", "closed": .string(day(age).description)])])
+      try bench.complete(day(age))
+    }
+    return bench
+  }
+
+  private func stalledOn(_ bench: Bench, _ days: ClosedRange<Int>) -> [Int] {
+    days.filter { bench.kinds($0).contains("deal.stalled") }
+  }
+
+  @Test func `are older than any deal of their product was when it closed`() throws {
+    let bench = try bench(percent: nil)
+    try bench.complete(day(32))
+    #expect(stalledOn(bench, 0...32) == [31])
+    #expect(bench.signals(31).first?.facts["limit_days"] == 30)
+  }
+
+  @Test(arguments: [(100, 31, 30), (99, 31, 30), (90, 30, 27), (50, 30, 15), (1, 30, 1)] as [(Int64, Int, Int64)])
+  func `or than the percent of them that thresholds name`(percent: Int64, on: Int, limit: Int64) throws {
+    let bench = try bench(percent: percent)
+    try bench.complete(day(32))
+    #expect(stalledOn(bench, 0...32) == [on])
+    #expect(bench.signals(on).first { $0.kind == "deal.stalled" }?.facts["limit_days"] == .integer(limit))
+  }
+
+  @Test func `are said once, whatever the thresholds become`() throws {
+    let bench = try bench(percent: 50)
+    try bench.activate(thresholds: ["sluice": 1, "stall": ["percent": 100]])
+    try bench.complete(day(40))
+    try bench.activate(thresholds: ["sluice": 1, "stall": ["percent": 20]])
+    try bench.complete(day(41))
+    #expect(stalledOn(bench, 0...41) == [30])
+  }
+
+  @Test(
+    arguments: [
+      (#"{"enabled": true, "stall_percent_min": 80, "stall_percent_max": 100}"#, nil),
+      (#"{"enabled": true, "stall_percent_min": 90, "stall_percent_max": 80}"#, "learning.stall_percent_max"),
+      (#"{"enabled": true, "stall_percent_min": 80}"#, "learning.stall_percent_max"),
+      (#"{"enabled": 1, "stall_percent_min": 80, "stall_percent_max": 100}"#, "learning.enabled"),
+      (#"{"enabled": true, "stall_percent_min": 0, "stall_percent_max": 100}"#, "learning.stall_percent_min"),
+      (#"{"enabled": true, "write_policy": true}"#, "learning.write_policy"),
+    ] as [(String, String?)])
+  func `and what may be learned of them is checked`(learning: String, fault: String?) throws {
+    let document: JSONValue = ["sluice": 1, "learning": try JSONValue(parsing: learning)]
+    var path: String?
+    do throws(DocumentError) { _ = try Thresholds(SourceDocument(name: "t", value: document, marks: [:])) } catch {
+      path = error.path
+    }
+    #expect(path == fault)
+  }
+}
+
+extension Bench {
+  func activate(thresholds document: JSONValue) throws {
+    try apply(
+      journal.append(
+        .activation,
+        Activation(
+          kind: .thresholds, name: "thresholds.yaml", hash: SHA256.digest(document.canonicalBytes), document: document,
+          by: nil)))
+  }
+}
