@@ -212,17 +212,18 @@ class Host:
         self.log = os.path.join(folder, "host.log")
         self.port = free_port()
         self.process = None
+        self.options = ()
         self.address = f"127.0.0.1:{self.port}"
         self.state = Database(os.path.join(self.data, "tenants", tenant, "state.db"))
 
-    def start(self, crash=None, options=()):
+    def start(self, crash=None):
         environment = {k: v for k, v in os.environ.items() if not k.startswith("SLUICE_")}
         if crash:
             environment["SLUICE_CRASH_AT"] = crash
         begin = os.path.getsize(self.log) if os.path.exists(self.log) else 0
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [program("sluice"), "up", "--data-dir", self.data, "--listen", self.address, *options],
+                [program("sluice"), "up", "--data-dir", self.data, "--listen", self.address, *self.options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=PROJECT, env=environment)
         self.state.close()
 

@@ -22,11 +22,13 @@ package actor SQLiteJournal: Journal {
     let partition: Partition
     let done: CheckedContinuation<[Position], any Error>
     var bytes: Int { entries.reduce(0) { $0 + $1.body.count } }
+    var canWait: Bool { entries.allSatisfy(\.kind.canWait) }
   }
 
   private let folder: String
   private let limits: Limits
   private let sealer: any Sealer
+  private let reserve: any DiskReserve
   private let crash: any CrashInjector
   private let random: @Sendable (Int) -> [UInt8]
   private var segments: [Segment]
@@ -41,13 +43,14 @@ package actor SQLiteJournal: Journal {
   /// Opens every segment of the folder and makes the first one when there is none.
   package init(
     folder: String, sealer: any Sealer, random: @escaping @Sendable (Int) -> [UInt8], limits: Limits = Limits(),
-    crash: any CrashInjector = NoCrash()
+    reserve: any DiskReserve = UnlimitedDisk(), crash: any CrashInjector = NoCrash()
   ) throws {
     try FileManager.default.createDirectory(
       atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
     self.folder = folder
     self.limits = limits
     self.sealer = sealer
+    self.reserve = reserve
     self.crash = crash
     self.random = random
     let numbers = try FileManager.default.contentsOfDirectory(atPath: folder)
@@ -112,20 +115,32 @@ extension SQLiteJournal {
   private func commitPending() {
     guard !pending.isEmpty else { return }
     let group = takeGroup()
-    do {
-      try rollIfFull()
-      let (positions, newHeads, written) = try commit(group)
-      heads.merge(newHeads) { max($0, $1) }
-      commitCount += 1
-      entryCount += written
-      for (append, given) in zip(group, positions) { append.done.resume(returning: given) }
-    } catch {
-      let reason = Self.named(error)
-      for append in group {
-        append.done.resume(throwing: reason ?? JournalError.diskFull(partition: append.partition.name))
+    do { try makeDurable(group) } catch is DiskFull {
+      // What came from outside comes again. The rest must not be lost: the ballast makes room for it.
+      let (waiting, needed) = (group.filter(\.canWait), group.filter { !$0.canWait })
+      for append in waiting { append.done.resume(throwing: DiskFull(path: folder)) }
+      do { if !needed.isEmpty { try makeDurable(needed, releasing: true) } } catch {
+        for append in needed { append.done.resume(throwing: error) }
       }
+    } catch {
+      for append in group { append.done.resume(throwing: error) }
     }
     if !pending.isEmpty { Task { self.commitPending() } }
+  }
+
+  private func makeDurable(_ group: [Append], releasing: Bool = false) throws {
+    if releasing { _ = reserve.release() }
+    let result: (positions: [[Position]], heads: [String: UInt64], written: Int)
+    do {
+      try rollIfFull()
+      result = try commit(group)
+    } catch let error as DatabaseError where error.isForWantOfSpace {
+      throw DiskFull(path: folder)
+    }
+    heads.merge(result.heads) { max($0, $1) }
+    commitCount += 1
+    entryCount += result.written
+    for (append, given) in zip(group, result.positions) { append.done.resume(returning: given) }
   }
 
   /// The appends of the next commit, at most the quota for each partition; the rest stays pending, in order.
@@ -216,13 +231,6 @@ extension SQLiteJournal {
     }
     try last.pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA wal_checkpoint(TRUNCATE)") }
     segments.append(next)
-  }
-
-  /// A full disk has its own name; any other error keeps its own.
-  private static func named(_ error: any Error) -> (any Error)? {
-    guard let database = error as? DatabaseError else { return error }
-    let full = database.resultCode == .SQLITE_FULL || database.extendedResultCode == .SQLITE_IOERR_WRITE
-    return full ? nil : error
   }
 }
 

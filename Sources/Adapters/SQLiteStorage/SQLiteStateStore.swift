@@ -9,6 +9,7 @@ import GRDB
 /// the journal, because the position is in the same transaction.
 package final class SQLiteStateStore: StateStore {
   static let formatVersion = 1
+  private let path: String
   private let queue: DatabaseQueue
   private let crash: any CrashInjector
 
@@ -17,6 +18,7 @@ package final class SQLiteStateStore: StateStore {
     configuration.busyMode = .timeout(5)
     configuration.journalMode = .wal
     queue = try DatabaseQueue(path: path, configuration: configuration)
+    self.path = path
     self.crash = crash
     try queue.writeWithoutTransaction { db in
       try db.execute(sql: "PRAGMA synchronous=NORMAL")
@@ -34,7 +36,14 @@ package final class SQLiteStateStore: StateStore {
     }
   }
 
+  /// - Throws: `DiskFull` when what changed finds no room; then nothing has changed.
   package func transaction<Result>(_ body: (any StateTransaction) throws -> Result) throws -> Result {
+    do { return try commit(body) } catch let error as DatabaseError where error.isForWantOfSpace {
+      throw DiskFull(path: path)
+    }
+  }
+
+  private func commit<Result>(_ body: (any StateTransaction) throws -> Result) throws -> Result {
     let result = try queue.writeWithoutTransaction { db in
       var result: Result?
       try db.inTransaction(.immediate) {

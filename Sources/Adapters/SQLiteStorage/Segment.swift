@@ -121,3 +121,11 @@ package enum StorageError: OperatorError, Equatable {
     }
   }
 }
+
+extension DatabaseError {
+  /// A full disk, as SQLite tells it: when a page finds no room, or when the log cannot be made longer.
+  var isForWantOfSpace: Bool {
+    resultCode == .SQLITE_FULL || extendedResultCode == .SQLITE_IOERR_WRITE
+      || extendedResultCode == .SQLITE_IOERR_SHMSIZE
+  }
+}

@@ -187,7 +187,22 @@ actor ActionRunner {
       permit: start.permit, proposal: start.proposal, outcome: outcome, result: result, requests: requests,
       reason: reason)
     let id = StableID.of("receipt", [start.permit.hex, Hex.encode(SystemSources.random(16))])
-    try await tenant.applied(to: try await tenant.append(.receipt, receipt, id: id))
+    try await keep(receipt, id)
+  }
+
+  /// What was done must be kept, however long the disk is full; nothing else is started meanwhile.
+  private func keep(_ receipt: Receipt, _ id: Digest) async throws {
+    while true {
+      do { return try await tenant.applied(to: try await tenant.append(.receipt, receipt, id: id)) } catch is DiskFull
+        where !isStopping
+      {
+        await pause(ms: 1_000)
+      }
+    }
+  }
+
+  private func pause(ms: Int64) async {
+    await withCheckedContinuation { done in _ = pool.after(ms: ms) { done.resume() } }
   }
 
   private func withdraw(_ action: Digest, _ refusal: PermitRefusal) async throws {

@@ -143,6 +143,7 @@ package actor ConnectorInstance {
         state = .idle
         return interval == nil ? .max : max(nextPullMs - SystemSources.monotonicMs(), 1)
       }
+      if let shortage = tenant.shortage() { throw shortage }
       isPullDue = false
       if let interval { nextPullMs = SystemSources.monotonicMs() + interval }
       for stream in route.manifest.streams where route.manifest.intervalMs != nil {
@@ -156,6 +157,9 @@ package actor ConnectorInstance {
       return interval == nil ? .max : max(nextPullMs - SystemSources.monotonicMs(), 1)
     } catch let ending as OperationEnding {
       return after(ending)
+    } catch let error as any OperatorError where error is DiskShortage || error is DiskFull {
+      metrics.wait(.storageSlow, instance: route.key, ms: 1_000)
+      return after(OperationEnding(error))
     } catch {
       log.error(error, route.fields)
       return after(.faulty(reason: "\(error)"))

@@ -20,7 +20,7 @@ package final class HostLog: Sendable {
 
   /// To standard error.
   package static func standardError(least: Level = .info) -> HostLog {
-    HostLog(least: least) { FileHandle.standardError.write(Data(($0 + "\n").utf8)) }
+    HostLog(least: least) { StandardStream.error($0 + "\n") }
   }
 
   package func info(_ code: String, _ message: String, _ fields: [String: String] = [:]) {

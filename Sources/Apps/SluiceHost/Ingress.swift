@@ -78,6 +78,8 @@ final class Ingress: Sendable {
       // Invariant 3: answered 2xx only after this is durable.
       position = try await hook.tenant.append(.delivery, JSONValue.object(document), id: id)
     } catch {
+      // Senders come often and again: while the disk is low they are counted, not logged one by one.
+      if let shortage = error as? DiskShortage { return refuse(shortage, hook.route) }
       log.error(error, hook.route.fields)
       return .tryLater
     }
@@ -88,6 +90,11 @@ final class Ingress: Sendable {
       await hook.instance.takeDeliveries()
     }
     return .accepted
+  }
+
+  private func refuse(_ shortage: DiskShortage, _ route: InstanceRoute) -> HookAnswer {
+    metrics.add("sluice_deliveries_total", 1, [("instance", route.key), ("outcome", "disk_low")])
+    return .tryLater
   }
 
   private func refuse(_ why: String, _ route: InstanceRoute?) -> HookAnswer {

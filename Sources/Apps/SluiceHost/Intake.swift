@@ -92,6 +92,9 @@ enum OperationEnding: Error, Equatable {
   case park(reason: String)
   case faulty(reason: String)
 
+  /// While the disk is low, intake is asked for again and again; nothing is wrong with the instance.
+  init(_ shortage: any OperatorError) { self = .pause(ms: 1_000, reason: shortage.message) }
+
   /// Returns when the operation ended well.
   static func check(_ result: WorkerPool.Outcome) throws {
     switch result.result {

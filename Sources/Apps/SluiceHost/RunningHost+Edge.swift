@@ -35,7 +35,7 @@ package struct HostEdge: EdgeBackend {
 extension RunningHost {
   /// What keeps the host from doing its work.
   func obstacles() async -> [String] {
-    var obstacles: [String] = []
+    var obstacles = reserve.shortage().map { [$0.message] } ?? []
     for tenant in tenantNames() {
       if let failure = await (try? self.tenant(tenant))?.failureText { obstacles.append("\(tenant): \(failure)") }
     }

@@ -5,6 +5,7 @@ import CanonicalJSON
 import ConnectorFabric
 import Cryptography
 package import Domain
+import FileStorage
 import Foundation
 package import Identity
 import PluginHost
@@ -22,7 +23,7 @@ package actor RunningHost {
     package var workerProgram: String
     /// Folders that hold plugins: `NAME.yaml` with the library beside it.
     package var pluginFolders: [String]
-    package var isDegradedSandboxAllowed = false
+    package var settings = HostSettings()
     package var crash: any CrashInjector = NoCrash()
     package var log: HostLog
     package init(
@@ -38,9 +39,11 @@ package actor RunningHost {
 
   package nonisolated let options: Options
   package nonisolated let metrics = Metrics()
+  nonisolated let startedMs = SystemSources.monotonicMs()
   package nonisolated let vault: Vault
   package nonisolated let directory: Directory
   nonisolated let ingress: Ingress
+  nonisolated let reserve: any DiskReserve
   nonisolated let log: HostLog
   let folder: DataFolder
   private let keystore: SQLiteKeystore
@@ -67,13 +70,19 @@ package actor RunningHost {
     try vault.prepare(.host)
     directory = Directory(keystore: keystore, random: { SystemSources.random($0) })
     ingress = Ingress(metrics: metrics, log: log)
+    let disk = options.settings.disk
+    reserve = DiskBallast(
+      folder: options.dataFolder, lowWaterBytes: disk.lowWaterBytes, ballastBytes: disk.ballastBytes)
+    var limits = SQLiteJournal.Limits()
+    limits.segmentBytesMax = options.settings.segmentBytesMax
     journal = try SQLiteJournal(
-      folder: try folder.folder("journal"), sealer: vault, random: { SystemSources.random($0) }, crash: options.crash)
+      folder: try folder.folder("journal"), sealer: vault, random: { SystemSources.random($0) }, limits: limits,
+      reserve: reserve, crash: options.crash)
     loop.start()
     pool = WorkerPool(
       loop: loop,
       settings: .init(
-        program: options.workerProgram, sandbox: options.isDegradedSandboxAllowed ? .degraded : .strict),
+        program: options.workerProgram, sandbox: options.settings.isDegradedSandboxAllowed ? .degraded : .strict),
       vault: vault, metrics: metrics, log: log)
     for name in try FileManager.default.contentsOfDirectory(atPath: try folder.folder("tenants")).sorted() {
       guard let tenant = TenantID(rawValue: name) else { continue }

@@ -12,6 +12,7 @@ package actor TenantRuntime {
   private let journal: SQLiteJournal
   private let assembly: LoopAssembly
   private let metrics: Metrics
+  private nonisolated let reserve: any DiskReserve
   private nonisolated let partition: Partition
   private var epoch: UInt64 = 0
   private var applied = Position.origin
@@ -23,13 +24,15 @@ package actor TenantRuntime {
   private var observers: [@Sendable () -> Void] = []
 
   package init(
-    tenant: TenantID, journal: SQLiteJournal, store: any StateStore, assembly: LoopAssembly, metrics: Metrics
+    tenant: TenantID, journal: SQLiteJournal, store: any StateStore, assembly: LoopAssembly, metrics: Metrics,
+    reserve: any DiskReserve = UnlimitedDisk()
   ) {
     self.tenant = tenant
     self.journal = journal
     self.store = store
     self.assembly = assembly
     self.metrics = metrics
+    self.reserve = reserve
     partition = .tenant(tenant)
   }
 
@@ -42,13 +45,18 @@ package actor TenantRuntime {
   }
 
   /// Appends entries and returns when they are durable. Applying goes on by itself.
+  /// - Throws: `DiskShortage` for what can wait while the disk is low, `DiskFull`, `JournalError`.
   @discardableResult
   package func append(_ entries: [NewEntry]) async throws -> [Position] {
+    if entries.contains(where: \.kind.canWait), let shortage = reserve.shortage() { throw shortage }
     let positions = try await journal.append(entries, to: partition, epoch: epoch)
     head = max(head, positions.last ?? head)
     if !isApplying { Task { try? await self.applyAll() } }
     return positions
   }
+
+  /// Why nothing may be taken in now; nil when it may.
+  nonisolated func shortage() -> DiskShortage? { reserve.shortage() }
 
   /// Appends one input as canonical JSON.
   @discardableResult
@@ -105,7 +113,7 @@ package actor TenantRuntime {
       isApplying = false
     } catch {
       isApplying = false
-      failure = error
+      if error is DiskFull { applyAgainSoon() } else { failure = error }
       for waiter in waiting { waiter.done.resume(throwing: error) }
       for waiter in changed { waiter.resume(throwing: error) }
       (waiting, changed) = ([], [])
@@ -117,6 +125,15 @@ package actor TenantRuntime {
     for waiter in changed { waiter.resume() }
     changed = []
     for observer in observers { observer() }
+  }
+
+  /// A full disk is no reason to stop for good: the ballast makes room, or somebody does.
+  private func applyAgainSoon() {
+    _ = reserve.release()
+    Task {
+      try? await Task.sleep(for: .seconds(1))
+      try? await self.applyAll()
+    }
   }
 
   /// - Returns: Whether there was anything.

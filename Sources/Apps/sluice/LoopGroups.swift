@@ -221,26 +221,10 @@ struct Unkill: AsyncParsableCommand {
   func run() async throws { try await everywhere.ask("unkill", ["target": .string(target)]) }
 }
 
-struct Top: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "top", abstract: "What flows, what waits and why.")
-  @OptionGroup var everywhere: Everywhere
-  func run() async throws { try await everywhere.ask("top") }
-}
-
 struct Apply: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "apply", abstract: "Put a folder's thresholds, playbooks and policies into effect.")
   @OptionGroup var everywhere: Everywhere
   @Option(name: .customShort("f"), help: "The folder that holds them.") var folder = "."
   func run() async throws { try await everywhere.ask("apply", ["folder": .string(folder)]) }
-}
-
-struct Doctor: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "doctor", abstract: "What this machine offers and whether the data folder is sound.")
-  @OptionGroup var everywhere: Everywhere
-  @Flag(help: "Rebuild every projection from the journal and name the row that differs.") var deep = false
-  func run() async throws {
-    if deep { try await everywhere.ask("doctor.deep") } else { try Machine.show(asJSON: everywhere.json) }
-  }
 }

@@ -4,6 +4,7 @@
 import ArgumentParser
 import Domain
 import Foundation
+import SluiceHost
 
 /// The command line: words to a command of the host, answers to a table. No decisions are made here.
 @main
@@ -27,7 +28,7 @@ struct Sluice: AsyncParsableCommand {
         try command.run()
       }
     } catch let error as any OperatorError {
-      FileHandle.standardError.write(Data("sluice: \(error.message) \(error.remedy) [\(error.code)]\n".utf8))
+      StandardStream.error("sluice: \(error.message) \(error.remedy) [\(error.code)]\n")
       Foundation.exit(1)
     } catch {
       // The parser's own: help is 0, wrong usage is 2.
@@ -37,7 +38,7 @@ struct Sluice: AsyncParsableCommand {
         print(text)
         Foundation.exit(0)
       }
-      FileHandle.standardError.write(Data((text + "\n").utf8))
+      StandardStream.error(text + "\n")
       Foundation.exit(code == .validationFailure ? 2 : 1)
     }
   }

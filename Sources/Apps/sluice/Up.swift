@@ -10,15 +10,18 @@ struct Up: AsyncParsableCommand {
   enum Sandbox: String, ExpressibleByArgument, CaseIterable { case strict, degraded }
 
   @OptionGroup var everywhere: Everywhere
-  @Option(help: "Where webhooks, API and console are served.")
-  var listen = "127.0.0.1:7070"
+  @Option(help: "The host's settings, a file like sluice.yaml. What the command line says goes before.")
+  var config: String?
+  @Option(help: "Where webhooks, API and console are served (default: 127.0.0.1:7070).")
+  var listen: String?
   @Option(help: "degraded: run although this kernel lacks a protection of the sandbox.")
-  var sandbox = Sandbox.strict
+  var sandbox: Sandbox?
 
   func run() async throws {
     let log = HostLog.standardError()
     var options = everywhere.hostOptions(log: log)
-    options.isDegradedSandboxAllowed = sandbox == .degraded
+    options.settings = try config.map { try HostSettings.load($0) } ?? HostSettings()
+    if let sandbox { options.settings.isDegradedSandboxAllowed = sandbox == .degraded }
     options.crash = CrashByEnvironment.injector()
     let stop = StopSignals()
     let host = try await RunningHost(options)
@@ -28,7 +31,7 @@ struct Up: AsyncParsableCommand {
           .init(host: host, arguments: arguments, user: Installation.operatorID))
       }
     }
-    let listening = try Listening(address: listen, host: host)
+    let listening = try Listening(address: listen ?? options.settings.listen ?? "127.0.0.1:7070", host: host)
     let address = try await listening.start()
     try await host.run()
     log.info("host.started", "The host runs.", ["data_dir": everywhere.dataDir, "address": address])
@@ -61,6 +64,23 @@ final class StopSignals: @unchecked Sendable {
   }
 
   func wait() async { for await _ in events { return } }
+
+  /// - Returns: Whether one came within that time.
+  func within(_ time: Duration) async throws -> Bool {
+    let events = self.events
+    return try await withThrowingTaskGroup(of: Bool.self) { group in
+      group.addTask {
+        for await _ in events { return true }
+        return false
+      }
+      group.addTask {
+        try await Task.sleep(for: time)
+        return false
+      }
+      defer { group.cancelAll() }
+      return try await group.next() ?? false
+    }
+  }
 }
 
 /// Ends the process like `kill -9` at a named crash point: `SLUICE_CRASH_AT=journal.after_commit:17` dies at the 17th

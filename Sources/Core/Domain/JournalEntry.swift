@@ -49,6 +49,14 @@ package enum EntryKind: String, Sendable, Codable, CaseIterable {
   /// What became of a started effect: done, rejected, or unknown.
   case receipt
 
+  /// Whether it comes from a source or a sender that keeps it: it is refused while the disk is low, and comes again.
+  package var canWait: Bool {
+    switch self {
+    case .intake, .delivery: true
+    case .activation, .choice, .order, .tick, .signals, .proposals, .verdicts, .effectStarted, .receipt: false
+    }
+  }
+
   package var isDerived: Bool {
     switch self {
     case .tick, .signals, .proposals, .verdicts: true

@@ -1,5 +1,6 @@
 import Domain
 import Identity
+import Perception
 import TrustLedger
 
 extension HostCommand {
@@ -9,8 +10,13 @@ extension HostCommand {
       let runtime = try await call.host.tenant(tenant)
       let tree = try runtime.view { try LedgerStage.tree(in: $0) }
       return [
+        "uptime_ms": .integer(SystemSources.monotonicMs() - call.host.startedMs),
         "instances": try await call.host.flow(tenant), "applied_position": .integer(Int64(await runtime.appliedNumber)),
         "unapplied": .integer(Int64(await runtime.lag)), "ledger_entries": .integer(Int64(tree.size)),
+        "held": .integer(Int64(try await call.host.heldCount(tenant))),
+        "dead_letters": .integer(
+          Int64(try runtime.view { try PerceptionQueries($0).deadLetters(countMax: 10_000).count })),
+        "obstacles": .array(await call.host.obstacles().map { .string($0) }),
       ]
     }
   ]
@@ -24,7 +30,11 @@ extension RunningHost {
       guard case .object(var members) = row, let name = row["instance"]?.string else { continue }
       let key = "\(tenant)/\(name)"
       members["records"] = .integer(metrics.sum("sluice_records_total", where: ("instance", key)))
+      members["bytes"] = .integer(metrics.sum("sluice_record_bytes_total", where: ("instance", key)))
       members["requests"] = .integer(metrics.sum("sluice_requests_total", where: ("instance", key)))
+      members["refusals"] = .integer(metrics.sum("sluice_requests_refused_total", where: ("instance", key)))
+      let deliveries = metrics.sums("sluice_deliveries_total", by: "outcome", where: ("instance", key))
+      members["drops"] = .integer(deliveries.filter { $0.key != "accepted" }.values.reduce(0, +))
       members["waits"] = .object(
         metrics.sums("sluice_wait_seconds_total", by: "cause", where: ("instance", key))
           .mapValues { .integer($0) })

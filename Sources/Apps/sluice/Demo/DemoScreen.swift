@@ -10,7 +10,7 @@ final class DemoScreen {
   private var drawnAtMs: Int64 = 0
 
   func line(_ text: String) {
-    FileHandle.standardOutput.write(Data((text + "\n").utf8))
+    StandardStream.output(text + "\n")
     drawnLines = 0
   }
 
@@ -38,7 +38,7 @@ final class DemoScreen {
     drawnAtMs = SystemSources.monotonicMs()
     let lines = Self.picture(figures)
     let clear = drawnLines > 0 ? "\u{1B}[\(drawnLines)A\u{1B}[J" : ""
-    FileHandle.standardOutput.write(Data((clear + lines.joined(separator: "\n") + "\n").utf8))
+    StandardStream.output(clear + lines.joined(separator: "\n") + "\n")
     drawnLines = lines.count
   }
 

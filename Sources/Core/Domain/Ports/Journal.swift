@@ -5,7 +5,7 @@ package protocol Journal: Sendable {
   /// Idempotent by entry id: an entry that the partition already holds keeps its position and is not written again.
   /// - Parameter epoch: The lease under which this owner writes; an older one is refused.
   /// - Returns: The position of each entry, in the order given.
-  /// - Throws: `JournalError`.
+  /// - Throws: `JournalError`, `DiskFull`.
   func append(_ entries: [NewEntry], to partition: Partition, epoch: UInt64) async throws -> [Position]
 
   /// Entries after `position`, in order, at most `countMax` and at least one if there is one.
@@ -19,7 +19,6 @@ package protocol Journal: Sendable {
 package enum JournalError: OperatorError, Equatable {
   case fenced(partition: String, epoch: UInt64, current: UInt64)
   case entryTooLarge(bytes: Int, bytesMax: Int)
-  case diskFull(partition: String)
   case damaged(partition: String, position: UInt64, reason: String)
   case closed
 
@@ -27,7 +26,6 @@ package enum JournalError: OperatorError, Equatable {
     switch self {
     case .fenced: "journal.fenced"
     case .entryTooLarge: "journal.entry_too_large"
-    case .diskFull: "journal.disk_full"
     case .damaged: "journal.damaged"
     case .closed: "journal.closed"
     }
@@ -37,7 +35,6 @@ package enum JournalError: OperatorError, Equatable {
     case .fenced(let partition, let epoch, let current):
       "A writer of partition \(partition) holds epoch \(epoch), but epoch \(current) has taken over."
     case .entryTooLarge(let bytes, let max): "An entry has \(bytes) bytes; the journal takes at most \(max)."
-    case .diskFull(let partition): "The disk has no room for entries of partition \(partition); nothing was written."
     case .damaged(let partition, let position, let reason):
       "Entry \(position) of partition \(partition) cannot be read: \(reason)."
     case .closed: "The journal is closed; the host is stopping."
@@ -47,7 +44,6 @@ package enum JournalError: OperatorError, Equatable {
     switch self {
     case .fenced: "Stop this host; another one owns the data folder now."
     case .entryTooLarge: "Lower the connector's batch size in its manifest."
-    case .diskFull: "Free space on the data folder's disk; intake resumes by itself."
     case .damaged: "Run `sluice doctor --deep`, and restore the segment from a backup."
     case .closed: "Start the host again."
     }

@@ -1,0 +1,77 @@
+package import Domain
+
+/// What an operator sets for a whole host: the document `sluice.yaml`, or what stands here without one.
+package struct HostSettings: Sendable, Equatable {
+  static let formatVersion = 1
+
+  package struct Disk: Sendable, Equatable {
+    /// Below this much free space nothing new is taken in.
+    package var lowWaterBytes = 256 << 20
+    /// Held back for verdicts, receipts and kill switches when the disk is full.
+    package var ballastBytes = 64 << 20
+  }
+
+  /// `host:port`; nil leaves it to the command line.
+  package var listen: String?
+  /// Run although the kernel lacks a protection of the sandbox.
+  package var isDegradedSandboxAllowed = false
+  package var disk = Disk()
+  /// The journal goes on in a new file when the open one is this large.
+  package var segmentBytesMax = 256 << 20
+
+  package init() {}
+}
+
+extension HostSettings {
+  private enum Sandbox: String, CaseIterable { case strict, degraded }
+
+  /// Reads `sluice.yaml`: every key is optional but `sluice`, and an unknown one is refused.
+  package init(_ document: SourceDocument) throws(DocumentError) {
+    let root = DocumentReader(document)
+    try root.allow(["sluice", "listen", "sandbox", "disk", "journal"])
+    _ = try root["sluice"].integer(in: Self.formatVersion...Self.formatVersion)
+    if root["listen"].isPresent { listen = try Self.address(root["listen"]) }
+    if root["sandbox"].isPresent { isDegradedSandboxAllowed = try root["sandbox"].choice(Sandbox.self) == .degraded }
+    let disk = root["disk"]
+    if disk.isPresent {
+      try disk.allow(["low_water_bytes", "ballast_bytes"])
+      try Self.read(disk["low_water_bytes"], 0...(1 << 50), into: &self.disk.lowWaterBytes)
+      try Self.read(disk["ballast_bytes"], 0...(1 << 40), into: &self.disk.ballastBytes)
+    }
+    let journal = root["journal"]
+    if journal.isPresent {
+      try journal.allow(["segment_bytes"])
+      try Self.read(journal["segment_bytes"], 1 << 16...(1 << 40), into: &segmentBytesMax)
+    }
+  }
+
+  private static func address(_ reader: DocumentReader) throws(DocumentError) -> String {
+    let text = try reader.string("host:port")
+    let parts = text.split(separator: ":")
+    guard parts.count == 2, let port = Int(parts[1]), (0...65_535).contains(port) else {
+      throw reader.error("\"\(text.prefix(60))\"", allowed: "host:port, for example 127.0.0.1:7070")
+    }
+    return text
+  }
+
+  private static func read(
+    _ reader: DocumentReader, _ range: ClosedRange<Int>, into value: inout Int
+  ) throws(DocumentError) {
+    if reader.isPresent { value = try reader.integer(in: range) }
+  }
+
+  /// Reads the file at `path`.
+  package static func load(_ path: String) throws -> HostSettings {
+    try HostSettings(try RunningHost.document(path: path))
+  }
+
+  package var json: JSONValue {
+    [
+      "listen": listen.map { .string($0) } ?? .null,
+      "sandbox": .string(isDegradedSandboxAllowed ? "degraded" : "strict"),
+      "disk": [
+        "low_water_bytes": .integer(Int64(disk.lowWaterBytes)), "ballast_bytes": .integer(Int64(disk.ballastBytes)),
+      ], "journal": ["segment_bytes": .integer(Int64(segmentBytesMax))],
+    ]
+  }
+}

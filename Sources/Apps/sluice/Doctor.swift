@@ -1,0 +1,33 @@
+import ArgumentParser
+import CanonicalJSON
+import Domain
+import Foundation
+import SluiceHost
+
+struct Doctor: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "doctor", abstract: "What this machine offers and whether the data folder is sound.")
+  @OptionGroup var everywhere: Everywhere
+  @Flag(help: "Rebuild every projection from the journal and name the row that differs.") var deep = false
+  @Option(help: "Check a host's settings and show what they come to.") var config: String?
+
+  func run() async throws {
+    if deep { return try await everywhere.ask("doctor.deep") }
+    let answer = try config.map { try HostSettings.load($0).json } ?? Self.machine()
+    print(Printer.text(answer, asJSON: everywhere.json), terminator: "")
+  }
+
+  /// What this machine offers to a sandbox, as the worker finds it.
+  private static func machine() throws -> JSONValue {
+    let process = Process()
+    process.executableURL = URL(
+      fileURLWithPath: Installation.options(dataFolder: ".", log: .init(write: { _ in })).workerProgram)
+    process.arguments = ["--probe"]
+    let output = Pipe()
+    process.standardOutput = output
+    try process.run()
+    let bytes = [UInt8](output.fileHandleForReading.readDataToEndOfFile())
+    process.waitUntilExit()
+    return try JSONValue(parsing: bytes)
+  }
+}

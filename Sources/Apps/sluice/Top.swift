@@ -1,0 +1,148 @@
+import ArgumentParser
+import CanonicalJSON
+import Domain
+import Foundation
+import SluiceHost
+
+struct Top: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "top", abstract: "What flows, what waits and why, live on a terminal.")
+
+  @OptionGroup var everywhere: Everywhere
+  @Option(help: "Seconds between two pictures.") var interval = 1.0
+  @Option(help: "What comes first: \(TopPicture.Order.allCases.map(\.rawValue).joined(separator: ", ")).")
+  var sort = TopPicture.Order.waiting
+  @Flag(help: "One picture, counted since the host's start.") var once = false
+
+  func validate() throws {
+    guard (0.1...3600).contains(interval) else { throw ValidationError("--interval takes 0.1 to 3600 seconds") }
+  }
+
+  func run() async throws {
+    if everywhere.json { return try await everywhere.ask("top") }
+    var earlier: TopReading?
+    var drawnLines = 0
+    let isLive = !once && isatty(STDOUT_FILENO) == 1
+    let stop = StopSignals()
+    while true {
+      let reading = TopReading(
+        try await everywhere.answer("top", ["tenant": .string(everywhere.tenant)]),
+        atMs: SystemSources.monotonicMs())
+      let lines = TopPicture(reading, since: earlier, order: sort).lines
+      let clear = drawnLines > 0 ? "\u{1B}[\(drawnLines)A\u{1B}[J" : ""
+      StandardStream.output(clear + lines.joined(separator: "\n") + "\n")
+      earlier = reading
+      drawnLines = lines.count
+      guard isLive else { return }
+      if try await stop.within(.milliseconds(Int(interval * 1000))) { return }
+    }
+  }
+}
+
+/// One answer of `top`, and when it was given.
+struct TopReading {
+  struct Instance {
+    let name, state: String
+    let records, bytes, requests, refusals, drops: Int64
+    /// Milliseconds by cause.
+    let waits: [String: Int64]
+  }
+  let atMs: Int64
+  let uptimeMs: Int64
+  let instances: [Instance]
+  let unapplied, position, ledger, held, deadLetters: Int64
+  let obstacles: [String]
+
+  init(_ answer: JSONValue, atMs: Int64) {
+    func number(_ value: JSONValue, _ key: String) -> Int64 { value[key]?.integer ?? 0 }
+    self.atMs = atMs
+    uptimeMs = number(answer, "uptime_ms")
+    unapplied = number(answer, "unapplied")
+    position = number(answer, "applied_position")
+    ledger = number(answer, "ledger_entries")
+    held = number(answer, "held")
+    deadLetters = number(answer, "dead_letters")
+    obstacles = (answer["obstacles"]?.array ?? []).compactMap(\.string)
+    instances = (answer["instances"]?.array ?? []).map { row in
+      Instance(
+        name: row["instance"]?.string ?? "", state: row["state"]?.string ?? "", records: number(row, "records"),
+        bytes: number(row, "bytes"), requests: number(row, "requests"), refusals: number(row, "refusals"),
+        drops: number(row, "drops"), waits: (row["waits"]?.object ?? [:]).compactMapValues(\.integer))
+    }
+  }
+}
+
+/// A picture of what happened between two readings, or since the host's start.
+struct TopPicture {
+  enum Order: String, CaseIterable, ExpressibleByArgument { case waiting, records, requests, name }
+
+  private struct Row {
+    let name, state: String
+    let recordsPerSecond, requestsPerSecond, kilobytesPerSecond: Double
+    let records, refused: Int64
+    let cause: String?
+    /// Of the time between the readings.
+    let share: Double
+  }
+
+  let lines: [String]
+
+  init(_ now: TopReading, since earlier: TopReading?, order: Order) {
+    let spanMs = Double(max(1, earlier.map { now.atMs - $0.atMs } ?? now.uptimeMs))
+    let before = Dictionary(uniqueKeysWithValues: (earlier?.instances ?? []).map { ($0.name, $0) })
+    let rows = now.instances.map { Self.row($0, since: before[$0.name], spanMs: spanMs) }.sorted {
+      switch order {
+      case .waiting: ($0.share, $1.name) > ($1.share, $0.name)
+      case .records: ($0.recordsPerSecond, $1.name) > ($1.recordsPerSecond, $0.name)
+      case .requests: ($0.requestsPerSecond, $1.name) > ($1.requestsPerSecond, $0.name)
+      case .name: $0.name < $1.name
+      }
+    }
+    var lines = [
+      "applied \(now.position), \(now.unapplied) to go   ledger \(now.ledger)   held for people \(now.held)   "
+        + "dead letters \(now.deadLetters)", "",
+      "INSTANCE".padded(20) + "STATE".padded(28) + "RECORDS/S".padded(11) + "KB/S".padded(9) + "REQUESTS/S".padded(12)
+        + "RECORDS".padded(11) + "REFUSED".padded(9) + "WAITS FOR",
+    ]
+    for row in rows {
+      let waits = row.cause.map { "\(TopPicture.words[$0] ?? $0), \(Int(row.share * 100)) %" } ?? "-"
+      lines.append(
+        row.name.padded(20) + String(row.state.prefix(26)).padded(28) + Self.rate(row.recordsPerSecond).padded(11)
+          + Self.rate(row.kilobytesPerSecond).padded(9) + Self.rate(row.requestsPerSecond).padded(12)
+          + "\(row.records)".padded(11) + "\(row.refused)".padded(9) + waits)
+    }
+    lines += ["", Self.bottleneck(rows, now)]
+    self.lines = lines + now.obstacles.map { "IN THE WAY  " + $0 }
+  }
+
+  private static func row(_ now: TopReading.Instance, since earlier: TopReading.Instance?, spanMs: Double) -> Row {
+    func perSecond(_ value: Int64) -> Double { Double(value) * 1000 / spanMs }
+    let waits = now.waits.mapValues { $0 }.map { cause, ms in (cause, ms - (earlier?.waits[cause] ?? 0)) }
+    let longest = waits.filter { $0.1 > 0 }.max { ($0.1, $1.0) < ($1.1, $0.0) }
+    return Row(
+      name: now.name, state: now.state, recordsPerSecond: perSecond(now.records - (earlier?.records ?? 0)),
+      requestsPerSecond: perSecond(now.requests - (earlier?.requests ?? 0)),
+      kilobytesPerSecond: perSecond(now.bytes - (earlier?.bytes ?? 0)) / 1024, records: now.records,
+      refused: now.refusals + now.drops, cause: longest?.0, share: min(1, Double(longest?.1 ?? 0) / spanMs))
+  }
+
+  /// What each cause of waiting means to an operator.
+  private static let words = [
+    "no_credit": "the host's credit", "apply_lag": "the loop to catch up", "throttled": "its request budget",
+    "upstream_slow": "the upstream's answer", "plugin_slow": "the plugin", "sandbox_limit": "a limit of its sandbox",
+    "storage_slow": "the disk",
+  ]
+
+  private static func bottleneck(_ rows: [Row], _ now: TopReading) -> String {
+    if let stuck = rows.first(where: { $0.state.hasPrefix("parked") }) {
+      return "\(stuck.name) is parked and does nothing until `sluice connector resume \(stuck.name)`: \(stuck.state)"
+    }
+    guard let slowest = rows.max(by: { ($0.share, $1.name) < ($1.share, $0.name) }), let cause = slowest.cause,
+      slowest.share >= 0.05
+    else { return "Nothing waits." }
+    return
+      "The bottleneck is \(words[cause] ?? cause): \(slowest.name) waited for it \(Int(slowest.share * 100)) % of the time."
+  }
+
+  private static func rate(_ value: Double) -> String { String(format: value < 10 ? "%.1f" : "%.0f", value) }
+}

@@ -1,0 +1,114 @@
+"""A disk that runs full, for real: the data folder on a file system of a few megabytes."""
+from rig import *
+from webhook_tests import post, signed
+
+DISK_MB, LOW_MB, BALLAST_MB = 96, 16, 4
+
+
+@contextlib.contextmanager
+def small_disk(rig, folder):
+    """A file system of its own for the host's data folder; needs root."""
+    if os.geteuid() != 0:
+        raise Skip("only root may mount a small file system")
+    path = os.path.join(folder, "data")
+    os.makedirs(path, mode=0o700)
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m,mode=700", "sluice-test", path], capture_output=True, text=True)
+    if made.returncode != 0:
+        raise Skip(f"no small file system can be mounted here: {made.stderr.strip()}")
+    try:
+        yield path
+    finally:
+        for scenario in rig.scenarios:
+            scenario.close()
+        subprocess.run(["umount", "--lazy", path], check=True)
+
+
+def free_bytes(path):
+    status = os.statvfs(path)
+    return status.f_bavail * status.f_frsize
+
+
+class Filler:
+    """A file of somebody else's that takes the room."""
+
+    def __init__(self, disk):
+        self.disk, self.path = disk, os.path.join(disk, "somebody-elses")
+
+    def leave(self, size):
+        """Takes all but so many bytes."""
+        with open(self.path, "ab") as f:
+            rest = free_bytes(self.disk) - size
+            try:
+                while rest > 0:
+                    rest -= f.write(b"\0" * min(rest, 1 << 16))
+                    f.flush()
+            except OSError as error:
+                expect_equal(error.errno, 28, "why the filler stopped")
+
+    def go(self):
+        os.remove(self.path)
+
+
+def settings(folder):
+    path = os.path.join(folder, "sluice.yaml")
+    with open(path, "w") as f:
+        f.write(f"sluice: 1\ndisk:\n  low_water_bytes: {LOW_MB << 20}\n  ballast_bytes: {BALLAST_MB << 20}\njournal:\n  segment_bytes: 2000000\n")
+    return path
+
+
+def test_full_disk(rig):
+    """on a low disk intake pauses and says why, people's answers and receipts still commit, on a full one too; with room again everything goes on and nothing is lost"""
+    scenario = rig.scenario(mode="act", world=("--seed", 11, "--opportunities", 150, "--days", 12, "--webhook-loss", "0.2"))
+    with small_disk(rig, scenario.folder) as disk:
+        host = scenario.host
+        host.options = ("--config", settings(scenario.folder))
+        scenario.start()
+        host.ask("tenant.mode", mode="propose")  # every call waits for a person
+        scenario.process_day()
+        held = host.ask("approval.list")
+        expect(held, "nothing is held: the test tells nothing")
+        host.ask("user.create", name="demo-approver", roles=["approver"])
+        token = host.ask("user.token", name="demo-approver")["token"]
+        filler = Filler(disk)
+        filler.leave((LOW_MB << 20) - 500_000)
+
+        # Low: nothing comes in, and everybody who asks is told.
+        scenario.world.close_day()
+        host.ask("connector.run", instance="crm")
+        wait_for(lambda: "intake pauses" in scenario.connector(), lambda: f"the connector says why it waits: {scenario.connector()}")
+        status, _, body = request(host.address, "GET", "/readyz", headers={"Host": host.address})
+        expect((status, b"intake pauses" in body) == (503, True), f"/readyz: {status} {body}")
+        body = b'{"type":"test"}'
+        status, headers, _ = post(scenario, signed(scenario.world.secrets["webhook_secret"], body, "msg_disk"), body)
+        expect_equal((status, headers.get("retry-after")), (503, "5"), "answer to a webhook on a low disk")
+        before = host.head()
+
+        # Full to the last byte: an answer and its effect are kept all the same, by the ballast.
+        filler.leave(0)
+        approve(host, held[0], token)
+        expect(not os.path.exists(os.path.join(disk, "ballast")), "the ballast is still there: the disk was not full")
+        expect(host.head() > before, "nothing was written on the full disk")
+        check = {row["id"]: row for row in host.ask("action.list", limit=1000)}[held[0]["id"]]
+        expect_equal(check["state"], "done", f"the approved action ({check})")
+
+        # Room again: intake resumes by itself, the ballast is taken back.
+        filler.go()
+        scenario.process_day()
+        wait_for(lambda: os.path.exists(os.path.join(disk, "ballast")), "the ballast is taken back")
+        scenario.world.close_day()
+        scenario.run()
+        scenario.catch_up()
+        scenario.check_records()
+        scenario.check_effects()
+        scenario.check_sound()
+        segments = [name for name in os.listdir(os.path.join(disk, "journal")) if name.endswith(".segment")]
+        return f"{len(segments)} segments, {host.head()} entries"
+
+
+def approve(host, held, token):
+    """Approves a held call as an approver and waits until it has been carried out."""
+    body = json.dumps({"tenant": host.tenant, "id": held["id"], "call_hash": held["call_hash"]})
+    status, _, data = request(host.address, "POST", "/api/v1/approval.approve", body,
+                              {"Host": host.address, "Authorization": "Bearer " + token, "Content-Type": "application/json"})
+    expect_equal(status, 200, f"status of the approval ({data[:300]})")
+    wait_for(lambda: host.is_quiet() and not host.queued(), "the approved call was carried out")

@@ -1,0 +1,33 @@
+import Domain
+import SluiceHost
+import Testing
+
+@Suite struct `A host's settings` {
+  private func read(_ value: JSONValue) throws(DocumentError) -> HostSettings {
+    try HostSettings(SourceDocument(name: "sluice.yaml", value: value, marks: [:]))
+  }
+
+  @Test func `are all optional`() throws {
+    #expect(try read(["sluice": 1]) == HostSettings())
+    let full = try read([
+      "sluice": 1, "listen": "127.0.0.1:0", "sandbox": "degraded",
+      "disk": ["low_water_bytes": 10, "ballast_bytes": 0], "journal": ["segment_bytes": 65_536],
+    ])
+    #expect(full.listen == "127.0.0.1:0" && full.isDegradedSandboxAllowed && full.segmentBytesMax == 65_536)
+    #expect(full.disk.lowWaterBytes == 10 && full.disk.ballastBytes == 0)
+  }
+
+  @Test(
+    arguments: [
+      (["sluice": 2], "sluice"), (["sluice": 1, "port": 7070], "port"), (["sluice": 1, "listen": "7070"], "listen"),
+      (["sluice": 1, "listen": "127.0.0.1:70000"], "listen"), (["sluice": 1, "sandbox": "off"], "sandbox"),
+      (["sluice": 1, "disk": ["low_water_bytes": -1]], "disk.low_water_bytes"),
+      (["sluice": 1, "journal": ["segment_bytes": 10]], "journal.segment_bytes"),
+      (["sluice": 1, "journal": ["segments": 1]], "journal.segments"),
+    ] as [(JSONValue, String)])
+  func `that are wrong are named by their key`(document: JSONValue, path: String) {
+    var found: String?
+    do throws(DocumentError) { _ = try read(document) } catch { found = error.path }
+    #expect(found == path)
+  }
+}
