@@ -149,3 +149,23 @@ def test_command_line_speaks_to_host_or_folder(rig):
             host.stop()
     expect_equal(answers[1], answers[0], "answers without a host")
     expect([row["tenant"] for row in json.loads(answers[0][0])] == ["acme", "demo"], answers[0][0])
+
+
+def test_commands_make_no_folder_by_accident(rig):
+    """a command on a folder that no host has made, or that holds other files, is refused and leaves nothing behind; a long path works"""
+    absent = os.path.join(rig.folder, "absent")
+    done = sluice("connector", "list", "--data-dir", absent)
+    expect_equal((done.returncode, "[host.no_data_folder]" in done.stderr, os.path.exists(absent)), (1, True, False), f"a folder that is not there ({done.stderr})")
+    others = rig.path("others")
+    os.chmod(others, 0o700)
+    with open(os.path.join(others, "letter.txt"), "w") as f:
+        f.write("mine")
+    host = rig.host("x")
+    host.data = others
+    refused(host, "host.folder_of_others", others)
+    expect_equal(os.listdir(others), ["letter.txt"], "files of somebody else's folder")
+    far = rig.host("long/" + "a-name-that-takes-room-" * 5)
+    os.makedirs(far.folder, exist_ok=True)
+    far.start()
+    done = sluice("tenant", "list", "--data-dir", far.data)
+    expect_equal(done.returncode, 0, f"a command to a host behind a long path ({done.stderr})")

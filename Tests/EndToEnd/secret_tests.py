@@ -124,3 +124,31 @@ def test_secrets_stay_in_the_vault(rig):
         f.write(f"Authorization: Bearer {CANARY}\n")
     expect_equal(findings(scenario.folder, secrets), ["host.log"], "findings after one was planted")
     return f"{scanned} workers searched" if scanned else "workers not searched: not root"
+
+
+def test_host_memory_is_closed(rig):
+    """another process of the host's own user can neither read its memory nor its environment, and it leaves no core"""
+    if os.geteuid() != 0:
+        raise Skip("only root can run a host and its neighbour as a third user")
+    nobody = 65534
+    folder = rig.path("nobody")
+    os.chown(folder, nobody, nobody)
+
+    def as_nobody():
+        os.setgid(nobody)
+        os.setuid(nobody)
+    host = subprocess.Popen([program("sluice"), "up", "--data-dir", os.path.join(folder, "data"), "--listen", "127.0.0.1:0"], cwd=folder,
+                            stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, preexec_fn=as_nobody)
+    rig.closing.append(lambda: end(host, signal.SIGKILL))
+    line = host.stderr.readline()
+    expect("host.started" in line, f"the host runs as another user: {line}")
+    for file in ("mem", "environ"):
+        read = subprocess.run(["head", "-c", "1", f"/proc/{host.pid}/{file}"], preexec_fn=as_nobody, capture_output=True, text=True)
+        expect("Permission denied" in read.stderr, f"{file} of the host: {read.returncode} {read.stderr}")
+    neighbour = subprocess.Popen(["sleep", "60"], preexec_fn=as_nobody)
+    rig.closing.append(lambda: end(neighbour, signal.SIGKILL))
+    read = subprocess.run(["head", "-c", "1", f"/proc/{neighbour.pid}/environ"], preexec_fn=as_nobody, capture_output=True, text=True)
+    expect_equal(read.returncode, 0, f"exit of the same look at a process that hides nothing ({read.stderr})")
+    with open(f"/proc/{host.pid}/limits") as f:
+        limit = next(row for row in f if row.startswith("Max core file size"))
+    expect_equal(limit.split()[4:6], ["0", "0"], "limits of a core file")

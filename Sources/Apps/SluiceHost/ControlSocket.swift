@@ -18,7 +18,7 @@ package final class ControlServer: Sendable {
     socketNumber = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
     let bound = try ControlAddress.with(path) { address, length in bind(socketNumber, address, length) }
     guard bound == 0, chmod(path, 0o600) == 0, listen(socketNumber, 64) == 0 else {
-      throw DataFolderError.notAFolder(path: path)
+      throw ControlError.cannotListen(path: path, reason: String(cString: strerror(errno)))
     }
     let listener = socketNumber
     let queue = self.queue
@@ -69,6 +69,30 @@ private struct PeerCredentials {
   var gid: UInt32 = .max
 }
 
+/// Why the host's own door cannot be opened.
+package enum ControlError: OperatorError, Equatable {
+  case cannotListen(path: String, reason: String)
+
+  package var code: String { "host.no_control_socket" }
+  package var message: String {
+    switch self {
+    case .cannotListen(let path, let reason): "The host cannot listen on \(path): \(reason)."
+    }
+  }
+  package var remedy: String { "Check that the data folder is on a file system that knows sockets, and not full." }
+}
+
+extension ControlServer {
+  /// Answers the command line for a running host, as the operating system's user who asks.
+  package static func serving(_ host: RunningHost, as user: UserID) throws -> ControlServer {
+    try ControlServer(path: host.options.dataFolder + "/control.sock") { command, arguments in
+      await ControlClient.reply {
+        try await HostCommand.named(command).run(.init(host: host, arguments: arguments, user: user))
+      }
+    }
+  }
+}
+
 package enum ControlClient {
   /// - Returns: nil when no host listens there.
   package static func ask(path: String, command: String, arguments: JSONValue) throws -> JSONValue? {
@@ -102,9 +126,13 @@ private enum ControlAddress {
   static func with<R>(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> R) throws -> R {
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
-    let bytes = Array(path.utf8) + [0]
-    guard bytes.count <= MemoryLayout.size(ofValue: address.sun_path) else {
-      throw DataFolderError.notAFolder(path: path)
+    var bytes = Array(path.utf8) + [0]
+    // An address holds 108 bytes; a longer path is reached through its open folder.
+    var folder: Int32 = -1
+    defer { if folder >= 0 { close(folder) } }
+    if bytes.count > MemoryLayout.size(ofValue: address.sun_path) {
+      folder = open((path as NSString).deletingLastPathComponent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+      bytes = Array("/proc/self/fd/\(folder)/\((path as NSString).lastPathComponent)".utf8) + [0]
     }
     withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
     return withUnsafePointer(to: &address) {

@@ -7,10 +7,16 @@ package final class DataFolder: Sendable {
   package let path: String
   private let lock: Int32
 
-  /// Opens the folder, making it when it does not exist.
+  /// Opens the folder.
+  /// - Parameter mayMake: Make it when it does not exist or is empty; otherwise such a folder is refused.
   /// - Throws: `DataFolderError`.
-  package init(path: String) throws {
+  package init(path: String, mayMake: Bool = true) throws {
     let files = FileManager.default
+    let isMade = files.fileExists(atPath: path + "/format")
+    guard isMade || mayMake else { throw DataFolderError.nothingThere(path: path) }
+    let others = isMade ? [] : (try? files.contentsOfDirectory(atPath: path)) ?? []
+    // `lost+found`: the top of a file system of its own. `lock`: an earlier start that came no further.
+    guard Set(others).isSubset(of: ["lost+found", "lock"]) else { throw DataFolderError.somebodyElses(path: path) }
     if !files.fileExists(atPath: path) {
       try files.createDirectory(
         atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
@@ -62,6 +68,8 @@ package final class DataFolder: Sendable {
 
 package enum DataFolderError: OperatorError, Equatable {
   case notAFolder(path: String)
+  case nothingThere(path: String)
+  case somebodyElses(path: String)
   case notPrivate(path: String)
   case inUse(path: String)
   case otherFormat(path: String, found: Int, understood: Int)
@@ -71,6 +79,8 @@ package enum DataFolderError: OperatorError, Equatable {
   package var code: String {
     switch self {
     case .notAFolder: "host.not_a_folder"
+    case .nothingThere: "host.no_data_folder"
+    case .somebodyElses: "host.folder_of_others"
     case .notPrivate: "host.folder_not_private"
     case .inUse: "host.folder_in_use"
     case .otherFormat: "host.folder_format"
@@ -81,6 +91,8 @@ package enum DataFolderError: OperatorError, Equatable {
   package var message: String {
     switch self {
     case .notAFolder(let path): "\(path) is not a folder that can be used."
+    case .nothingThere(let path): "\(path) is not a data folder: no host has run there."
+    case .somebodyElses(let path): "\(path) holds other files and is not a data folder."
     case .notPrivate(let path): "\(path) is not private: it must belong to this user with mode 0700."
     case .inUse(let path): "Another host is running on \(path)."
     case .otherFormat(let path, let found, let understood):
@@ -93,6 +105,8 @@ package enum DataFolderError: OperatorError, Equatable {
   package var remedy: String {
     switch self {
     case .notAFolder: "Give another folder with `--data-dir`."
+    case .nothingThere: "Name it with `--data-dir`, or make one with `sluice up` or `sluice tenant create`."
+    case .somebodyElses: "Give an empty folder, or a new name, with `--data-dir`."
     case .notPrivate(let path): "Run `chmod 700 \(path)` as its owner, or give another folder with `--data-dir`."
     case .inUse: "Stop that host, or speak to it: the command line does so by itself through `control.sock`."
     case .otherFormat: "Run the version of Sluice that wrote it, or a newer one; nothing was changed."

@@ -24,6 +24,8 @@ package actor RunningHost {
     /// Folders that hold plugins: `NAME.yaml` with the library beside it.
     package var pluginFolders: [String]
     package var settings = HostSettings()
+    /// Whether a data folder is made where there is none.
+    package var mayMakeFolder = true
     package var crash: any CrashInjector = NoCrash()
     package var log: HostLog
     package init(
@@ -60,7 +62,10 @@ package actor RunningHost {
   package init(_ options: Options) async throws {
     self.options = options
     log = options.log
-    folder = try DataFolder(path: options.dataFolder)
+    if !HostProcess.hideMemory() {
+      log.warning("host.memory_readable", "The kernel does not let the host hide its memory; it holds keys.")
+    }
+    folder = try DataFolder(path: options.dataFolder, mayMake: options.mayMakeFolder)
     let keystorePath = folder.file("keystore.db")
     let hostKey = try HostKey.load(
       path: options.hostKeyPath, keystoreExists: FileManager.default.fileExists(atPath: keystorePath),

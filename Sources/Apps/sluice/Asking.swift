@@ -17,7 +17,10 @@ extension Everywhere {
     let known = try HostCommand.named(command)
     let socket = dataDir + "/control.sock"
     if let reply = try ControlClient.ask(path: socket, command: command, arguments: arguments) { return reply }
-    let host = try await RunningHost(hostOptions(log: HostLog.standardError(least: .warning)))
+    var options = hostOptions(log: HostLog.standardError(least: .warning))
+    // To ask a folder that nobody has made is a slip of the keyboard; it leaves nothing behind.
+    options.mayMakeFolder = command == "tenant.create"
+    let host = try await RunningHost(options)
     do {
       let result = try await known.run(.init(host: host, arguments: arguments, user: Installation.operatorID))
       try await host.stop()

@@ -25,12 +25,7 @@ struct Up: AsyncParsableCommand {
     options.crash = CrashByEnvironment.injector()
     let stop = StopSignals()
     let host = try await RunningHost(options)
-    let control = try ControlServer(path: everywhere.dataDir + "/control.sock") { command, arguments in
-      await ControlClient.reply {
-        try await HostCommand.named(command).run(
-          .init(host: host, arguments: arguments, user: Installation.operatorID))
-      }
-    }
+    let control = try ControlServer.serving(host, as: Installation.operatorID)
     let listening = try Listening(address: listen ?? options.settings.listen ?? "127.0.0.1:7070", host: host)
     let address = try await listening.start()
     try await host.run()

@@ -87,8 +87,11 @@ package struct PermitRecord: Codable, Equatable, Sendable {
       version = receipt.result["version"].flatMap { $0.string ?? $0.integer.map(String.init) }
     case .unknown:
       outcome = .unknown
-      if wasUnknown { probes += 1 }
       if unknownAtMs == nil { unknownAtMs = entry.recordedAtMs }
+      guard wasUnknown else { break }
+      probes += 1
+      // An executor that could not tell is asked ever more rarely: what it waits for may take its time.
+      notBeforeMs = entry.recordedAtMs + settleMs << min(probes - 1, 6)
     case .notStarted:
       let settled = (unknownAtMs ?? entry.recordedAtMs) + settleMs
       notBeforeMs = settled

@@ -32,6 +32,8 @@ final class DemoRun {
       dataFolder: folder + "/data", log: HostLog(least: .info, write: logFile.write))
     hostOptions.hostKeyPath = folder + "/host.key"
     let host = try await RunningHost(hostOptions)
+    let control = try ControlServer.serving(host, as: Installation.operatorID)
+    defer { control.close() }
     let edge = try Listening(address: options.listen, host: host)
     let address = try await edge.start()
     screen.opening(mode: options.mode.rawValue, console: address, world: world, folder: folder)

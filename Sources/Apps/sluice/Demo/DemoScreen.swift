@@ -22,7 +22,7 @@ final class DemoScreen {
       Tenant demo is in mode \(mode.uppercased()): \(mode == "act"
         ? "policy decides what is done at once, what waits for a person, and what is refused."
         : "it only watches; nothing is changed in the CRM.")
-      Console: \(console)   Data: \(folder)
+      Console: \(console)   On another terminal: sluice top --data-dir \(folder)/data
       """)
   }
 
