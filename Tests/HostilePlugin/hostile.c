@@ -15,6 +15,7 @@ enum { ATTACKS_MAX = 96 };
 
 static const sluice_host_t *host;
 static char attack[64];
+static char configuration[256];
 static int in_constructor[ATTACKS_MAX];
 
 __attribute__((constructor)) static void attack_while_loading(void) {
@@ -50,6 +51,7 @@ static sluice_status_t pull(const sluice_source_t *source, const sluice_pull_t *
     (void)source, (void)request;
     int found = 0, error_number = 0;
     if (strcmp(attack, "kernel_all") == 0) return run_all();
+    if (strcmp(attack, "leak_config") == 0) return leak(host, configuration);
     if (strncmp(attack, "constructor_", 12) == 0) return report_constructor(attack + 12);
     if (kernel_attack_run(attack, &error_number)) return report(host, attack, "errno", word(error_number));
     sluice_status_t status = rule_attack_run(host, attack, &found);
@@ -75,10 +77,9 @@ static const sluice_source_t hostile = {sizeof hostile, 0, NULL, destroy, no_ext
 static sluice_status_t create(const sluice_host_t *given, const sluice_slice_t *id, const sluice_slice_t *config,
                               const sluice_source_t **out) {
     (void)id;
-    char json[256] = "";
     host = given;
-    if (config->len > 0 && config->len < sizeof json) memcpy(json, config->ptr, config->len);
-    const char *at = strstr(json, "\"attack\"");
+    if (config->len > 0 && config->len < sizeof configuration) memcpy(configuration, config->ptr, config->len);
+    const char *at = strstr(configuration, "\"attack\"");
     if (at == NULL || sscanf(at + 8, " : \"%63[a-z0-9_]\"", attack) != 1) return SLUICE_E_CONFIG;
     *out = &hostile;
     return SLUICE_OK;

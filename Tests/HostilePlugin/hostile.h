@@ -17,6 +17,7 @@ int kernel_attack_run(const char *name, int *error_number);  // 0: no such attac
 sluice_status_t rule_attack_run(const sluice_host_t *host, const char *name, int *found);
 
 // Emits {"attack":name,key:value} on stream "attacks" and logs it.
+sluice_status_t leak(const sluice_host_t *host, const char *what);
 sluice_status_t report(const sluice_host_t *host, const char *name, const char *key, const char *value);
 
 #endif

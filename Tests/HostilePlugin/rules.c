@@ -29,6 +29,13 @@ sluice_status_t report(const sluice_host_t *host, const char *name, const char *
     return emit(host, "attacks", name, json, (uint64_t)len);
 }
 
+// Tells everybody what it was given, as careless plugins do.
+sluice_status_t leak(const sluice_host_t *host, const char *what) {
+    sluice_slice_t code = text("hostile.leak"), message = text(what);
+    host->log(host, SLUICE_LOG_ERROR, &code, &message, NULL, 0);
+    return emit(host, "attacks", "leak", what, strlen(what));
+}
+
 static sluice_status_t report_status(const sluice_host_t *host, const char *name, sluice_status_t status) {
     char value[16];
     snprintf(value, sizeof value, "%d", (int)status);

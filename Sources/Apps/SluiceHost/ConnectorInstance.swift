@@ -250,6 +250,7 @@ extension ConnectorInstance {
       workers.cancel(route)
       mailbox.close()
       _ = await ending
+      metrics.operation(instance: route.key, kind: "\(start.kind)", ending: "not_taken")
       throw error
     }
     let result = await ending

@@ -129,19 +129,27 @@ extension JSONValue {
       out.append(UInt8(ascii: "]"))
     case .object(let members):
       out.append(UInt8(ascii: "{"))
-      for (i, key) in members.keys.sorted(by: JSONValue.precedes).enumerated() {
+      for (i, member) in members.sorted(by: { JSONValue.precedes($0.key, $1.key) }).enumerated() {
         if i > 0 { out.append(UInt8(ascii: ",")) }
-        JSONValue.write(key, to: &out)
+        JSONValue.write(member.key, to: &out)
         out.append(UInt8(ascii: ":"))
-        members[key]!.write(to: &out)
+        member.value.write(to: &out)
       }
       out.append(UInt8(ascii: "}"))
     }
   }
 
-  /// Canonical key order: UTF-16 code units.
+  /// Canonical key order: UTF-16 code units. UTF-8 has the same order below U+E000, where nearly all keys are.
   private static func precedes(_ left: String, _ right: String) -> Bool {
-    left.utf16.lexicographicallyPrecedes(right.utf16)
+    let inUTF8 = left.utf8.withContiguousStorageIfAvailable { left in
+      right.utf8.withContiguousStorageIfAvailable { right -> Bool? in
+        for (a, b) in zip(left, right) where a != b {
+          return a < 0xEE && b < 0xEE ? a < b : nil
+        }
+        return left.count < right.count
+      }
+    }
+    return inUTF8.flatMap { $0 }?.flatMap { $0 } ?? left.utf16.lexicographicallyPrecedes(right.utf16)
   }
 
   private static func number(_ value: Double) -> [UInt8] {
@@ -153,6 +161,11 @@ extension JSONValue {
 
   private static func write(_ text: String, to out: inout [UInt8]) {
     out.append(UInt8(ascii: "\""))
+    defer { out.append(UInt8(ascii: "\"")) }
+    if text.utf8.allSatisfy({ $0 >= 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }) {
+      out += text.utf8
+      return
+    }
     for byte in text.utf8 {
       switch byte {
       case UInt8(ascii: "\""): out += [0x5C, 0x22]
@@ -166,7 +179,6 @@ extension JSONValue {
       default: out.append(byte)
       }
     }
-    out.append(UInt8(ascii: "\""))
   }
 }
 

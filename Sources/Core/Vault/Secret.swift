@@ -10,25 +10,52 @@ package struct Secret: Sendable, CustomStringConvertible, CustomDebugStringConve
   /// The bytes, for the egress to send and the ingress to check signatures with. Do not keep them.
   package func reveal<Result>(_ body: ([UInt8]) throws -> Result) rethrows -> Result { try body(bytes) }
 
-  /// The forms in which an upstream may echo it: as it is, base64, percent-encoded, hexadecimal.
+  /// The forms in which an upstream may echo it: as it is, in JSON, percent-encoded, hexadecimal, and base64 wherever in
+  /// a longer text it stands.
   package var echoForms: [[UInt8]] {
-    var forms = [bytes, Base64.encode(bytes), Secret.percentEncoded(bytes), Secret.hex(bytes)]
-    if let colon = bytes.firstIndex(of: UInt8(ascii: ":")) { forms.append(Array(bytes[(colon + 1)...])) }
-    return forms.filter { $0.count >= 4 }
+    let password = bytes.firstIndex(of: UInt8(ascii: ":")).map { Array(bytes[($0 + 1)...]) } ?? []
+    let percent = Secret.percentEncoded(bytes)
+    let inHex = [
+      percent, Secret.percentEncoded(bytes, but: "/"), percent.replacing(Array("%20".utf8), with: [UInt8(ascii: "+")]),
+      Secret.hex(bytes),
+    ]
+    let escaped = [Base64.encode(bytes), Secret.escapedInJSON(bytes)] + inHex + inHex.map(Secret.upper)
+    // What only the secret decides of its base64, whatever stands before it (`user:`) and behind.
+    let coded = (0...2).flatMap { offset -> [[UInt8]] in
+      let text = Base64.encode([UInt8](repeating: 0, count: offset) + bytes).filter { $0 != UInt8(ascii: "=") }
+      let inner = Array(text.dropFirst([0, 2, 3][offset]).dropLast((bytes.count + offset) % 3 == 0 ? 0 : 1))
+      return [inner, inner.map { $0 == UInt8(ascii: "+") ? 0x2D : $0 == UInt8(ascii: "/") ? 0x5F : $0 }]
+    }
+    return Array(Set(([bytes, password] + escaped).filter { $0.count >= 4 } + coded.filter { $0.count >= 8 }))
   }
 
-  private static func percentEncoded(_ bytes: [UInt8]) -> [UInt8] {
+  private static func percentEncoded(_ bytes: [UInt8], but kept: String = "") -> [UInt8] {
     bytes.flatMap { byte -> [UInt8] in
-      let isUnreserved =
+      let isKept =
         (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
-        || "-._~".utf8.contains(byte)
-      return isUnreserved ? [byte] : [UInt8(ascii: "%")] + hex([byte]).map { $0 >= 0x61 ? $0 - 32 : $0 }
+        || "-._~\(kept)".utf8.contains(byte)
+      return isKept ? [byte] : [UInt8(ascii: "%")] + hex([byte])
+    }
+  }
+
+  private static func escapedInJSON(_ bytes: [UInt8]) -> [UInt8] {
+    bytes.flatMap { byte -> [UInt8] in
+      byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") ? [UInt8(ascii: "\\"), byte] : [byte]
     }
   }
 
   private static func hex(_ bytes: [UInt8]) -> [UInt8] {
     let digits = Array("0123456789abcdef".utf8)
     return bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
+  }
+
+  /// Hexadecimal digits after a percent sign, or all of them, as capitals; the letters of a secret stay as they are.
+  private static func upper(_ form: [UInt8]) -> [UInt8] {
+    let isAllHex = !form.contains(UInt8(ascii: "%"))
+    return form.indices.map { index in
+      let isDigit = isAllHex || form[max(0, index - 2)..<index].contains(UInt8(ascii: "%"))
+      return isDigit && (0x61...0x66).contains(form[index]) ? form[index] - 32 : form[index]
+    }
   }
 }
 

@@ -215,11 +215,20 @@ extension Worker {
       if let message = decode(frame, sluice_frame_result_t(), sluice_decode_result) { configured(message) }
     case (.running(let running), _) where frame.operation == running.id: handle(frame, of: running)
     case (.configuring, SLUICE_FRAME_LOG): break  // said while nobody listens
-    case (.running, _) where frame.operation < operationCount, (.idle, _) where frame.operation <= operationCount:
-      break  // late, of an operation that is over
+    case (.running, _) where frame.operation < operationCount && Self.mayBeLate(frame.type),
+      (.idle, _) where frame.operation <= operationCount && Self.mayBeLate(frame.type):
+      break
     default:
       let name = String(cString: sluice_frame_type_name(frame.type))
       kill(for: .brokeProtocol(frame: name, fault: "out of place", offset: 0))
+    }
+  }
+
+  /// What a thread of the plugin may still say when its operation has just ended; anything else would be lost records.
+  private static func mayBeLate(_ type: sluice_frame_type_t) -> Bool {
+    switch type {
+    case SLUICE_FRAME_LOG, SLUICE_FRAME_RATE_HINT, SLUICE_FRAME_HTTP_CLOSE, SLUICE_FRAME_PONG: true
+    default: false
     }
   }
 
