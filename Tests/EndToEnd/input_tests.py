@@ -143,3 +143,17 @@ def test_exit_codes(rig):
         expect(f"[{code or ''}" in done.stderr, f"no code {code} in: {done.stderr}")
     done = sluice("demo", "--data", os.path.join(rig.folder, "nowhere"), "--auto", "--listen", "127.0.0.1:0")
     expect_equal(done.returncode, 1, f"exit of a demo without data ({done.stderr})")
+
+
+def test_wrong_instance_config(rig):
+    """a configuration that its manifest's schema does not allow is refused with the path of the fault, before anything is enabled"""
+    host = ready(rig)
+    for config, path in (({"page_size": 0}, "page_size"), ({"page_size": "200"}, "page_size"), ({"pagesize": 200}, "pagesize"), ([1], "configuration")):
+        reply = host.reply("connector.enable", name="crm", config=config)
+        expect_equal(reply.get("error", {}).get("code"), "connector.bad_config", f"answer to {config}: {reply}")
+        expect(path in reply["error"]["message"], f"no {path!r} in: {reply['error']['message']}")
+    expect_equal(host.ask("connector.list"), [], "connectors")
+    expect(host.ask("connector.enable", name="crm", config={"page_size": 10})["enabled"], "a good configuration")
+    path, _ = manifest(rig, "schema", ("page_size: {type: integer,", "page_size: {format: integer,"))
+    done = enable(host, path)
+    expect_equal(("format" in done.stderr, done.returncode), (True, 1), f"a schema with a keyword that is not checked ({done.stderr})")

@@ -47,6 +47,7 @@ package enum EnablingError: OperatorError, Equatable {
   case unknownEndpoint(name: String, known: [String])
   case badOverride(endpoint: String, base: String)
   case privateNotAllowed(endpoint: String)
+  case badConfig(path: String, reason: String)
 
   package var code: String {
     switch self {
@@ -54,6 +55,7 @@ package enum EnablingError: OperatorError, Equatable {
     case .unknownEndpoint: "connector.unknown_endpoint"
     case .badOverride: "connector.bad_override"
     case .privateNotAllowed: "connector.private_not_allowed"
+    case .badConfig: "connector.bad_config"
     }
   }
   package var message: String {
@@ -62,6 +64,7 @@ package enum EnablingError: OperatorError, Equatable {
       "There is no manifest \(name).yaml in \(folders.joined(separator: ", "))."
     case .unknownEndpoint(let name, _): "The manifest declares no endpoint \"\(name)\"."
     case .badOverride(let endpoint, let base): "\"\(base)\" cannot be the address of the endpoint \(endpoint)."
+    case .badConfig(let path, let reason): "\(path.isEmpty ? "The configuration" : "`\(path)` of the configuration") is \(reason)."
     case .privateNotAllowed(let endpoint): "An override of the endpoint \(endpoint) was given without --allow-private."
     }
   }
@@ -70,6 +73,7 @@ package enum EnablingError: OperatorError, Equatable {
     case .noPlugin: "Build the plugins with `make build`, or give a manifest's path."
     case .unknownEndpoint(_, let known): "Declared: \(known.joined(separator: ", "))."
     case .badOverride: "Give http://host:port or https://host[:port][/path]."
+    case .badConfig: "Give what the schema under `config` in the manifest allows."
     case .privateNotAllowed:
       "Say so: overrides may lead to private addresses and plain http; they are shown and recorded."
     }
@@ -102,10 +106,14 @@ extension RunningHost {
       }
       endpoints[endpoint] = base
     }
+    let config = arguments["config"] ?? [:]
+    do throws(ArgumentSchema.Misfit) { try manifest.config.check(config) } catch {
+      throw EnablingError.badConfig(path: error.path, reason: error.reason)
+    }
     let instance = try InstanceID(parsing: arguments["instance"]?.string ?? manifest.name)
     let enabling = Enabling(
       instance: instance, source: (path as NSString).lastPathComponent, manifest: document.value,
-      folder: (path as NSString).deletingLastPathComponent, config: arguments["config"] ?? [:], endpoints: endpoints,
+      folder: (path as NSString).deletingLastPathComponent, config: config, endpoints: endpoints,
       replay: arguments["replay"]?.bool ?? false)
     return (enabling, manifest)
   }

@@ -1,5 +1,5 @@
-/// What a tool's arguments may be: the part of JSON Schema 2020-12 that is needed for it. A keyword that is not
-/// understood is refused when the schema is loaded, because ignoring it would let arguments pass.
+/// What a tool's arguments or an instance's configuration may be: the part of JSON Schema 2020-12 that is needed for it. A
+/// keyword that is not understood is refused when the schema is loaded, because ignoring it would let values pass.
 package struct ArgumentSchema: Equatable, Sendable {
   /// Why a schema was not taken: the keyword and where it stands.
   package struct Fault: Error, Equatable {
@@ -153,7 +153,7 @@ extension ArgumentSchema {
     private func check(_ value: JSONValue, by others: Others, path: String) throws(Misfit) {
       switch others {
       case .anything: break
-      case .nothing: throw Misfit(path: path, reason: "not an argument of this tool")
+      case .nothing: throw Misfit(path: path, reason: "not known here")
       case .fitting(let node): try node.check(value, path: path)
       }
     }

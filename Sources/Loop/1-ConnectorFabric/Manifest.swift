@@ -115,8 +115,8 @@ package struct Manifest: Sendable, Equatable {
   /// How often a source is pulled; nil when it only receives.
   package let intervalMs: Int?
   package let actions: [Action]
-  /// JSON Schema of an instance's configuration.
-  package let config: JSONValue
+  /// What an instance's configuration may be.
+  package let config: ArgumentSchema
   /// How records become entities; read by Perception.
   package let mapping: JSONValue
 

@@ -25,8 +25,17 @@ extension Manifest {
     limits = try Self.limits(root["limits"])
     intervalMs = try Self.interval(root["schedule"])
     actions = try Self.actions(root["actions"], kind, requests)
-    config = root["config"].value ?? ["type": "object"]
+    config = try Self.config(root["config"])
     mapping = root["mapping"].value ?? [:]
+  }
+
+  private static func config(_ r: DocumentReader) throws(DocumentError) -> ArgumentSchema {
+    do throws(ArgumentSchema.Fault) { return try ArgumentSchema(r.value ?? ["type": "object"]) } catch {
+      let place = error.path.isEmpty ? "" : " at \(error.path)"
+      throw r.error(
+        "a schema whose \"\(error.keyword)\"\(place) \(error.reason ?? "is not supported")",
+        allowed: ArgumentSchema.keywords.union(ArgumentSchema.annotations).sorted().joined(separator: ", "))
+    }
   }
 
   private static func library(_ r: DocumentReader) throws(DocumentError) -> Library {
