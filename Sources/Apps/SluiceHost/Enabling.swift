@@ -64,7 +64,8 @@ package enum EnablingError: OperatorError, Equatable {
       "There is no manifest \(name).yaml in \(folders.joined(separator: ", "))."
     case .unknownEndpoint(let name, _): "The manifest declares no endpoint \"\(name)\"."
     case .badOverride(let endpoint, let base): "\"\(base)\" cannot be the address of the endpoint \(endpoint)."
-    case .badConfig(let path, let reason): "\(path.isEmpty ? "The configuration" : "`\(path)` of the configuration") is \(reason)."
+    case .badConfig(let path, let reason):
+      "\(path.isEmpty ? "The configuration" : "`\(path)` of the configuration") is \(reason)."
     case .privateNotAllowed(let endpoint): "An override of the endpoint \(endpoint) was given without --allow-private."
     }
   }
