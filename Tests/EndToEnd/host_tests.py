@@ -169,3 +169,21 @@ def test_commands_make_no_folder_by_accident(rig):
     far.start()
     done = sluice("tenant", "list", "--data-dir", far.data)
     expect_equal(done.returncode, 0, f"a command to a host behind a long path ({done.stderr})")
+
+
+def test_demo_ends_when_asked(rig):
+    """a demo stops on Ctrl-C amid its days and on the loss of its terminal, and its world ends with it, also when it is killed"""
+    for number, code in ((signal.SIGINT, 1), (signal.SIGHUP, 1), (signal.SIGKILL, -9)):
+        demo = subprocess.Popen([program("sluice"), "demo", "--auto", "--listen", "127.0.0.1:0", "--data-dir", rig.path(f"demo-{number}")], cwd=PROJECT,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+        rig.closing.append(lambda demo=demo: end(demo, signal.SIGKILL))
+        wait_for(lambda: "day 1/" in demo.stdout.readline(), "the first day is played")
+        with open(f"/proc/{demo.pid}/task/{demo.pid}/children") as f:
+            children = [int(pid) for pid in f.read().split()]
+        worlds = [pid for pid in children if "sluice-world" in open(f"/proc/{pid}/cmdline").read()]
+        expect_equal(len(worlds), 1, "worlds of the demo")
+        demo.send_signal(number)
+        expect_equal(demo.wait(20), code, f"exit after {number.name}")
+        wait_for(lambda: not os.path.exists(f"/proc/{worlds[0]}") or "Z" in open(f"/proc/{worlds[0]}/stat").read().rsplit(") ", 1)[1][:1], "the world ended too")
+        if code == 1:
+            expect("[demo.stopped]" in demo.stderr.read(), f"words after {number.name}")

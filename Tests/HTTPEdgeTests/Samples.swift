@@ -73,12 +73,12 @@ enum Samples {
     [
       "id": .string(id), "day": "2017-07-14", "playbook": "stalled-deal", "kind": "draft",
       "subject": ["type": "opportunity", "id": "1C1I7A6R"], "account": "Cancity", "owner": "Moses Frase",
-      "outcome": "hold", "state": "open", "expected_value_cents": 482_600,
+      "state": "held", "expected_value_cents": 482_600,
       "stop_reason": "At 139 days 13.1 % of 312 such deals were won; closing it is for a person to judge.",
     ],
     [
       "id": "aa", "day": "2017-07-13", "playbook": "white-space", "kind": "abstain",
-      "subject": ["type": "account", "id": "Isdom"], "account": "Isdom", "outcome": "noted", "state": "open",
+      "subject": ["type": "account", "id": "Isdom"], "account": "Isdom", "state": "noted",
       "expected_value_cents": 0, "stop_reason": "Only 12 such deals are known; that is too little to judge by.",
     ],
   ]
@@ -86,22 +86,22 @@ enum Samples {
     [
       "id": "ac7", "day": "2017-07-12", "tool": "crm.create_task",
       "subject": ["type": "opportunity", "id": "HJ4GKF2P"],
-      "state": "done", "attempts": 1, "approved_by": ["ann"], "expected_value_cents": 55_000, "reason": nil,
+      "state": "done", "attempts": 1, "approved_by": "ann", "expected_value_cents": 55_000, "reason": nil,
     ],
     [
       "id": "ac8", "day": "2017-07-12", "tool": "crm.close_lost", "subject": ["type": "opportunity", "id": "Z063OYW0"],
-      "state": "unresolved", "attempts": 2, "approved_by": ["ann"], "expected_value_cents": 2_676_800,
+      "state": "unresolved", "attempts": 2, "approved_by": "ann", "expected_value_cents": 2_676_800,
       "reason": "Nobody knows whether it took effect.",
     ],
   ]
   static let connectors: JSONValue = [
     [
       "instance": "crm", "connector": "crm-source", "version": "1.0.0", "state": "running",
-      "endpoints": ["https://crm.example.com"],
+      "endpoints": ["crm": "https://crm.example.com"],
     ],
     [
       "instance": "billing", "connector": "crm-source", "version": "1.0.0",
-      "state": "waiting: the source answered 429", "endpoints": [],
+      "state": "waiting: the source answered 429", "endpoints": [:],
     ],
   ]
   static let top: JSONValue = [

@@ -20,14 +20,15 @@ extension Console {
       \(section("From the journal to the answer", position(top)))
       \(section("Connectors", rows.isEmpty ? "<p class=\"empty\">No connector is enabled.</p>" : table(
         "Connectors, and who waits why",
-        ["Instance", "Connector", "State", "#Records", "#Requests", "Who waits, and why", "Reaches"], rows)))
+        ["Instance", "Connector", "State", "#Records", "#Requests", "Who waits, and why", "Endpoints led elsewhere"], rows)))
       """)
   }
 
   private func flowRow(_ connector: JSONValue, _ live: JSONValue?) -> [HTML] {
     let name = connector["instance"]?.string ?? Words.missing
     let kind = [connector["connector"], connector["version"]].compactMap { $0?.string }.joined(separator: " ")
-    let endpoints = connector["endpoints"]?.array?.map { Words.exact($0) }.joined(separator: ", ")
+    let endpoints = connector["endpoints"]?.object?.sorted { $0.key < $1.key }
+      .map { "\($0.key): \(Words.exact($0.value))" }.joined(separator: ", ")
     return [
       data(name), data(kind.isEmpty ? Words.missing : kind), stateBadge(connector["state"] ?? live?["state"]),
       data(live?["records"]?.integer.map { Words.number($0) } ?? Words.missing),

@@ -5,17 +5,17 @@ extension Console {
   static let listMax = 200
 
   func decisions(_ visitor: Visitor) async throws -> EdgeResponse {
-    let rows = try await list("decision.list", visitor).map { item -> [HTML] in
+    let rows = try await list("decision.list", visitor).reversed().map { item -> [HTML] in
       [
         day(item["day"]), data(item["playbook"]), data(item["kind"]), data(Words.subject(item["subject"])),
-        data(item["account"]), data(item["owner"]), badge(item["outcome"]), badge(item["state"]),
+        data(item["account"]), data(item["owner"]), badge(item["state"]),
         data(Words.money(item["expected_value_cents"])), data(item["stop_reason"]),
       ]
     }
     return listed(
-      "Decisions", "/decisions", visitor, "What the playbooks proposed, what policy said of it, and where it stands.",
+      "Decisions", "/decisions", visitor, "What the playbooks proposed, and where it stands; the newest first.",
       [
-        "Day", "Playbook", "Kind", "About", "Account", "Owner", "Policy", "State", "#Expected value",
+        "Day", "Playbook", "Kind", "About", "Account", "Owner", "State", "#Expected value",
         "Why deciding ended here",
       ], rows, empty: "Nothing has been decided yet.")
   }
@@ -33,16 +33,15 @@ extension Console {
   }
 
   func actions(_ visitor: Visitor) async throws -> EdgeResponse {
-    let rows = try await list("action.list", visitor).map { item -> [HTML] in
-      let people = item["approved_by"]?.array?.compactMap(\.string).joined(separator: ", ")
-      return [
+    let rows = try await list("action.list", visitor).reversed().map { item -> [HTML] in
+      [
         day(item["day"]), data(item["tool"]), data(Words.subject(item["subject"])), badge(item["state"]),
-        data(item["attempts"]), people.map { data($0.isEmpty ? Words.missing : $0) } ?? data(item["approved_by"]),
+        data(item["attempts"]), data(item["approved_by"]),
         data(Words.money(item["expected_value_cents"])), data(item["reason"]),
       ]
     }
     return listed(
-      "Actions", "/actions", visitor, "Calls that were allowed or approved, and what became of them.",
+      "Actions", "/actions", visitor, "Calls that were allowed or approved, and what became of them; the newest first.",
       ["Day", "Tool", "About", "State", "#Attempts", "Approved by", "#Expected value", "Reason"], rows,
       empty: "No actions yet.")
   }

@@ -7,7 +7,7 @@ extension Console {
   func overview(_ visitor: Visitor) async throws -> EdgeResponse {
     let waiting = try? await call("approval.list", visitor).array
     let signals = await counts("signal.list", by: "kind", visitor)
-    let verdicts = await counts("decision.list", by: "outcome", visitor)
+    let decisions = await counts("decision.list", by: "state", visitor)
     let actions = await counts("action.list", by: "state", visitor)
     return respond(
       200, "Overview", for: visitor, section: "/",
@@ -15,7 +15,7 @@ extension Console {
       \(section("Waits for a person", waitingPart(waiting, visitor)))
       <div class="columns">
       \(section("Signals", countsPart(signals, of: "Kind", "/signals", "All signals", visitor)))
-      \(section("Verdicts", countsPart(verdicts, of: "Verdict", "/decisions", "All decisions", visitor)))
+      \(section("Decisions", countsPart(decisions, of: "State", "/decisions", "All decisions", visitor)))
       \(section("Actions", countsPart(actions, of: "State", "/actions", "All actions", visitor)))
       </div>
       <p>How data flows and who waits: <a href="\(visitor.link("/flow"))">Flow</a>. What can be proved of all this: \

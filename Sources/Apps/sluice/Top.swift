@@ -34,7 +34,7 @@ struct Top: AsyncParsableCommand {
       earlier = reading
       drawnLines = lines.count
       guard isLive else { return }
-      if try await stop.within(.milliseconds(Int(interval * 1000))) { return }
+      if await stop.within(.milliseconds(Int(interval * 1000))) { return }
     }
   }
 }

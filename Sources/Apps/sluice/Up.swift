@@ -39,45 +39,6 @@ struct Up: AsyncParsableCommand {
   }
 }
 
-/// SIGTERM and SIGINT, as an event to wait for.
-///
-/// - Note: `@unchecked Sendable`: the sources are only kept alive, never touched again.
-final class StopSignals: @unchecked Sendable {
-  private let sources: [any DispatchSourceSignal]
-  private let events: AsyncStream<Void>
-
-  init() {
-    let (events, sink) = AsyncStream.makeStream(of: Void.self)
-    self.events = events
-    sources = [SIGTERM, SIGINT].map { number in
-      signal(number, SIG_IGN)
-      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-      source.setEventHandler { sink.yield() }
-      source.resume()
-      return source
-    }
-  }
-
-  func wait() async { for await _ in events { return } }
-
-  /// - Returns: Whether one came within that time.
-  func within(_ time: Duration) async throws -> Bool {
-    let events = self.events
-    return try await withThrowingTaskGroup(of: Bool.self) { group in
-      group.addTask {
-        for await _ in events { return true }
-        return false
-      }
-      group.addTask {
-        try await Task.sleep(for: time)
-        return false
-      }
-      defer { group.cancelAll() }
-      return try await group.next() ?? false
-    }
-  }
-}
-
 /// Ends the process like `kill -9` at a named crash point: `SLUICE_CRASH_AT=journal.after_commit:17` dies at the 17th
 /// visit. For tests of recovery; without the variable nothing happens.
 enum CrashByEnvironment {

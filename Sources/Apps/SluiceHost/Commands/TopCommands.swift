@@ -12,6 +12,7 @@ extension HostCommand {
       return [
         "uptime_ms": .integer(SystemSources.monotonicMs() - call.host.startedMs),
         "instances": try await call.host.flow(tenant), "applied_position": .integer(Int64(await runtime.appliedNumber)),
+        "journal_position": .integer(Int64(await runtime.appliedNumber + runtime.lag)),
         "unapplied": .integer(Int64(await runtime.lag)), "ledger_entries": .integer(Int64(tree.size)),
         "held": .integer(Int64(try await call.host.heldCount(tenant))),
         "dead_letters": .integer(

@@ -41,7 +41,8 @@ final class DemoRun {
 
     let total = min(options.days ?? .max, world.announcement.businessDays)
     let person =
-      options.auto || options.mode == .observe ? nil : DemoPerson(host: host, console: address, screen: screen)
+      options.auto || options.mode == .observe
+      ? nil : DemoPerson(host: host, console: address, screen: screen, stop: stop)
     var day: BusinessDay? = world.announcement.firstDay
     var count = 0
     var lastDay = world.announcement.firstDay
@@ -55,6 +56,7 @@ final class DemoRun {
       } else {
         try await person?.meet(count) { try await show(host, today, count, of: total) }
       }
+      if stop.hasArrived { return try await end(on: today, host, edge) }
       if count == total { break }
       day = try await world.closeDay(today)
     }
@@ -65,6 +67,13 @@ final class DemoRun {
     try await close(host, world, seconds: Double(SystemSources.monotonicMs() - startedMs) / 1000)
     await edge.stop()
     try await host.stop()
+  }
+
+  /// Somebody wants it to end now.
+  private func end(on day: BusinessDay, _ host: RunningHost, _ edge: Listening) async throws {
+    await edge.stop()
+    try await host.stop()
+    throw DemoError.stopped(day: day)
   }
 
   /// A tenant with its rules, its connectors and their secrets.
@@ -178,5 +187,5 @@ final class LogFile: Sendable {
     _ = FileManager.default.createFile(atPath: path, contents: nil, attributes: [.posixPermissions: 0o600])
     handle = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
   }
-  @Sendable func write(_ line: String) { handle.write(Data((line + "\n").utf8)) }
+  @Sendable func write(_ line: String) { StandardStream.write(line + "\n", to: handle.fileDescriptor) }
 }

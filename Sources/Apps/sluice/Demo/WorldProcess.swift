@@ -31,6 +31,8 @@ final class WorldProcess: Sendable {
   let credentials: Credentials
   let announcement: Announcement
   private let processID: Int32
+  /// Closed with this process, however that ends; the world ends with it.
+  private let lifeline = Pipe()
   private let session = URLSession(configuration: .ephemeral)
 
   /// Starts the program and waits until it listens.
@@ -40,7 +42,8 @@ final class WorldProcess: Sendable {
     let credentialsFile = folder + "/world.json"
     let process = Process()
     process.executableURL = URL(fileURLWithPath: program)
-    process.arguments = arguments + ["--listen", "127.0.0.1:0", "--credentials", credentialsFile]
+    process.arguments = arguments + ["--listen", "127.0.0.1:0", "--credentials", credentialsFile, "--until-input-ends"]
+    process.standardInput = lifeline
     let output = Pipe()
     process.standardOutput = output
     try process.run()
@@ -111,6 +114,7 @@ enum DemoError: OperatorError {
   case noConfiguration(folder: String)
   case apiAnswered(String)
   case unsound(String)
+  case stopped(day: BusinessDay)
 
   var code: String {
     switch self {
@@ -120,6 +124,7 @@ enum DemoError: OperatorError {
     case .noConfiguration: "demo.no_configuration"
     case .apiAnswered: "demo.api_answered"
     case .unsound: "demo.unsound"
+    case .stopped: "demo.stopped"
     }
   }
   var message: String {
@@ -129,6 +134,7 @@ enum DemoError: OperatorError {
     case .worldAnswered(let text): "The simulated SaaS answered: \(text)."
     case .apiAnswered(let code): "The host's API refused: \(code)."
     case .unsound(let what): "The run does not add up: \(what)."
+    case .stopped(let day): "The demo was stopped on \(day), before its last day."
     case .noConfiguration(let folder): "There are no policies and playbooks in \(folder)."
     }
   }
@@ -137,6 +143,7 @@ enum DemoError: OperatorError {
     case .noWorld: "Build it: `make build` or `make debug`."
     case .worldEnded: "Its reason stands above; check --data."
     case .worldAnswered, .apiAnswered, .unsound: "Report it with the seed and the options of this run."
+    case .stopped: "Start it again; what it did is gone with its folder unless it was started with --keep."
     case .noConfiguration: "Run it in the project's folder, or name one with --configuration."
     }
   }

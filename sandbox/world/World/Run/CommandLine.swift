@@ -95,6 +95,8 @@ struct Serve: AsyncParsableCommand {
   var webhookDouble = 0.05
   @Option(help: "Share of webhooks that are sent 1 to 3 business days late.")
   var webhookLate = 0.1
+  @Flag(help: "End when standard input does: with whoever started it.")
+  var untilInputEnds = false
 
   func validate() throws {
     _ = try address
@@ -142,6 +144,12 @@ struct Serve: AsyncParsableCommand {
       pipeline: pipeline, edits: edits, faults: faults, options: options, clockwork: .system,
       transport: URLSessionTransport())
     if let credentials { try crm.credentials.write(to: credentials) }
+    if untilInputEnds {
+      Thread.detachNewThread {
+        while !FileHandle.standardInput.availableData.isEmpty {}
+        Foundation.exit(0)
+      }
+    }
     try await serve(crm)
   }
 

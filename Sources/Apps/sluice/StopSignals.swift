@@ -1,0 +1,85 @@
+import Foundation
+import Synchronization
+
+/// SIGTERM, SIGINT and the loss of the terminal, as an event to wait for.
+///
+/// - Note: `@unchecked Sendable`: the sources are only kept alive, never touched again.
+final class StopSignals: @unchecked Sendable {
+  private let sources: [any DispatchSourceSignal]
+  private let latch = Latch()
+
+  init() {
+    let latch = self.latch
+    sources = [SIGTERM, SIGINT, SIGHUP].map { number in
+      signal(number, SIG_IGN)
+      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+      source.setEventHandler { latch.open() }
+      source.resume()
+      return source
+    }
+  }
+
+  /// Whether one has come.
+  var hasArrived: Bool { latch.isOpen }
+
+  /// Returns when one has come, or the task is cancelled.
+  func wait() async { await latch.wait() }
+
+  /// - Returns: Whether one came within that time.
+  func within(_ time: Duration) async -> Bool {
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { await self.wait() }
+      group.addTask { try? await Task.sleep(for: time) }
+      await group.next()
+      group.cancelAll()
+    }
+    return hasArrived
+  }
+}
+
+/// Something that happens once; any number of tasks wait for it, and each may give up.
+private final class Latch: Sendable {
+  private struct State {
+    var isOpen = false
+    var waiting: [Int: CheckedContinuation<Void, Never>] = [:]
+    var next = 0
+    /// Gave up before they began to wait.
+    var gone: Set<Int> = []
+  }
+  private let state = Mutex(State())
+
+  var isOpen: Bool { state.withLock { $0.isOpen } }
+
+  func open() {
+    let waiting = state.withLock { state in
+      state.isOpen = true
+      defer { state.waiting = [:] }
+      return state.waiting
+    }
+    for waiter in waiting.values { waiter.resume() }
+  }
+
+  func wait() async {
+    let number = state.withLock { state in
+      state.next += 1
+      return state.next
+    }
+    await withTaskCancellationHandler {
+      await withCheckedContinuation { waiter in
+        let mayGo = state.withLock { state in
+          if state.isOpen || state.gone.remove(number) != nil { return true }
+          state.waiting[number] = waiter
+          return false
+        }
+        if mayGo { waiter.resume() }
+      }
+    } onCancel: {
+      let waiter = state.withLock { state in
+        let waiter = state.waiting.removeValue(forKey: number)
+        if waiter == nil { state.gone.insert(number) }
+        return waiter
+      }
+      waiter?.resume()
+    }
+  }
+}
