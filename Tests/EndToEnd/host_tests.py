@@ -171,6 +171,17 @@ def test_commands_make_no_folder_by_accident(rig):
     expect_equal(done.returncode, 0, f"a command to a host behind a long path ({done.stderr})")
 
 
+def proc(pid, file):
+    """What the kernel says of a process; nothing of one that is gone."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/{file}") as f:
+        return f.read()
+    return ""
+
+
+def children(pid):
+    return [child for thread in os.listdir(f"/proc/{pid}/task") for child in proc(f"{pid}/task/{thread}", "children").split()]
+
+
 def test_demo_ends_when_asked(rig):
     """a demo stops on Ctrl-C amid its days and on the loss of its terminal, and its world ends with it, also when it is killed"""
     for number, code in ((signal.SIGINT, 1), (signal.SIGHUP, 1), (signal.SIGKILL, -9)):
@@ -178,12 +189,10 @@ def test_demo_ends_when_asked(rig):
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
         rig.closing.append(lambda demo=demo: end(demo, signal.SIGKILL))
         wait_for(lambda: "day 1/" in demo.stdout.readline(), "the first day is played")
-        with open(f"/proc/{demo.pid}/task/{demo.pid}/children") as f:
-            children = [int(pid) for pid in f.read().split()]
-        worlds = [pid for pid in children if "sluice-world" in open(f"/proc/{pid}/cmdline").read()]
+        worlds = [pid for pid in children(demo.pid) if "sluice-world" in proc(pid, "cmdline")]
         expect_equal(len(worlds), 1, "worlds of the demo")
         demo.send_signal(number)
         expect_equal(demo.wait(20), code, f"exit after {number.name}")
-        wait_for(lambda: not os.path.exists(f"/proc/{worlds[0]}") or "Z" in open(f"/proc/{worlds[0]}/stat").read().rsplit(") ", 1)[1][:1], "the world ended too")
+        wait_for(lambda: proc(worlds[0], "stat").rpartition(") ")[2][:1] in ("", "Z"), "the world ended too")
         if code == 1:
             expect("[demo.stopped]" in demo.stderr.read(), f"words after {number.name}")

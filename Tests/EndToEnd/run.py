@@ -21,7 +21,7 @@ def all_tests():
     for room in ROOMS:
         if os.path.exists(os.path.join(os.path.dirname(os.path.abspath(__file__)), room + ".py")):
             module = __import__(room)
-            for name, function in vars(module).items():
+            for name, function in list(vars(module).items()):
                 if name.startswith("test_"):
                     yield room.split("_")[0], name, function
 
