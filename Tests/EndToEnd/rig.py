@@ -216,8 +216,8 @@ class Host:
         self.address = f"127.0.0.1:{self.port}"
         self.state = Database(os.path.join(self.data, "tenants", tenant, "state.db"))
 
-    def start(self, crash=None):
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("SLUICE_")}
+    def start(self, crash=None, environment=None):
+        environment = {**{k: v for k, v in os.environ.items() if not k.startswith("SLUICE_")}, **(environment or {})}
         if crash:
             environment["SLUICE_CRASH_AT"] = crash
         begin = os.path.getsize(self.log) if os.path.exists(self.log) else 0
@@ -335,6 +335,37 @@ class Host:
                 database.close()
         return kinds
 
+    def journal(self):
+        """Position, kind and id of each entry of the tenant, in order. Bodies are sealed."""
+        entries = []
+        for name in sorted(os.listdir(os.path.join(self.data, "journal"))):
+            if name.endswith(".segment"):
+                database = Database(os.path.join(self.data, "journal", name))
+                entries += database.rows("SELECT position, kind, lower(hex(id)) FROM entry WHERE partition=? ORDER BY position", self.tenant)
+                database.close()
+        return entries
+
+    def published(self):
+        """How many entries the last signed checkpoint covers."""
+        path = os.path.join(self.data, "tenants", self.tenant, "ledger", "checkpoint")
+        if not os.path.exists(path):
+            return 0
+        with open(path) as f:
+            return int(f.read().splitlines()[1])
+
+    def ledgered(self):
+        """Position, kind and body of what the published log proves, in the journal's order."""
+        places, leaves, found = self.state.space("ledger.index"), self.state.space("ledger.leaf"), []
+        wait_for(lambda: self.ask("ledger.publish") and self.published() >= len(places), "what is in the log is published")
+        for position, kind, identifier in self.journal():
+            if identifier in places:
+                leaf = json.loads(leaves[f"{places[identifier]:020d}"]["leaf"])
+                expect_equal((leaf["kind"], leaf["id"]), (kind, identifier), f"the leaf of entry {position}")
+                path = os.path.join(self.data, "tenants", self.tenant, "ledger", "payload", leaf["commitment"][:2], leaf["commitment"])
+                with open(path, "rb") as f:
+                    found.append((position, kind, json.loads(f.read()[32:])))
+        return found
+
     def ticked(self):
         return (self.state.value("perception.clock", "clock") or {}).get("ticked") or ""
 
@@ -413,7 +444,7 @@ class Scenario:
         endpoints = {"crm": self.world.url}
         host.ask("secret.set", instance="crm", slot="api", value=self.world.secrets["token"])
         host.ask("secret.set", instance="crm", slot="webhook", value=self.world.secrets["webhook_secret"])
-        if self.mode == "act":
+        if self.mode != "observe":
             host.ask("secret.set", instance="crm-actions", slot="api", value=self.world.secrets["token"])
             host.ask("connector.enable", name=os.path.join(self.plugins, "crm-actions.yaml"), instance="crm-actions", endpoints=endpoints, allow_private=True)
         host.ask("connector.enable", name=os.path.join(self.plugins, "crm.yaml"), instance="crm", endpoints=endpoints, allow_private=True,
@@ -422,8 +453,8 @@ class Scenario:
         if self.hooks:
             self.world.control("POST", "webhooks", {"url": f"http://{host.address}{self.hook_path}"})
 
-    def start(self, crash=None):
-        self.host.start(crash)
+    def start(self, crash=None, **options):
+        self.host.start(crash, **options)
         self.set_up()
 
     def process_day(self, seconds=60):

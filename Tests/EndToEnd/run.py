@@ -14,7 +14,9 @@ import traceback
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from rig import Rig, Settings, Skip
 
-ROOMS = ("pipeline_tests", "host_tests", "crash_tests", "worker_tests", "upstream_tests", "webhook_tests", "secret_tests", "input_tests", "learning_tests", "disk_tests", "hostile_tests", "console_tests")
+ROOMS = ("pipeline_tests", "host_tests", "crash_tests", "worker_tests", "upstream_tests", "webhook_tests", "secret_tests", "input_tests", "learning_tests",
+         "disk_tests", "hostile_tests", "console_tests", "order_tests", "tamper_tests", "edit_tests", "replay_tests", "approval_tests", "browser_tests",
+         "account_tests", "door_tests")
 
 
 def all_tests():
