@@ -1,0 +1,203 @@
+"""Odd, huge and hostile input at every door: each is answered with a code or refused, and the host lives on."""
+import urllib.parse
+
+from approval_tests import api, user
+from rig import *
+
+CODE = re.compile(r"\[[a-z_]+\.[a-z_]+\]")
+
+
+def ready(rig):
+    host = rig.host()
+    host.start()
+    host.ask("tenant.create")
+    return host
+
+
+def check_well(host):
+    expect_equal(request(host.address, "GET", "/healthz", None, {"Host": host.address}, seconds=10)[0], 200, f"health ({host.log_text()[-400:]})")
+    expect_equal([row["tenant"] for row in host.ask("tenant.list")], ["demo"], "tenants")
+
+
+def test_hostile_bodies_at_the_api(rig):
+    """bodies that are no JSON, too deep, too large, of other types or full of odd names get a code and a status, and change nothing"""
+    host = ready(rig)
+    token = user(host, "anna", "approver", "operator", "auditor")
+    head = {"Authorization": "Bearer " + token, "Content-Type": "application/json"}
+    entries = host.head()
+    bodies = {
+        "nothing but brackets": b"[" * 300_000, "too deep": b'{"tenant":"demo","x":' + b"[" * 1500 + b"]" * 1500 + b"}", "half": b'{"tenant":"de', "bytes": b"\xff\xfe\x00",
+        "no UTF-8 in a text": b'{"tenant":"\xff\xfe"}', "a key twice": b'{"tenant":"demo","tenant":"other"}', "half a character": b'{"tenant":"\\ud800"}',
+        "an endless number": b'{"tenant":"demo","limit":1e999}', "text behind it": b'{"tenant":"demo"} x',
+    }
+    for name, body in bodies.items():
+        status, _, answer = request(host.address, "POST", "/api/v1/signal.list", body, head)
+        expect_equal((status, json.loads(answer)["error"]["code"]), (400, "api.not_json"), f"the answer to {name}")
+    expect_equal(request(host.address, "POST", "/api/v1/signal.list", b'{"x":"' + b"a" * 1_200_000 + b'"}', head)[0], 413, "the answer to 1.2 MB")
+    for body in (b"[1]", b"null", b'"demo"', b"7", b"{}", b'{"tenant":7}', b'{"tenant":null}', b'{"tenant":["demo"]}'):
+        status, _, answer = request(host.address, "POST", "/api/v1/signal.list", body, head)
+        expect_equal((status, json.loads(answer)["error"]["code"]), (409, "command.missing_argument"), f"the answer to {body}")
+    for tenant in ("_host", "../demo", "demo/", "Demo", "démo", "a" * 64, "", "demo\n", "demo\u0000"):
+        status, code = api(host, token, "signal.list", tenant=tenant)
+        expect((status, code) in ((409, "domain.bad_name"), (403, "command.not_allowed")), f"the answer to the tenant {tenant!r}: {status} {code}")
+    for command in ("", "nosuch", "signal.list/", "../signal.list", "signal.list%00", "SIGNAL.LIST", "a/b/c", "x" * 5000):
+        status, code = api(host, token, urllib.parse.quote(command, safe="/%"))
+        expect_equal((status, code), (404, "command.unknown"), f"the answer to the command {command[:40]!r}")
+    for command in ("tenant.create", "secret.set", "connector.enable", "apply", "user.create", "user.token", "user.link", "ledger.export", "policy.diff", "tenant.list"):
+        expect_equal(api(host, token, command), (403, "command.not_allowed"), f"the answer to {command} through the API")
+    for command, words in (("account.show", {"name": "x" * 100_000}), ("account.show", {"name": "x", "as_of": "2023-99-99"}), ("account.show", {"name": "x", "as_of": "9" * 30}),
+                           ("decision.show", {"id": "zz"}), ("decision.show", {"id": "0" * 64}), ("action.show", {"id": "\u0000" * 64}), ("connector.run", {"instance": "../x"}),
+                           ("connector.run", {"instance": "none"}), ("tenant.mode", {"mode": "god"}), ("policy.show", {"hash": "0" * 64}), ("approval.show", {"id": "0" * 64})):
+        status, code = api(host, token, command, **words)
+        expect(status in (404, 409) and "." in code, f"the answer to {command} {short(words, 60)}: {status} {code}")
+    expect_equal(host.head(), entries, "journal entries after all of it")
+    check_well(host)
+
+
+def test_broken_http(rig):
+    """garbage, endless headers, wrong lengths and requests that stop in the middle are refused or cut off, and others are served meanwhile"""
+    host = ready(rig)
+
+    def send(data):
+        with socket.socket() as s:
+            s.settimeout(10)
+            s.connect(("127.0.0.1", host.port))
+            try:
+                s.sendall(data)
+                return s.recv(4096)
+            except ConnectionError:
+                return b""
+    cases = {
+        "garbage": b"\x00\xff\xfe garbage\r\n\r\n", "an endless path": b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        "endless headers": b"GET / HTTP/1.1\r\nHost: x\r\n" + b"".join(b"h%d: v\r\n" % i for i in range(20_000)) + b"\r\n",
+        "a negative length": b"POST /hooks/x HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n", "two lengths": b"POST /hooks/x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef",
+        "a length and chunks": b"POST /hooks/x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n",
+        "a chunk of wrong size": b"POST /hooks/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\nabcde\r\n0\r\n\r\n", "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "another host by its path": b"GET http://evil.example/metrics HTTP/1.1\r\nHost: evil.example\r\n\r\n", "a tunnel": b"CONNECT evil.example:443 HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+    }
+    for name, data in cases.items():
+        answer = send(data)
+        expect(answer == b"" or re.match(rb"HTTP/1.1 (400|401|413|414|421|431|5\d\d) ", answer), f"the answer to {name}: {answer[:200]}")
+    waiting = []
+    for number in range(200):
+        s = socket.socket()
+        s.connect(("127.0.0.1", host.port))
+        s.sendall((b"", b"GET / HTTP/1.1\r\nHost:", b"GET /healthz HTTP/1.1\r\nX: ")[number % 3])
+        waiting.append(s)
+    check_well(host)
+    begin = time.monotonic()
+    expect_equal(host.stop(), 0, "exit after SIGTERM with 200 requests that never end")
+    took = time.monotonic() - begin
+    for s in waiting:
+        s.close()
+    expect(took < 10, f"the host stopped after {took:.1f} s")
+
+
+def test_control_socket(rig):
+    """lines that are no request get no answer or a code, and the socket belongs to the host's user alone"""
+    host = ready(rig)
+    path = os.path.join(host.data, "control.sock")
+    expect_equal(os.stat(path).st_mode & 0o777, 0o600, "mode of the control socket")
+
+    def say(line):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(20)
+            s.connect(path)
+            s.sendall(line)
+            return s.recv(4096)
+    for line in (b"\n", b"{}\n", b"[]\n", b"\xff\xfe\n", b'{"command":5}\n', b'{"x":' + b"[" * 100_000 + b"\n", b'{"command":"tenant.list"}\n{"command":"tenant.list"}\n'):
+        expect_equal(say(line), b"", f"the answer to {line[:40]}")
+    for line, code in ((b'{"command":"nosuch"}\n', "command.unknown"), (b'{"command":"top"}\n', "command.missing_argument"), (b'{"command":"top","arguments":[]}\n', "command.missing_argument"),
+                       (b'{"command":"tenant.create","arguments":{"tenant":5}}\n', "command.missing_argument"), (b'{"command":"tenant.create","arguments":{"tenant":"../x"}}\n', "domain.bad_name")):
+        expect_equal(json.loads(say(line))["error"]["code"], code, f"the answer to {line}")
+    with socket.socket(socket.AF_UNIX) as gone:
+        gone.connect(path)
+        gone.sendall(b'{"command":"tenant.list"')
+    check_well(host)
+    if os.geteuid() == 0:
+        # The folder is private; even behind it the kernel tells the host who asks.
+        for place in (host.folder, os.path.dirname(host.folder), host.data):
+            os.chmod(place, 0o755)
+        os.chmod(path, 0o666)
+        child = os.fork()
+        if child == 0:
+            try:
+                os.setgid(65534)
+                os.setuid(65534)
+                answer = say(b'{"command":"tenant.list"}\n')
+                os._exit(0 if answer == b"" else 3)
+            except OSError:
+                os._exit(0)
+            finally:
+                os._exit(4)
+        expect_equal(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0, "another user's end, who must get no answer")
+        host.reply("tenant.list")
+        os.chmod(host.data, 0o700)
+
+
+def test_odd_words_at_the_command_line(rig):
+    """names that are none, files that are none and ids that are none are refused with a code and exit 1; a secret is taken whole or not"""
+    host = ready(rig)
+    for words in (("tenant", "create"), ("user", "create"), ("connector", "run"), ("connector", "disable")):
+        for name in ("../x", "", "_host", "a/b", "É", "a" * 64, "a b", "-"):
+            done = sluice(*words, "--data-dir", host.data, "--", name)
+            expect(done.returncode == 1 and CODE.search(done.stderr), f"{' '.join(words)} {name!r}: {done.returncode} {done.stdout}{done.stderr}")
+    for words in (("user", "link", "nobody"), ("user", "token", "nobody"), ("decision", "show", "abc"), ("decision", "replay", "abc"), ("approval", "show", "0" * 64),
+                  ("action", "show", "0" * 64), ("account", "show", ""), ("account", "show", "x", "--as-of", "soon"), ("policy", "activate", "zz"), ("policy", "check", "/nope"),
+                  ("connector", "hook", "none"), ("connector", "enable", "../../etc/passwd"), ("connector", "enable", "crm", "--endpoint", "crm=ftp://x", "--allow-private"),
+                  ("apply", "-f", "/nope"), ("apply", "-f", "/etc/passwd"), ("top", "--tenant", "none"), ("tenant", "mode", "god")):
+        done = sluice(*words, *(("--data-dir", host.data) if words[:2] != ("policy", "check") else ()))
+        expect(done.returncode == 1 and CODE.search(done.stderr), f"{' '.join(words)}: {done.returncode} {done.stdout}{done.stderr}")
+    for secret in (b"", b"\n", b"a\r\nX-Evil: 1\n", b"a\0b", b"x" * 1_000_000):
+        done = subprocess.run([program("sluice"), "secret", "set", "crm", "api", "--data-dir", host.data], input=secret, capture_output=True)
+        expect(done.returncode == 1 and b"[vault.unusable_secret]" in done.stderr, f"secret {secret[:20]}: {done.returncode} {done.stderr}")
+    expect_equal(host.ask("secret.list"), [], "secrets")
+    check_well(host)
+
+
+def test_odd_folders_and_addresses(rig):
+    """a data folder that is none or not ours and an address that is none are refused with a code; a link to a folder serves"""
+    def refused(what, folder, code, *options):
+        done = sluice("up", "--data-dir", folder, *(options or ("--listen", "127.0.0.1:0")), seconds=20)
+        expect(done.returncode == 1 and CODE.search(done.stderr) and (code or "") in done.stderr, f"{what}: {done.returncode} {done.stderr}")
+
+    def folder(name, **files):
+        path = rig.path(name)
+        os.chmod(path, 0o700)
+        for file, content in files.items():
+            file = os.path.join(path, file.replace("_", "."))
+            if content is None:
+                os.makedirs(file)
+            else:
+                with open(file, "wb") as f:
+                    f.write(content)
+        return path
+    refused("a file", os.path.join(folder("f", x=b""), "x"), "host.not_a_folder")
+    refused("a lock that is a folder", folder("l", format=b"1\n", lock=None), "host.not_a_folder")
+    for content in (b"", b"-1", b"2147483648000000000000", b"one"):
+        refused(f"the format {content}", folder("v" + content.hex(), format=content), "host.folder_format")
+    refused("a socket that is a folder", folder("s", format=b"1\n", control_sock=None), None)
+    if os.geteuid() == 0:
+        shutil.chown(folder("o"), 65534, 65534)
+        refused("another user's folder", os.path.join(rig.folder, "o"), "host.folder_not_private")
+    for address in ("x", ":80", "127.0.0.1:", "127.0.0.1:99999", "127.0.0.1:-1", "127.0.0.1:1:2", ""):
+        refused(f"the address {address!r}", os.path.join(rig.folder, "a"), "command.bad_address", "--listen", address)
+    host = rig.host()
+    os.symlink(folder("real"), host.data)
+    host.start()
+    host.ask("tenant.create")
+    host.kill()
+    host.start()
+    check_well(host)
+
+
+def test_many_commands_at_once(rig):
+    """twenty commands at once, each through a process of its own, are all answered by the running host"""
+    host = ready(rig)
+    words = [("tenant", "create", f"t{n}") for n in range(8)] + [("user", "create", f"u{n}") for n in range(6)] + [("top",), ("doctor", "--deep"), ("tenant", "list"), ("ledger", "verify")] * 2
+    running = [subprocess.Popen([program("sluice"), *w, "--data-dir", host.data], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for w in words]
+    for w, process in zip(words, running):
+        _, errors = process.communicate(timeout=60)
+        expect_equal(process.returncode, 0, f"exit of {' '.join(w)} ({errors})")
+    expect_equal([row["tenant"] for row in host.ask("tenant.list")], ["demo"] + [f"t{n}" for n in range(8)], "tenants")
+    expect_equal(len(host.ask("user.list")), 6, "users")
