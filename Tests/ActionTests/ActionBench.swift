@@ -105,7 +105,7 @@ final class ActionBench {
   func choice(_ proposal: Proposal, _ answer: Choice.Answer = .approve, by user: UserID = ann) throws -> Choice {
     Choice(
       proposal: proposal.id, callHash: try approval(proposal)!.callHash, answer: answer, by: user, note: nil,
-      through: "cli")
+      through: .cli)
   }
 
   // MARK: the host's part

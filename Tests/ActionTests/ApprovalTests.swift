@@ -188,7 +188,7 @@ private typealias Bench = ActionBench
     if asked != held { shown = try hash(proposal: asked) }
     // The person answers what they were shown; then the host tries to start what was asked for.
     try bench.choose(
-      Choice(proposal: held.id, callHash: shown, answer: .approve, by: ActionBench.ann, note: nil, through: "api"))
+      Choice(proposal: held.id, callHash: shown, answer: .approve, by: ActionBench.ann, note: nil, through: .api))
     if [.approver, .version].contains(change) { try bench.answer(held) }
     var sent = 0
     for proposal in [asked, held] {
@@ -215,7 +215,7 @@ private typealias Bench = ActionBench
     }
     if change == .replay {
       try bench.choose(
-        Choice(proposal: held.id, callHash: shown, answer: .approve, by: ActionBench.ann, note: nil, through: "api"))
+        Choice(proposal: held.id, callHash: shown, answer: .approve, by: ActionBench.ann, note: nil, through: .api))
       sent += try bench.execute().count
     }
     return sent

@@ -23,7 +23,7 @@ import Testing
       .choice,
       Choice(
         proposal: first.id, callHash: first.id, answer: .reject, by: UserID(unchecked: "dustin"), note: nil,
-        through: "cli"))
+        through: .cli))
     #expect(try run.state(first) == .rejected)
     #expect(try run.day(80, missing(80)) == nil)
     #expect(try run.day(201, missing(201))?.proposals.count == 1)

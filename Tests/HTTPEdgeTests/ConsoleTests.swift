@@ -78,9 +78,10 @@ import Testing
     #expect(response.status == 303 && response.header("Location") == Samples.page)
     let call = try #require(backend.calls.last)
     #expect(backend.calls.count == 1 && call.command == command && call.user.rawValue == "ann")
+    #expect(call.door == .console)
     #expect(
       call.arguments == [
-        "tenant": "demo", "through": "console", "id": .string(Samples.id), "call_hash": .string(Samples.callHash),
+        "tenant": "demo", "id": .string(Samples.id), "call_hash": .string(Samples.callHash),
         "note": "Asked Zoë & her manager:\n100 % sure + agreed",
       ])
   }

@@ -88,7 +88,12 @@ import Testing
     let posted = await ask("POST", "/api/v1/top", ["content-type": "application/json"], "{\"tenant\":\"demo\"}")
     #expect(posted.status == 200 && posted.header("Content-Type") == "application/json")
     #expect(backend.calls.last?.arguments == ["tenant": "demo"] && backend.calls.last?.user.rawValue == "ann")
-    #expect(try JSONValue(parsing: posted.body) == Samples.top)
+    #expect(try JSONValue(parsing: posted.body) == Samples.top && backend.calls.last?.door == .api)
+  }
+
+  @Test func `a GET changes nothing: what may change something is to be posted`() async {
+    let answer = await ask("GET", "/api/v1/kill", [:])
+    #expect(answer.status == 405 && answer.text.contains("api.not_by_get") && backend.calls.isEmpty)
   }
 
   @Test(arguments: [("application/json", "{"), ("application/x-www-form-urlencoded", "{}"), ("", "{}")])

@@ -13,6 +13,7 @@ final class FakeBackend: EdgeBackend {
     let command: String
     let arguments: JSONValue
     let user: UserID
+    let door: Choice.Door
   }
   struct Refusal: OperatorError, Equatable {
     let code: String
@@ -49,9 +50,10 @@ final class FakeBackend: EdgeBackend {
   func receive(hook: String, headers: [String: String], body: [UInt8]) async -> HookAnswer { hookAnswer }
   func metricsText() async -> String { "sluice_up 1\n" }
   func obstacles() async -> [String] { inTheWay }
-  func call(_ command: String, arguments: JSONValue, user: User) async throws -> JSONValue {
+  func onlyReads(_ command: String) -> Bool { command.hasSuffix(".list") || command == "top" }
+  func call(_ command: String, arguments: JSONValue, user: User, door: Choice.Door) async throws -> JSONValue {
     try live.withLock { live in
-      live.calls.append(Call(command: command, arguments: arguments, user: user.id))
+      live.calls.append(Call(command: command, arguments: arguments, user: user.id, door: door))
       if let refusal = live.refusals[command] { throw refusal }
       guard let answer = live.answers[command] else { throw Refusal(code: "command.unknown") }
       return answer

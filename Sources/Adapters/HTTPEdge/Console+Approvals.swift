@@ -56,7 +56,7 @@ extension Console {
     default: throw ConsoleError.badForm
     }
     var arguments: [String: JSONValue] = [
-      "id": .string(id), "call_hash": .string(callHash), "through": "console",
+      "id": .string(id), "call_hash": .string(callHash),
     ]
     let note = (fields["note"] ?? "").split(separator: "\r\n", omittingEmptySubsequences: false).joined(separator: "\n")
     if !note.allSatisfy(\.isWhitespace) { arguments["note"] = .string(note) }

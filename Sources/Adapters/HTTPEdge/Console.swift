@@ -135,7 +135,7 @@ struct Console: Sendable {
   func call(_ command: String, _ visitor: Visitor, _ arguments: [String: JSONValue] = [:]) async throws -> JSONValue {
     var all = arguments
     all["tenant"] = .string(visitor.tenant.rawValue)
-    return try await backend.call(command, arguments: .object(all), user: visitor.user)
+    return try await backend.call(command, arguments: .object(all), user: visitor.user, door: .console)
   }
 
   // Signing in and out.

@@ -88,7 +88,11 @@ package struct Edge: Sendable {
     }
     do {
       let command = String(request.path.dropFirst("/api/v1/".count))
-      return json(200, try await backend.call(command, arguments: arguments, user: user))
+      guard request.method == "POST" || backend.onlyReads(command) else {
+        return json(
+          405, ["error": ["code": "api.not_by_get", "message": "This command may change something: POST it."]])
+      }
+      return json(200, try await backend.call(command, arguments: arguments, user: user, door: .api))
     } catch let error as any OperatorError {
       return json(
         Self.status(error),

@@ -13,7 +13,9 @@ package protocol EdgeBackend: Sendable {
   /// Empty when the host can do its work, else what is in the way.
   func obstacles() async -> [String]
   /// Runs a command in the name of a user; refuses what their roles do not allow.
-  func call(_ command: String, arguments: JSONValue, user: User) async throws -> JSONValue
+  func call(_ command: String, arguments: JSONValue, user: User, door: Choice.Door) async throws -> JSONValue
+  /// Whether a command only reads: such a one may be asked by GET.
+  func onlyReads(_ command: String) -> Bool
 
   func user(token: String) async throws -> User?
   func user(session: String) async throws -> User?

@@ -10,23 +10,33 @@ package final class EdgeServer: Sendable {
   private let application: Application<EdgeResponder>
   private let group: ServiceGroup
   private let ports: AsyncStream<Int>
+  private let sink: AsyncStream<Int>.Continuation
 
   package init(edge: Edge, host: String, port: Int) {
     var logger = Logger(label: "sluice.edge") { _ in SwiftLogNoOpLogHandler() }
     logger.logLevel = .critical
     let (ports, sink) = AsyncStream.makeStream(of: Int.self)
     self.ports = ports
+    self.sink = sink
     application = Application(
       responder: EdgeResponder(edge: edge),
+      server: .http1(configuration: .init(idleTimeout: .seconds(60))),
       configuration: ApplicationConfiguration(address: .hostname(host, port: port)),
       onServerRunning: { channel in sink.yield(channel.localAddress?.port ?? 0) }, logger: logger)
-    group = ServiceGroup(configuration: .init(services: [application], logger: logger))
+    var configuration = ServiceGroupConfiguration(services: [application], logger: logger)
+    // Who does not finish what they began to send must not keep the host from stopping.
+    configuration.maximumGracefulShutdownDuration = .seconds(3)
+    configuration.maximumCancellationDuration = .seconds(2)
+    group = ServiceGroup(configuration: configuration)
   }
 
   /// Serves until `stop`.
-  package func run() async throws { try await group.run() }
+  package func run() async throws {
+    defer { sink.finish() }
+    try await group.run()
+  }
 
-  /// The port that was bound.
+  /// The port that was bound; 0 when none could be.
   package func boundPort() async -> Int {
     for await port in ports { return port }
     return 0
@@ -39,7 +49,10 @@ struct EdgeResponder: HTTPResponder {
   let edge: Edge
 
   func respond(to request: Request, context: BasicRequestContext) async throws -> Response {
-    guard let buffer = try? await request.body.collect(upTo: Edge.bodyBytesMax) else {
+    let buffer: ByteBuffer
+    do { buffer = try await Self.body(of: request) } catch is TooSlow {
+      return Self.response(Edge.guarded(EdgeResponse(408)))
+    } catch {
       return Self.response(Edge.guarded(EdgeResponse(413)))
     }
     var asked = EdgeRequest(request.method.rawValue, request.uri.path, body: Array(buffer.readableBytesView))
@@ -47,6 +60,22 @@ struct EdgeResponder: HTTPResponder {
     if let authority = request.head.authority { asked.headers["host"] = authority }
     for parameter in request.uri.queryParameters { asked.query[String(parameter.key)] = String(parameter.value) }
     return Self.response(await edge.answer(asked))
+  }
+
+  private struct TooSlow: Error {}
+
+  /// The whole body, within its bounds of size and time.
+  private static func body(of request: Request) async throws -> ByteBuffer {
+    let body = request.body
+    return try await withThrowingTaskGroup(of: ByteBuffer.self) { group in
+      group.addTask { try await body.collect(upTo: Edge.bodyBytesMax) }
+      group.addTask {
+        try await Task.sleep(for: .seconds(20))
+        throw TooSlow()
+      }
+      defer { group.cancelAll() }
+      return try await group.next()!
+    }
   }
 
   private static func response(_ answer: EdgeResponse) -> Response {

@@ -208,15 +208,17 @@ extension SQLiteJournal {
   }
 
   private func insert(_ entry: NewEntry, at position: Position, in partition: Partition, db: Database) throws {
-    let body = try sealer.seal(entry.body, for: partition, context: entry.id.bytes)
+    let salt = random(16)
+    let bound = Segment.context(entry, at: position, salt: salt, codec: Segment.plainCodec)
+    let body = try sealer.seal(entry.body, for: partition, context: bound)
     try db.cachedStatement(
       sql: """
         INSERT INTO entry(partition, position, id, kind, cause, recorded_at_ms, salt, codec, body)
-        VALUES(?, ?, ?, ?, ?, ?, ?, 0, ?)
+        VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)
         """
     ).execute(arguments: [
       partition.name, Int64(position.number), Data(entry.id.bytes), entry.kind.rawValue,
-      entry.cause.map { Int64($0.number) }, entry.recordedAtMs, Data(random(16)), Data(body),
+      entry.cause.map { Int64($0.number) }, entry.recordedAtMs, Data(salt), Segment.plainCodec, Data(body),
     ])
   }
 
@@ -253,7 +255,7 @@ extension SQLiteJournal {
         try Row.fetchAll(
           db.cachedStatement(
             sql: """
-              SELECT position, id, kind, cause, recorded_at_ms, body, salt FROM entry
+              SELECT position, id, kind, cause, recorded_at_ms, body, salt, codec FROM entry
               WHERE partition=? AND position>? ORDER BY position LIMIT ?
               """),
           arguments: [partition.name, Int64(position.number), countMax - entries.count]
@@ -270,13 +272,18 @@ extension SQLiteJournal {
     }
     guard let id = Digest([UInt8](row[1] as Data)) else { throw damaged("its id is not 32 bytes") }
     guard let kind = EntryKind(rawValue: row[2]) else { throw damaged("its kind is unknown: \(row[2] as String)") }
-    let body: [UInt8]
-    do { body = try sealer.open([UInt8](row[5] as Data), for: partition, context: id.bytes) } catch {
-      throw damaged("its body does not open with the tenant's key: it was changed")
+    let (salt, codec) = ([UInt8](row[6] as Data), row[7] as Int64)
+    guard codec == Segment.plainCodec else { throw damaged("its codec \(codec) is not known to this version") }
+    func content(_ body: [UInt8]) -> NewEntry {
+      NewEntry(
+        id: id, kind: kind, cause: (row[3] as Int64?).map { Position(UInt64(bitPattern: $0)) }, recordedAtMs: row[4],
+        body: body)
     }
-    return Entry(
-      partition: partition, position: position, salt: [UInt8](row[6] as Data),
-      content: NewEntry(
-        id: id, kind: kind, cause: (row[3] as Int64?).map { Position(UInt64($0)) }, recordedAtMs: row[4], body: body))
+    let bound = Segment.context(content([]), at: position, salt: salt, codec: codec)
+    let body: [UInt8]
+    do { body = try sealer.open([UInt8](row[5] as Data), for: partition, context: bound) } catch {
+      throw damaged("it does not open with the tenant's key: its body, or what stands beside it, was changed")
+    }
+    return Entry(partition: partition, position: position, salt: salt, content: content(body))
   }
 }

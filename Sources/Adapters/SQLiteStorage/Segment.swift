@@ -7,7 +7,9 @@ import GRDB
 
 /// One file of the journal. The newest is open for appending, the others never change.
 struct Segment {
-  static let formatVersion = 1
+  static let formatVersion = 2
+  /// The body as it is; other numbers are kept for compression.
+  static let plainCodec: Int64 = 0
 
   let number: Int
   let path: String
@@ -43,7 +45,7 @@ struct Segment {
     return Segment(number: number, path: path, pool: pool)
   }
 
-  // `codec` 0 is a body as it is; other numbers are kept for compression. `sealed` bodies open with the tenant's key.
+  // A body is sealed with its tenant's key, and bound to every other column of its row.
   private static let schema = """
     CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     INSERT OR IGNORE INTO meta(key, value) VALUES('format', \(formatVersion));
@@ -54,6 +56,15 @@ struct Segment {
     CREATE UNIQUE INDEX IF NOT EXISTS entry_position ON entry(partition, position);
     CREATE UNIQUE INDEX IF NOT EXISTS entry_id ON entry(partition, id);
     """
+
+  /// What a sealed body is bound to: the rest of its row. No field can be changed, and no body moved to another row.
+  static func context(_ entry: NewEntry, at position: Position, salt: [UInt8], codec: Int64) -> [UInt8] {
+    func bytes(_ number: UInt64) -> [UInt8] { withUnsafeBytes(of: number.bigEndian) { Array($0) } }
+    func counted(_ field: [UInt8]) -> [UInt8] { bytes(UInt64(field.count)) + field }
+    return counted(entry.id.bytes) + bytes(position.number) + counted(Array(entry.kind.rawValue.utf8))
+      + bytes(entry.cause.map { $0.number } ?? .max) + bytes(UInt64(bitPattern: entry.recordedAtMs)) + counted(salt)
+      + bytes(UInt64(bitPattern: codec))
+  }
 
   /// The last position of each partition that has entries here.
   func heads() throws -> [String: UInt64] {

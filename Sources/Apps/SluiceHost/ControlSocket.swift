@@ -1,6 +1,7 @@
 import CanonicalJSON
 package import Domain
 import Foundation
+import Synchronization
 
 /// The host's own door for the command line: a socket in the data folder, one JSON line in, one JSON line out.
 ///
@@ -8,7 +9,6 @@ import Foundation
 package final class ControlServer: Sendable {
   private let socketNumber: Int32
   private let path: String
-  private let queue = DispatchQueue(label: "sluice.control", attributes: .concurrent)
 
   package init(path: String, answer: @escaping @Sendable (_ command: String, _ arguments: JSONValue) async -> JSONValue)
     throws
@@ -21,7 +21,7 @@ package final class ControlServer: Sendable {
       throw ControlError.cannotListen(path: path, reason: String(cString: strerror(errno)))
     }
     let listener = socketNumber
-    let queue = self.queue
+    let clients = Clients(most: 256)
     Thread.detachNewThread {
       while true {
         let peer = accept(listener, nil, nil)
@@ -30,7 +30,18 @@ package final class ControlServer: Sendable {
           return
         }
         _ = fcntl(peer, F_SETFD, FD_CLOEXEC)
-        queue.async { ControlServer.serve(peer, answer) }
+        // Who says nothing, or does not read its answer, is let go; who is one too many is turned away at once.
+        guard clients.enter() else {
+          Foundation.close(peer)
+          continue
+        }
+        ControlLine.limit(peer, seconds: 10)
+        // Reading and writing block: a thread for each client, not one that others wait for.
+        Thread.detachNewThread {
+          ControlServer.serve(peer, answer)
+          Foundation.close(peer)
+          clients.leave()
+        }
       }
     }
   }
@@ -41,24 +52,46 @@ package final class ControlServer: Sendable {
     unlink(path)
   }
 
+  /// How many are being served.
+  private final class Clients: Sendable {
+    private let most: Int
+    private let count = Mutex(0)
+    init(most: Int) { self.most = most }
+    func enter() -> Bool {
+      count.withLock { count in
+        guard count < most else { return false }
+        count += 1
+        return true
+      }
+    }
+    func leave() { count.withLock { $0 -= 1 } }
+  }
+
   private static func serve(
     _ peer: Int32, _ answer: @escaping @Sendable (String, JSONValue) async -> JSONValue
   ) {
     var credentials = PeerCredentials()
     var length = socklen_t(MemoryLayout<PeerCredentials>.size)
     guard getsockopt(peer, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0,
-      credentials.uid == geteuid() || credentials.uid == 0,
-      let line = ControlLine.read(peer), let request = try? JSONValue(parsing: line),
-      let command = request["command"]?.string
-    else {
-      Foundation.close(peer)
-      return
+      credentials.uid == geteuid() || credentials.uid == 0, let line = ControlLine.read(peer)
+    else { return }
+    guard let request = try? JSONValue(parsing: line), let command = request["command"]?.string else {
+      let refusal: JSONValue = [
+        "error": [
+          "code": "command.not_json", "message": "One line of JSON is asked for: {\"command\":…,\"arguments\":{…}}.",
+        ]
+      ]
+      return ControlLine.write(peer, refusal.canonicalBytes)
     }
+    let reply = Mutex<JSONValue>(.null)
+    let answered = DispatchSemaphore(value: 0)
     Task {
-      let reply = await answer(command, request["arguments"] ?? [:])
-      ControlLine.write(peer, reply.canonicalBytes)
-      Foundation.close(peer)
+      let given = await answer(command, request["arguments"] ?? [:])
+      reply.withLock { $0 = given }
+      answered.signal()
     }
+    answered.wait()
+    ControlLine.write(peer, reply.withLock { $0 }.canonicalBytes)
   }
 }
 
@@ -143,6 +176,14 @@ private enum ControlAddress {
 
 private enum ControlLine {
   static let bytesMax = 64 << 20
+
+  /// Bounds each single read and write.
+  static func limit(_ peer: Int32, seconds: Int) {
+    var time = timeval(tv_sec: seconds, tv_usec: 0)
+    for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
+      setsockopt(peer, SOL_SOCKET, option, &time, socklen_t(MemoryLayout<timeval>.size))
+    }
+  }
 
   static func read(_ peer: Int32) -> [UInt8]? {
     var line: [UInt8] = []

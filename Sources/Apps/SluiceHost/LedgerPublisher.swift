@@ -51,16 +51,24 @@ actor LedgerPublisher {
   /// Compares what was published with the journal's state.
   /// - Throws: `LedgerStateError.behindHighWater` when the journal is older than what others have seen.
   func start() throws {
-    if let note = try objects.read("checkpoint") {
-      published = try Checkpoint(signed: SignedNote(parsing: note), by: signer.key).size
+    let checkpoint = try objects.read("checkpoint").map {
+      try Checkpoint(signed: SignedNote(parsing: $0), by: signer.key)
     }
+    published = checkpoint?.size ?? 0
     try objects.write([("log.vkey", Array((vkey + "\n").utf8))])
     let tree = try tenant.view { try LedgerStage.tree(in: $0) }
     metrics.set("sluice_ledger_entries", tree.size, [("tenant", tenant.tenant.rawValue)])
-    guard let bytes = FileManager.default.contents(atPath: highWaterPath) else { return }
-    let mark: HighWater = try JSONValue(parsing: [UInt8](bytes)).decode()
-    guard tree.size >= mark.size else {
-      throw LedgerStateError.behindHighWater(tenant: tenant.tenant.rawValue, size: tree.size, published: mark.size)
+    // The mark is the younger witness; where it is gone, the published checkpoint still tells what others have seen.
+    var seen = [checkpoint.map { HighWater(size: $0.size, root: $0.root) }].compactMap(\.self)
+    if let bytes = FileManager.default.contents(atPath: highWaterPath) {
+      do { seen.append(try JSONValue(parsing: [UInt8](bytes)).decode()) } catch {
+        throw LedgerStateError.markDamaged(path: highWaterPath)
+      }
+    }
+    for mark in seen {
+      guard tree.size >= mark.size, tree.size > mark.size || tree.root == mark.root else {
+        throw LedgerStateError.behindHighWater(tenant: tenant.tenant.rawValue, size: tree.size, published: mark.size)
+      }
     }
   }
 
@@ -113,13 +121,25 @@ actor LedgerPublisher {
 
 package enum LedgerStateError: OperatorError, Equatable {
   case behindHighWater(tenant: String, size: Int, published: Int)
+  case markDamaged(path: String)
 
-  package var code: String { "ledger.behind_high_water" }
+  package var code: String {
+    switch self {
+    case .behindHighWater: "ledger.behind_high_water"
+    case .markDamaged: "ledger.mark_damaged"
+    }
+  }
   package var message: String {
     switch self {
     case .behindHighWater(let tenant, let size, let published):
-      "The journal of \(tenant) holds \(size) ledger entries, but \(published) were already published: it is older than what others have seen."
+      "The journal of \(tenant) holds \(size) ledger entries, but \(published) were already published: it is older, or another one, than what others have seen."
+    case .markDamaged(let path): "\(path) does not hold the size and root of a published checkpoint."
     }
   }
-  package var remedy: String { "Restore the newest backup with `sluice restore`, which opens a new ledger epoch." }
+  package var remedy: String {
+    switch self {
+    case .behindHighWater: "Put the newest journal back. To go on would sign a second history."
+    case .markDamaged: "Remove the file once `sluice ledger verify` finds the published log sound; it is written again."
+    }
+  }
 }

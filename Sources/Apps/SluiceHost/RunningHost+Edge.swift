@@ -14,13 +14,17 @@ package struct HostEdge: EdgeBackend {
   package func metricsText() async -> String { host.metrics.text() }
   package func obstacles() async -> [String] { await host.obstacles() }
 
-  package func call(_ command: String, arguments: JSONValue, user: User) async throws -> JSONValue {
+  package func call(
+    _ command: String, arguments: JSONValue, user: User, door: Choice.Door
+  ) async throws -> JSONValue {
     let known = try HostCommand.named(command)
     guard let text = arguments["tenant"]?.string else { throw CommandError.missing("tenant") }
     let tenant = try TenantID(parsing: text)
     guard let role = known.role, user.may(role, in: tenant) else { throw CommandError.notAllowed(command) }
-    return try await known.run(.init(host: host, arguments: arguments, user: user.id))
+    return try await known.run(.init(host: host, arguments: arguments, user: user.id, door: door))
   }
+
+  package func onlyReads(_ command: String) -> Bool { (try? HostCommand.named(command))?.role == .auditor }
 
   package func user(token: String) async throws -> User? { try host.directory.user(token: token) }
   package func user(session: String) async throws -> User? {

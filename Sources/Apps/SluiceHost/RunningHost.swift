@@ -53,6 +53,7 @@ package actor RunningHost {
   private let loop = EventLoop()
   let pool: WorkerPool
   private var tenants: [TenantID: OpenTenant] = [:]
+  private var opening: Set<TenantID> = []
   private var instances: [String: ConnectorInstance] = [:]
   /// What each running instance was started with.
   private var running: [String: Enabling] = [:]
@@ -124,7 +125,11 @@ package actor RunningHost {
 // Tenants and connectors.
 extension RunningHost {
   package func createTenant(_ tenant: TenantID) async throws {
-    guard tenants[tenant] == nil else { throw HostError.exists("The tenant \(tenant)") }
+    // Reserved before the first wait, so that of two who ask at once one is told that it exists.
+    guard tenants[tenant] == nil, opening.insert(tenant).inserted else {
+      throw HostError.exists("The tenant \(tenant)")
+    }
+    defer { opening.remove(tenant) }
     let opened = try await open(tenant)
     tenants[tenant] = opened
     if isRunningInstances { try await startActing(opened) }

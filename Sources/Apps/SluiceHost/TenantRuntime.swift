@@ -41,6 +41,9 @@ package actor TenantRuntime {
     epoch = try await journal.acquire(partition)
     head = await journal.head(of: partition)
     applied = try store.view { try LoopAssembly.applied($0) }
+    guard applied <= head else {
+      throw JournalError.behindState(partition: partition.name, head: head.number, applied: applied.number)
+    }
     try await applyAll()
   }
 

@@ -30,8 +30,10 @@ final class Listening: Sendable {
     self.serving.set(serving)
     let bound = await server.boundPort()
     guard bound > 0 else {
-      try await serving.value
-      throw CommandError.refused(code: "command.cannot_listen", message: "Nothing can be served on \(host):\(port).")
+      var reason = "the server ended"
+      do { try await serving.value } catch { reason = "\(error)" }
+      throw CommandError.refused(
+        code: "command.cannot_listen", message: "Nothing can be served on \(host):\(port): \(reason).")
     }
     names.allow(["\(host):\(bound)", "localhost:\(bound)"])
     return "http://\(host):\(bound)"

@@ -10,11 +10,16 @@ final class StopSignals: @unchecked Sendable {
 
   init() {
     let latch = self.latch
+    // Of its own: a pool of threads that all wait must not keep the host from hearing that it is to stop.
+    let queue = DispatchQueue(label: "sluice.signals")
     sources = [SIGTERM, SIGINT, SIGHUP].map { number in
-      signal(number, SIG_IGN)
-      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+      let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
+      // Dispatch installs its handler when it registers the source. Until then a signal does what it always does.
+      let registered = DispatchSemaphore(value: 0)
+      source.setRegistrationHandler { registered.signal() }
       source.setEventHandler { latch.open() }
       source.resume()
+      registered.wait()
       return source
     }
   }

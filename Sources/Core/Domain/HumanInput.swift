@@ -1,16 +1,19 @@
 /// The body of a `.choice` entry: a named person judged one held call.
 package struct Choice: Codable, Equatable, Sendable {
   package enum Answer: String, Codable, Sendable { case approve, reject }
+  /// The way an answer came in; established by the host, never by who answers.
+  package enum Door: String, Codable, Sendable { case cli, api, console }
+  /// Characters of a note at most.
+  package static let noteLengthMax = 2_000
   package let proposal: Digest
   /// The hash of what the person was shown; another call is another hash.
   package let callHash: Digest
   package let answer: Answer
   package let by: UserID
   package let note: String?
-  /// `cli`, `api` or `console`.
-  package let through: String
+  package let through: Door
 
-  package init(proposal: Digest, callHash: Digest, answer: Answer, by: UserID, note: String?, through: String) {
+  package init(proposal: Digest, callHash: Digest, answer: Answer, by: UserID, note: String?, through: Door) {
     self.proposal = proposal
     self.callHash = callHash
     self.answer = answer

@@ -30,7 +30,7 @@ extension HostCommand {
       return try await call.view { view in
         let all = try view.scan(ActionRecord.space).map { try $0.1.decode(ActionRecord.self) }
           .filter { wanted == nil || $0.state.rawValue == wanted }.sorted { ($0.sinceMs, $0.id) < ($1.sinceMs, $1.id) }
-        return .array(all.suffix(call.limit()).map(actionRow))
+        return .array(all.suffix(try call.limit()).map(actionRow))
       }
     },
     HostCommand("action.show", "Show one action", role: .auditor) { call in
@@ -134,22 +134,34 @@ extension HostCommand {
   private static func answer(_ answer: Choice.Answer, _ call: Call) async throws -> JSONValue {
     let tenant = try call.tenant()
     let id = try call.digest("id")
+    let note = call.optional("note")
+    guard note?.count ?? 0 <= Choice.noteLengthMax else {
+      throw CommandError.refused(
+        code: "approval.note_too_long", message: "A note has at most \(Choice.noteLengthMax) characters.")
+    }
     let choice = Choice(
-      proposal: id, callHash: try call.digest("call_hash"), answer: answer, by: call.user, note: call.optional("note"),
-      through: call.optional("through") ?? "api")
+      proposal: id, callHash: try call.digest("call_hash"), answer: answer, by: call.user, note: note,
+      through: call.door)
     let entry = StableID.of("choice", [tenant.rawValue, id.hex, Hex.encode(SystemSources.random(16))])
     let runtime = try await call.host.tenant(tenant)
     let position = try await runtime.append(.choice, choice, id: entry)
     try await runtime.applied(to: position)
-    // What was refused is in the list of refusals, under the position of the choice.
-    if let refusal = try runtime.view({
-      try $0.scan(ActionStage.refused, prefix: RowKey.number(position.number)).first?.1
-    }) {
-      throw CommandError.refused(
-        code: refusal["code"]?.string ?? "approval.refused",
-        message: refusal["message"]?.string ?? "The answer was not taken.")
+    return try runtime.view { view in
+      try refuse(position, view)
+      return try detail(id, view)
     }
-    return try runtime.view { try detail(id, $0) }
+  }
+}
+
+extension HostCommand {
+  /// What was journaled and changed nothing is in the lists of refusals, under its position.
+  fileprivate static func refuse(_ position: Position, _ view: any StateView) throws {
+    for space in [ActionStage.refused, RefusedInput.space] {
+      guard let refusal = try view.scan(space, prefix: RowKey.number(position.number)).first?.1 else { continue }
+      throw CommandError.refused(
+        code: refusal["code"]?.string ?? "command.refused",
+        message: refusal["message"]?.string ?? "It was not taken.")
+    }
   }
 }
 
@@ -157,6 +169,8 @@ extension RunningHost {
   func order(_ order: Order, for tenant: TenantID) async throws {
     let runtime = try self.tenant(tenant)
     let id = StableID.of("order", [order.verb.rawValue, order.target, Hex.encode(SystemSources.random(16))])
-    try await runtime.applied(to: try await runtime.append(.order, order, id: id))
+    let position = try await runtime.append(.order, order, id: id)
+    try await runtime.applied(to: position)
+    try runtime.view { try HostCommand.refuse(position, $0) }
   }
 }

@@ -1,3 +1,4 @@
+import CanonicalJSON
 package import Domain
 package import Identity
 
@@ -8,11 +9,13 @@ package struct HostCommand: Sendable {
     package let arguments: JSONValue
     /// Who asks, as the door they came through has established it.
     package let user: UserID
+    package let door: Choice.Door
 
-    package init(host: RunningHost, arguments: JSONValue, user: UserID) {
+    package init(host: RunningHost, arguments: JSONValue, user: UserID, door: Choice.Door = .cli) {
       self.host = host
       self.arguments = arguments
       self.user = user
+      self.door = door
     }
 
     func tenant() throws -> TenantID { try TenantID(parsing: try string("tenant")) }
@@ -23,7 +26,17 @@ package struct HostCommand: Sendable {
     }
     func optional(_ key: String) -> String? { arguments[key]?.string }
     func flag(_ key: String) -> Bool { arguments[key]?.bool ?? false }
-    func limit() -> Int { Int(arguments["limit"]?.integer ?? 50) }
+
+    /// Rows at most.
+    func limit() throws -> Int {
+      let given = arguments["limit"] ?? 50
+      // A query of a GET is text.
+      guard let number = given.integer ?? given.string.flatMap({ Int64($0) }), (0...10_000).contains(number) else {
+        throw CommandError.refused(
+          code: "command.bad_limit", message: "\(given.canonicalText.prefix(40)) is no number of rows from 0 to 10000.")
+      }
+      return Int(number)
+    }
   }
 
   package let name: String

@@ -3,6 +3,7 @@ import Decision
 import Domain
 import Identity
 import Perception
+import Policy
 import ToolPlane
 import WorldModel
 
@@ -11,7 +12,8 @@ extension HostCommand {
     HostCommand("signal.list", "List the newest signals", role: .auditor) { call in
       try await call.view { view in
         .array(
-          try view.scan(RecentSignals.signals, from: "", until: nil, reversed: true, countMax: call.limit()).map(\.1))
+          try view.scan(RecentSignals.signals, from: "", until: nil, reversed: true, countMax: try call.limit()).map(
+            \.1))
       }
     },
     HostCommand("account.show", "Show what is believed of an account, now or as of then", role: .auditor) { call in
@@ -38,7 +40,7 @@ extension HostCommand {
         let records = try view.scan(DecisionStage.proposals).map { try $0.1.decode(ProposalRecord.self) }
         let found = records.filter { wanted == nil || $0.state.rawValue == wanted }
           .sorted { ($0.proposal.day, $0.proposal.id) < ($1.proposal.day, $1.proposal.id) }
-        return .array(found.suffix(call.limit()).map(decisionRow))
+        return .array(found.suffix(try call.limit()).map(decisionRow))
       }
     },
     HostCommand("decision.show", "Show one proposal whole", role: .auditor) { call in
@@ -60,17 +62,24 @@ extension HostCommand {
       try await call.host.inspect(try call.tenant())
     },
     HostCommand("deadletter.list", "List records that did not fit, with the reason", role: .auditor) { call in
-      try await call.view { .array(try PerceptionQueries($0).deadLetters(countMax: call.limit())) }
+      try await call.view { .array(try PerceptionQueries($0).deadLetters(countMax: try call.limit())) }
     },
     HostCommand("deadletter.replay", "Try a record again that did not fit", role: .operator) { call in
-      try await call.order(.replayDeadLetter, target: try call.string("id"), argument: nil)
+      let id = try call.string("id")
+      guard try await call.view({ try PerceptionQueries($0).deadLetter(id) }) != nil else {
+        throw HostError.unknown("the dead letter \(id)")
+      }
+      return try await call.order(.replayDeadLetter, target: id, argument: nil)
     },
     HostCommand("kill", "Stop a tool, playbook, account, owner or all, before the next action", role: .operator) {
       call in
-      try await call.order(.kill, target: try call.string("target"), argument: call.optional("reason"))
+      try await call.order(.kill, target: try call.killTarget().description, argument: call.optional("reason"))
     },
     HostCommand("unkill", "Take a kill switch back", role: .operator) { call in
-      try await call.order(.unkill, target: try call.string("target"), argument: nil)
+      let target = try call.killTarget()
+      guard try await call.view({ view in try KillSwitch.all(in: view).contains { $0.target == target.description } })
+      else { throw HostError.unknown("the kill switch \(target)") }
+      return try await call.order(.unkill, target: target.description, argument: nil)
     },
     HostCommand("summary", "Count what the loop has found", role: .auditor) { call in
       try await call.host.summary(try call.tenant())
@@ -96,6 +105,12 @@ extension HostCommand.Call {
   /// Asks the tenant's state.
   func view<Answer: Sendable>(_ body: @Sendable (any StateView) throws -> Answer) async throws -> Answer {
     try await host.tenant(try tenant()).view(body)
+  }
+
+  fileprivate func killTarget() throws -> KillTarget {
+    let text = try string("target")
+    guard let target = KillTarget(text) else { throw RulesRefusal.killTargetInvalid(target: text) }
+    return target
   }
 
   func digest(_ key: String) throws -> Digest {

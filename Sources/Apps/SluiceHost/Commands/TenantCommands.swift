@@ -33,9 +33,15 @@ extension HostCommand {
         })
     },
     HostCommand("secret.revoke", "Remove a secret", role: .operator) { call in
+      let instance = try InstanceID(parsing: try call.string("instance"))
+      let slot = try call.string("slot")
+      guard
+        try call.host.vault.slots(tenant: try call.tenant()).contains(where: {
+          ($0.instance, $0.slot) == (instance.rawValue, slot)
+        })
+      else { throw HostError.unknown("the secret \(instance)/\(slot)") }
       try call.host.vault.revoke(
-        tenant: try call.tenant(), instance: try InstanceID(parsing: try call.string("instance")),
-        slot: try call.string("slot"))
+        tenant: try call.tenant(), instance: instance, slot: slot)
       return ["slot": .string(try call.string("slot"))]
     },
   ]

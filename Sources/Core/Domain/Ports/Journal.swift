@@ -21,6 +21,7 @@ package enum JournalError: OperatorError, Equatable {
   case entryTooLarge(bytes: Int, bytesMax: Int)
   case damaged(partition: String, position: UInt64, reason: String)
   case closed
+  case behindState(partition: String, head: UInt64, applied: UInt64)
 
   package var code: String {
     switch self {
@@ -28,6 +29,7 @@ package enum JournalError: OperatorError, Equatable {
     case .entryTooLarge: "journal.entry_too_large"
     case .damaged: "journal.damaged"
     case .closed: "journal.closed"
+    case .behindState: "journal.behind_state"
     }
   }
   package var message: String {
@@ -38,6 +40,8 @@ package enum JournalError: OperatorError, Equatable {
     case .damaged(let partition, let position, let reason):
       "Entry \(position) of partition \(partition) cannot be read: \(reason)."
     case .closed: "The journal is closed; the host is stopping."
+    case .behindState(let partition, let head, let applied):
+      "The journal of \(partition) ends at entry \(head), but entry \(applied) has been applied: entries are missing."
     }
   }
   package var remedy: String {
@@ -46,6 +50,7 @@ package enum JournalError: OperatorError, Equatable {
     case .entryTooLarge: "Lower the connector's batch size in its manifest."
     case .damaged: "Run `sluice doctor --deep`, and restore the segment from a backup."
     case .closed: "Start the host again."
+    case .behindState: "Put the journal's newest segments back. Entries that are lost are not made up for by going on."
     }
   }
 }
