@@ -9,8 +9,8 @@ extension HostCommand {
       let runtime = try await call.host.tenant(tenant)
       let tree = try runtime.view { try LedgerStage.tree(in: $0) }
       return [
-        "instances": try await call.host.flow(tenant), "applied_position": .integer(Int64(await runtime.appliedNumber)),
-        "unapplied": .integer(Int64(await runtime.lag)), "ledger_entries": .integer(Int64(tree.size)),
+        "instances": try await call.host.flow(tenant), "applied_position": .integer(Int64(runtime.appliedNumber)),
+        "unapplied": .integer(Int64(runtime.lag)), "ledger_entries": .integer(Int64(tree.size)),
       ]
     }
   ]
