@@ -149,3 +149,12 @@ def test_command_line_speaks_to_host_or_folder(rig):
             host.stop()
     expect_equal(answers[1], answers[0], "answers without a host")
     expect([row["tenant"] for row in json.loads(answers[0][0])] == ["acme", "demo"], answers[0][0])
+
+
+def test_ledger_bench(rig):
+    """sluice bench ledger leaves a log that verifies, and names every figure"""
+    done = sluice("bench", "ledger", "--entries", 300, "--writers", 7, "--probes", 3, "--json")
+    expect_equal(done.returncode, 0, f"exit of sluice bench ledger ({done.stderr})")
+    figures = json.loads(done.stdout)
+    expect_equal((figures["verified_entries"], figures["verified_payloads"]), (303, 303), "verified entries and payloads")
+    expect(figures["durable_per_second"] > 0 and figures["durable_to_checkpoint_p50_ms"] > 0, figures)
