@@ -47,7 +47,7 @@ def main():
     parser.add_argument("--data", default="")
     parser.add_argument("--only", default=",".join(BENCHES))
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--records", type=int, default=100_000)
+    parser.add_argument("--records", type=int, default=50_000)
     parser.add_argument("--batch", type=int, default=1_000)
     parser.add_argument("--deliveries", type=int, default=10_000)
     parser.add_argument("--connections", type=int, default=64)
