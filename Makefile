@@ -16,6 +16,7 @@ export SLUICE_C_BUILD := $(abspath $(C_BUILD))
 include worker.mk
 include plugins.mk
 include tests.mk
+include Benchmarks/bench.mk
 
 help: ## Print the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'

@@ -196,3 +196,12 @@ def test_demo_ends_when_asked(rig):
         wait_for(lambda: proc(worlds[0], "stat").rpartition(") ")[2][:1] in ("", "Z"), "the world ended too")
         if code == 1:
             expect("[demo.stopped]" in demo.stderr.read(), f"words after {number.name}")
+
+
+def test_ledger_bench(rig):
+    """sluice bench ledger leaves a log that verifies, and names every figure"""
+    done = sluice("bench", "ledger", "--entries", 300, "--writers", 7, "--probes", 3, "--json")
+    expect_equal(done.returncode, 0, f"exit of sluice bench ledger ({done.stderr})")
+    figures = json.loads(done.stdout)
+    expect_equal((figures["verified_entries"], figures["verified_payloads"]), (303, 303), "verified entries and payloads")
+    expect(figures["durable_per_second"] > 0 and figures["durable_to_checkpoint_p50_ms"] > 0, figures)

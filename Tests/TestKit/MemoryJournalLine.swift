@@ -27,7 +27,9 @@ package struct MemoryJournalLine {
 
   @discardableResult
   package mutating func append(_ batch: IntakeBatch) throws -> Entry {
-    append(.intake, body: batch.encoded(headerJSON: try JSONValue(encoding: batch.header).canonicalBytes))
+    let headerJSON = try JSONValue(encoding: batch.header).canonicalBytes
+    return append(
+      .intake, body: IntakeBatch.encoded(headerJSON: headerJSON, committed: batch.records.map(\.committedBytes)))
   }
 
   @discardableResult

@@ -1,10 +1,11 @@
 package import Domain
 import Foundation
 import GRDB
+import Synchronization
 
 /// The journal in SQLite segments.
 ///
-/// One writer for all tenants. Appends that arrive while a commit is being made durable go together into the next one,
+/// One writer for all tenants, and readers beside it that never wait for a commit. Appends that arrive while a commit is being made durable go together into the next one,
 /// so one fsync serves everybody who waits. A byte quota per partition and commit keeps one tenant from filling it.
 package actor SQLiteJournal: Journal {
   private nonisolated let executor = BlockingExecutor(label: "sluice.journal")
@@ -31,7 +32,8 @@ package actor SQLiteJournal: Journal {
   private let reserve: any DiskReserve
   private let crash: any CrashInjector
   private let random: @Sendable (Int) -> [UInt8]
-  private var segments: [Segment]
+  /// In order; the last one is written to.
+  private nonisolated let segments: Mutex<[Segment]>
   private var heads: [String: UInt64] = [:]
   private var epochs: [String: UInt64] = [:]
   private var pending: [Append] = []
@@ -55,10 +57,11 @@ package actor SQLiteJournal: Journal {
     self.random = random
     let numbers = try FileManager.default.contentsOfDirectory(atPath: folder)
       .filter { $0.hasSuffix(".segment") }.compactMap { Int($0.dropLast(8)) }.sorted()
-    segments = try (numbers.isEmpty ? [1] : numbers).map { number in
+    let opened = try (numbers.isEmpty ? [1] : numbers).map { number in
       try Segment.open(number: number, folder: folder, writable: number == numbers.last ?? 1)
     }
-    for segment in segments {
+    segments = Mutex(opened)
+    for segment in opened {
       heads.merge(try segment.heads()) { max($0, $1) }
       epochs.merge(try segment.epochs()) { max($0, $1) }
     }
@@ -67,7 +70,7 @@ package actor SQLiteJournal: Journal {
   /// Takes the partition over: every earlier owner is refused from now on.
   package func acquire(_ partition: Partition) throws -> UInt64 {
     let epoch = (epochs[partition.name] ?? 0) + 1
-    try segments.last!.pool.write { db in
+    try segments.withLock({ $0.last! }).pool.write { db in
       try db.execute(
         sql: "INSERT OR REPLACE INTO lease(partition, epoch) VALUES(?, ?)",
         arguments: [partition.name, Int64(epoch)])
@@ -96,17 +99,17 @@ package actor SQLiteJournal: Journal {
 
   package func head(of partition: Partition) -> Position { Position(heads[partition.name] ?? 0) }
 
-  package nonisolated func read(
+  package nonisolated(nonsending) func read(
     _ partition: Partition, after position: Position, countMax: Int
   ) async throws -> [Entry] {
-    try await stored(partition, after: position, countMax: countMax)
+    try stored(partition, after: position, countMax: countMax)
   }
 
   /// Closes the files after what is pending is durable.
   package func close() throws {
     commitPending()
     isClosed = true
-    for segment in segments { try segment.pool.close() }
+    for segment in segments.withLock({ $0 }) { try segment.pool.close() }
   }
 }
 
@@ -165,6 +168,7 @@ extension SQLiteJournal {
   private func commit(_ group: [Append]) throws -> (positions: [[Position]], heads: [String: UInt64], written: Int) {
     var newHeads: [String: UInt64] = [:]
     var written = 0
+    let segments = self.segments.withLock { $0 }
     let older = segments.dropLast()
     let positions = try segments.last!.pool.writeWithoutTransaction { db -> [[Position]] in
       var all: [[Position]] = []
@@ -223,7 +227,7 @@ extension SQLiteJournal {
   }
 
   private func rollIfFull() throws {
-    guard let last = segments.last, last.fileBytes >= limits.segmentBytesMax else { return }
+    guard let last = segments.withLock({ $0.last }), last.fileBytes >= limits.segmentBytesMax else { return }
     let next = try Segment.open(number: last.number + 1, folder: folder, writable: true)
     try next.pool.write { db in
       for (partition, epoch) in epochs {
@@ -232,14 +236,14 @@ extension SQLiteJournal {
       }
     }
     try last.pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA wal_checkpoint(TRUNCATE)") }
-    segments.append(next)
+    segments.withLock { $0.append(next) }
   }
 }
 
 // Reading.
 extension SQLiteJournal {
   /// One entry by its position.
-  package func entry(at position: Position, of partition: Partition) async throws -> Entry {
+  package nonisolated func entry(at position: Position, of partition: Partition) throws -> Entry {
     let before = Position(position.number - 1)
     guard let found = try stored(partition, after: before, countMax: 1).first, found.position == position else {
       throw JournalError.damaged(
@@ -248,9 +252,11 @@ extension SQLiteJournal {
     return found
   }
 
-  private func stored(_ partition: Partition, after position: Position, countMax: Int) throws -> [Entry] {
+  private nonisolated func stored(
+    _ partition: Partition, after position: Position, countMax: Int
+  ) throws -> [Entry] {
     var entries: [Entry] = []
-    for segment in segments where entries.count < countMax {
+    for segment in segments.withLock({ $0 }) where entries.count < countMax {
       entries += try segment.pool.read { db in
         try Row.fetchAll(
           db.cachedStatement(
@@ -265,7 +271,7 @@ extension SQLiteJournal {
     return entries
   }
 
-  private func entry(_ row: Row, _ partition: Partition) throws -> Entry {
+  private nonisolated func entry(_ row: Row, _ partition: Partition) throws -> Entry {
     let position = Position(UInt64(row[0] as Int64))
     func damaged(_ reason: String) -> JournalError {
       .damaged(partition: partition.name, position: position.number, reason: reason)

@@ -240,11 +240,14 @@ extension ConnectorInstance {
     let mailbox = Mailbox<OperationSession.Event>()
     async let ending = workers.run(start, operation: .reading, route: route, mailbox: mailbox)
     var intake = Intake(instance: route.instance, origin: origin, declared: Set(route.manifest.streams.map(\.name)))
+    let commits = IntakeCommits(route: route, workers: workers, tenant: tenant, metrics: metrics, mailbox: mailbox)
+    var durable: [StreamName: IntakeBatch.Checkpoint] = [:]
+    defer { checkpoints.merge(durable) { $1 } }
     do {
-      while let events = await mailbox.takeAll() { try await take(events, into: &intake) }
+      try await commits.run(&intake, durable: &durable)
       if case .delivery = origin, !intake.hasAppended {
         // Nothing came of it: an empty batch says so, and the delivery is done with.
-        try await append([try intake.empty(stream: stream)])
+        try await commits.append([try intake.empty(stream: stream)])
       }
     } catch {
       workers.cancel(route)
@@ -256,27 +259,5 @@ extension ConnectorInstance {
     let result = await ending
     metrics.operation(instance: route.key, kind: "\(start.kind)", ending: "\(result.name)")
     try OperationEnding.check(result)
-  }
-
-  private func take(_ events: [OperationSession.Event], into intake: inout Intake) async throws {
-    let taken = try intake.take(events)
-    try await append(taken.entries)
-    for (stream, checkpoint) in taken.checkpoints { checkpoints[stream] = checkpoint }
-    // Invariant 3: credit and `durable` are given only after the entries are.
-    workers.complete(route, records: taken.records, bytes: taken.bytes, durableTokens: taken.durableTokens)
-    if await tenant.lag > 256 {
-      let since = SystemSources.monotonicMs()
-      try await tenant.settle()
-      metrics.wait(.applyLag, instance: route.key, ms: Int(SystemSources.monotonicMs() - since))
-    }
-  }
-
-  private func append(_ contents: [IntakeAssembler.NewEntryContent]) async throws {
-    guard !contents.isEmpty else { return }
-    let now = SystemSources.wallClockMs()
-    let since = SystemSources.monotonicMs()
-    try await tenant.append(
-      contents.map { NewEntry(id: $0.id, kind: .intake, cause: nil, recordedAtMs: now, body: $0.body) })
-    metrics.wait(.storageSlow, instance: route.key, ms: Int(SystemSources.monotonicMs() - since))
   }
 }

@@ -2,20 +2,24 @@ import ConnectorFabric
 import Domain
 import PluginHost
 
-/// Turns an operation's events into journal entries, stream by stream.
+/// Turns an operation's events into journal entries, stream by stream: added as they come, taken when the journal is
+/// ready for more. So what one commit holds is what came during the one before it.
 struct Intake {
-  struct Taken {
+  struct Taken: Sendable {
     var entries: [IntakeAssembler.NewEntryContent] = []
     var checkpoints: [(StreamName, IntakeBatch.Checkpoint)] = []
     var records = 0
     var bytes = 0
     var durableTokens: [Int] = []
+    var isEmpty: Bool { entries.isEmpty && durableTokens.isEmpty && bytes == 0 }
   }
 
   private let instance: InstanceID
   private let origin: IntakeBatch.Origin
   private let declared: Set<StreamName>
   private(set) var hasAppended = false
+  private var taken = Taken()
+  private var current: (stream: StreamName, assembler: IntakeAssembler)?
 
   init(instance: InstanceID, origin: IntakeBatch.Origin, declared: Set<StreamName>) {
     self.instance = instance
@@ -23,39 +27,46 @@ struct Intake {
     self.declared = declared
   }
 
-  mutating func take(_ events: [OperationSession.Event]) throws -> Taken {
-    var taken = Taken()
-    var current: (stream: StreamName, assembler: IntakeAssembler)?
-    func flush(_ taken: inout Taken) throws {
-      guard var (_, assembler) = current else { return }
-      taken.entries += try assembler.take(all: true)
-      current = nil
-    }
+  mutating func add(_ events: [OperationSession.Event]) throws {
     for event in events {
       switch event {
       case .batch(let batch):
-        let stream = try known(batch.stream)
-        if current?.stream != stream {
-          try flush(&taken)
-          current = (stream, assembler(stream))
-        }
+        try turn(to: batch.stream)
         current!.assembler.add(batch.records.map(IntakeAssembler.Raw.init))
         taken.records += batch.recordCount
         taken.bytes += batch.creditBytes
       case .checkpoint(let name, let checkpoint):
-        let stream = try known(name)
-        if current?.stream != stream {
-          try flush(&taken)
-          current = (stream, assembler(stream))
-        }
+        let stream = try turn(to: name)
         current!.assembler.checkpoint(checkpoint)
         taken.checkpoints.append((stream, checkpoint))
       case .durableWanted(let token): taken.durableTokens.append(token)
+      case .committed: break
       }
     }
-    try flush(&taken)
+  }
+
+  /// Everything that was added since the last time.
+  mutating func take() throws -> Taken {
+    try flush()
     hasAppended = hasAppended || !taken.entries.isEmpty
+    defer { taken = Taken() }
     return taken
+  }
+
+  @discardableResult
+  private mutating func turn(to name: String) throws -> StreamName {
+    let stream = try known(name)
+    if current?.stream != stream {
+      try flush()
+      current = (stream, assembler(stream))
+    }
+    return stream
+  }
+
+  private mutating func flush() throws {
+    guard var (_, assembler) = current else { return }
+    taken.entries += try assembler.take(all: true)
+    current = nil
   }
 
   func empty(stream: StreamName) throws -> IntakeAssembler.NewEntryContent {

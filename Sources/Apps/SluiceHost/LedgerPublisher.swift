@@ -94,7 +94,7 @@ actor LedgerPublisher {
     }
     var files: [(path: String, bytes: [UInt8])] = []
     for entry in entries {
-      let stored = try await journal.entry(at: entry.position, of: .tenant(tenant.tenant))
+      let stored = try journal.entry(at: entry.position, of: .tenant(tenant.tenant))
       let payload = try LedgerStage.payload(of: stored).file
       files.append((payload.path, payload.bytes))
     }

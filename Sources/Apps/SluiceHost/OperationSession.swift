@@ -8,11 +8,13 @@ import UVLoop
 ///
 /// Confined to the loop's thread.
 final class OperationSession: OperationHandler {
-  /// From the loop to the task that makes things durable.
+  /// To the task that makes things durable: from the loop, and from the commit that has ended.
   enum Event: Sendable {
     case batch(EmittedBatch)
     case checkpoint(stream: String, IntakeBatch.Checkpoint)
     case durableWanted(token: Int)
+    case committed
+    var isCommitted: Bool { if case .committed = self { true } else { false } }
   }
 
   private let route: EgressGate.Route

@@ -138,7 +138,7 @@ extension RunningHost {
     try await runtime.settle()
     var replay = Replay()
     var position = Position.origin
-    let applied = Position(await runtime.appliedNumber)
+    let applied = Position(runtime.appliedNumber)
     while position < applied {
       let entries = try await journal.read(.tenant(tenant), after: position, countMax: 256)
       if entries.isEmpty { break }

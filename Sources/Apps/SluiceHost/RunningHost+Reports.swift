@@ -15,7 +15,7 @@ extension RunningHost {
       try await runtime.settle()
       await open.actions.poke()
       await open.actions.whenIdle()
-      if await runtime.lag == 0 { return }
+      if runtime.lag == 0 { return }
     }
   }
 

@@ -14,14 +14,11 @@ package enum SystemSources {
     return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
   }
 
-  /// Bytes of the kernel's generator.
+  /// Bytes of the kernel's generator, in one call however many they are.
   package static func random(_ count: Int) -> [UInt8] {
-    var generator = SystemRandomNumberGenerator()
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(count + 8)
-    while bytes.count < count {
-      withUnsafeBytes(of: generator.next() as UInt64) { bytes.append(contentsOf: $0) }
+    [UInt8](unsafeUninitializedCapacity: count) { bytes, filled in
+      if let start = bytes.baseAddress { arc4random_buf(start, count) }
+      filled = count
     }
-    return Array(bytes.prefix(count))
   }
 }

@@ -1,8 +1,11 @@
 import CanonicalJSON
 package import Domain
 package import SQLiteStorage
+import Synchronization
 
 /// One tenant's order of events: appends to its partition, applies what is durable, appends what follows.
+///
+/// An append does not wait for what is being applied: credit, webhooks and permits wait for the disk alone.
 package actor TenantRuntime {
   private nonisolated let executor = BlockingExecutor(label: "sluice.tenant")
   package nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
@@ -14,13 +17,18 @@ package actor TenantRuntime {
   private let metrics: Metrics
   private nonisolated let reserve: any DiskReserve
   private nonisolated let partition: Partition
-  private var epoch: UInt64 = 0
-  private var applied = Position.origin
-  private var head = Position.origin
+  private struct Progress {
+    var epoch: UInt64 = 0
+    var head = Position.origin
+    var applied = Position.origin
+    var lag: UInt64 { head.number - min(applied.number, head.number) }
+  }
+  private nonisolated let progress = Mutex(Progress())
   private var isApplying = false
   private var failure: (any Error)?
   private var waiting: [(position: Position, done: CheckedContinuation<Void, any Error>)] = []
   private var changed: [CheckedContinuation<Void, any Error>] = []
+  private var trailing: [(lagMax: UInt64, done: CheckedContinuation<Void, any Error>)] = []
   private var observers: [@Sendable () -> Void] = []
 
   package init(
@@ -38,23 +46,23 @@ package actor TenantRuntime {
 
   /// Takes the partition over and applies it up to its durable end, before anything is appended.
   package func start() async throws {
-    epoch = try await journal.acquire(partition)
-    head = await journal.head(of: partition)
-    applied = try store.view { try LoopAssembly.applied($0) }
+    let epoch = try await journal.acquire(partition)
+    let head = await journal.head(of: partition)
+    let applied = try store.view { try LoopAssembly.applied($0) }
     guard applied <= head else {
       throw JournalError.behindState(partition: partition.name, head: head.number, applied: applied.number)
     }
+    progress.withLock { $0 = Progress(epoch: epoch, head: head, applied: applied) }
     try await applyAll()
   }
 
   /// Appends entries and returns when they are durable. Applying goes on by itself.
   /// - Throws: `DiskShortage` for what can wait while the disk is low, `DiskFull`, `JournalError`.
   @discardableResult
-  package func append(_ entries: [NewEntry]) async throws -> [Position] {
+  package nonisolated func append(_ entries: [NewEntry]) async throws -> [Position] {
     if entries.contains(where: \.kind.canWait), let shortage = reserve.shortage() { throw shortage }
-    let positions = try await journal.append(entries, to: partition, epoch: epoch)
-    head = max(head, positions.last ?? head)
-    if !isApplying { Task { try? await self.applyAll() } }
+    let positions = try await appendDurably(entries)
+    Task { try? await self.applyAll() }
     return positions
   }
 
@@ -63,7 +71,9 @@ package actor TenantRuntime {
 
   /// Appends one input as canonical JSON.
   @discardableResult
-  package func append(_ kind: EntryKind, _ body: some Encodable & Sendable, id: Digest) async throws -> Position {
+  package nonisolated func append(_ kind: EntryKind, _ body: some Encodable & Sendable, id: Digest) async throws
+    -> Position
+  {
     let json = try JSONValue(encoding: body)
     let entry = NewEntry(
       id: id, kind: kind, cause: nil, recordedAtMs: SystemSources.wallClockMs(), body: json.canonicalBytes)
@@ -73,12 +83,19 @@ package actor TenantRuntime {
   /// Returns when the entry at `position`, and everything that followed from what was applied by then, is applied.
   package func applied(to position: Position) async throws {
     if let failure { throw failure }
-    if applied >= position, !isApplying { return }
+    if progress.withLock({ $0.applied }) >= position, !isApplying { return }
     try await withCheckedThrowingContinuation { waiting.append((position, $0)) }
   }
 
   /// Returns when nothing is left to apply or append.
-  package func settle() async throws { try await applied(to: head) }
+  package func settle() async throws { try await applied(to: progress.withLock { $0.head }) }
+
+  /// Returns when at most `lagMax` durable entries wait to be applied.
+  package func catchUp(to lagMax: UInt64) async throws {
+    if let failure { throw failure }
+    if lag <= lagMax { return }
+    try await withCheckedThrowingContinuation { trailing.append((lagMax, $0)) }
+  }
 
   /// Returns when the condition holds; it is asked again after everything that is applied.
   package func when(_ isMet: @escaping @Sendable (any StateView) throws -> Bool) async throws {
@@ -92,10 +109,10 @@ package actor TenantRuntime {
   /// Why applying has stopped, if it has.
   var failureText: String? { failure.map { "\($0)" } }
 
-  package var appliedNumber: UInt64 { applied.number }
+  package nonisolated var appliedNumber: UInt64 { progress.withLock { $0.applied.number } }
 
   /// How many entries are durable but not applied.
-  package var lag: UInt64 { head.number - min(applied.number, head.number) }
+  package nonisolated var lag: UInt64 { progress.withLock { $0.lag } }
 
   /// Calls `observer` whenever entries have been applied.
   package func observe(_ observer: @escaping @Sendable () -> Void) { observers.append(observer) }
@@ -111,7 +128,8 @@ package actor TenantRuntime {
       while true {
         if try await applyDurable() { continue }
         if try await appendOutbox() { continue }
-        break
+        // What became durable while the journal was read found us applying, and woke nobody.
+        if lag == 0 { break }
       }
       isApplying = false
     } catch {
@@ -119,9 +137,11 @@ package actor TenantRuntime {
       if error is DiskFull { applyAgainSoon() } else { failure = error }
       for waiter in waiting { waiter.done.resume(throwing: error) }
       for waiter in changed { waiter.resume(throwing: error) }
-      (waiting, changed) = ([], [])
+      for waiter in trailing { waiter.done.resume(throwing: error) }
+      (waiting, changed, trailing) = ([], [], [])
       throw error
     }
+    let applied = progress.withLock { $0.applied }
     let ready = waiting.filter { $0.position <= applied }
     waiting.removeAll { $0.position <= applied }
     for waiter in ready { waiter.done.resume() }
@@ -141,16 +161,22 @@ package actor TenantRuntime {
 
   /// - Returns: Whether there was anything.
   private func applyDurable() async throws -> Bool {
-    let entries = try await journal.read(partition, after: applied, countMax: 64)
+    let entries = try await journal.read(partition, after: progress.withLock { $0.applied }, countMax: 64)
     guard let last = entries.last else { return false }
     try store.transaction { state in
       for entry in entries { try assembly.apply(entry, to: state) }
     }
-    applied = last.position
-    head = max(head, applied)
+    let now = progress.withLock { progress in
+      progress.applied = last.position
+      progress.head = max(progress.head, last.position)
+      return (applied: progress.applied, head: progress.head)
+    }
     for entry in entries { try metrics.count(entry, of: tenant) }
-    metrics.set("sluice_applied_position", Int(applied.number), [("tenant", tenant.rawValue)])
-    metrics.set("sluice_journal_position", Int(head.number), [("tenant", tenant.rawValue)])
+    metrics.set("sluice_applied_position", Int(now.applied.number), [("tenant", tenant.rawValue)])
+    metrics.set("sluice_journal_position", Int(now.head.number), [("tenant", tenant.rawValue)])
+    let near = trailing.filter { $0.lagMax >= lag }
+    trailing.removeAll { $0.lagMax >= lag }
+    for waiter in near { waiter.done.resume() }
     return true
   }
 
@@ -161,8 +187,14 @@ package actor TenantRuntime {
     let entries = rows.map { row in
       NewEntry(id: row.id, kind: row.kind, cause: row.cause, recordedAtMs: now, body: row.body.canonicalBytes)
     }
-    let positions = try await journal.append(entries, to: partition, epoch: epoch)
-    head = max(head, positions.last!)
+    try await appendDurably(entries)
     return true
+  }
+
+  @discardableResult
+  private nonisolated func appendDurably(_ entries: [NewEntry]) async throws -> [Position] {
+    let positions = try await journal.append(entries, to: partition, epoch: progress.withLock { $0.epoch })
+    if let last = positions.last { progress.withLock { $0.head = max($0.head, last) } }
+    return positions
   }
 }

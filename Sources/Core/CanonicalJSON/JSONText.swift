@@ -161,12 +161,16 @@ extension JSONValue {
 
   private static func write(_ text: String, to out: inout [UInt8]) {
     out.append(UInt8(ascii: "\""))
-    defer { out.append(UInt8(ascii: "\"")) }
-    if text.utf8.allSatisfy({ $0 >= 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }) {
-      out += text.utf8
-      return
-    }
-    for byte in text.utf8 {
+    var text = text
+    text.withUTF8 { write($0, to: &out) }
+    out.append(UInt8(ascii: "\""))
+  }
+
+  private static func write(_ text: UnsafeBufferPointer<UInt8>, to out: inout [UInt8]) {
+    var kept = 0  // everything before is written
+    for (i, byte) in text.enumerated() where byte < 0x20 || byte == 0x22 || byte == 0x5C {
+      out += text[kept..<i]
+      kept = i + 1
       switch byte {
       case UInt8(ascii: "\""): out += [0x5C, 0x22]
       case UInt8(ascii: "\\"): out += [0x5C, 0x5C]
@@ -175,19 +179,18 @@ extension JSONValue {
       case 0x0A: out += "\\n".utf8
       case 0x0D: out += "\\r".utf8
       case 0x09: out += "\\t".utf8
-      case 0..<0x20: out += "\\u00\(Hex.encode([byte]))".utf8
-      default: out.append(byte)
+      default: out += "\\u00\(Hex.encode([byte]))".utf8
       }
     }
+    out += text[kept...]
   }
 }
 
 /// The canonical form of bytes that are JSON, without building a value: for the hot path of intake.
 package func canonicalJSON(_ bytes: [UInt8]) throws(JSONError) -> [UInt8] {
-  var out: UnsafeMutablePointer<UInt8>?
+  var out: UnsafePointer<UInt8>?
   var length = 0
   let status = sluice_json_canonicalize(bytes, bytes.count, &out, &length)
   guard status == SLUICE_JSON_OK, let out else { throw JSONError(status) }
-  defer { sluice_json_free_bytes(out) }
   return Array(UnsafeBufferPointer(start: out, count: length))
 }

@@ -45,15 +45,18 @@ package enum AES256GCM {
   ) throws(CryptographyError) -> [UInt8] {
     let cipher = try cipherContext(key: key, nonce: nonce, encrypting: true)
     defer { EVP_CIPHER_CTX_free(cipher) }
-    var length: Int32 = 0
-    var body = [UInt8](repeating: 0, count: plaintext.count)
-    var tag = [UInt8](repeating: 0, count: tagByteCount)
-    guard EVP_EncryptUpdate(cipher, nil, &length, context, Int32(context.count)) == 1,
-      EVP_EncryptUpdate(cipher, &body, &length, plaintext, Int32(plaintext.count)) == 1,
-      EVP_EncryptFinal_ex(cipher, nil, &length) == 1,
-      sluice_gcm_get_tag(cipher, Int32(tagByteCount), &tag) == 1
-    else { throw .libraryFailed(operation: "sealing") }
-    return nonce + body + tag
+    var box = nonce + [UInt8](repeating: 0, count: plaintext.count + tagByteCount)
+    // In place: a batch is most of a megabyte, and every copy of it would be felt.
+    let isSealed = box.withUnsafeMutableBufferPointer { box in
+      var length: Int32 = 0
+      let body = box.baseAddress! + nonceByteCount
+      return EVP_EncryptUpdate(cipher, nil, &length, context, Int32(context.count)) == 1
+        && EVP_EncryptUpdate(cipher, body, &length, plaintext, Int32(plaintext.count)) == 1
+        && EVP_EncryptFinal_ex(cipher, nil, &length) == 1
+        && sluice_gcm_get_tag(cipher, Int32(tagByteCount), body + plaintext.count) == 1
+    }
+    guard isSealed else { throw .libraryFailed(operation: "sealing") }
+    return box
   }
 
   package static func open(
@@ -62,14 +65,17 @@ package enum AES256GCM {
     guard box.count >= nonceByteCount + tagByteCount else { throw .notAuthentic }
     let cipher = try cipherContext(key: key, nonce: Array(box.prefix(nonceByteCount)), encrypting: false)
     defer { EVP_CIPHER_CTX_free(cipher) }
-    let body = Array(box[nonceByteCount..<(box.count - tagByteCount)])
     var tag = Array(box.suffix(tagByteCount))
-    var plaintext = [UInt8](repeating: 0, count: body.count)
+    let count = box.count - nonceByteCount - tagByteCount
+    var plaintext = [UInt8](repeating: 0, count: count)
     var length: Int32 = 0
-    guard EVP_DecryptUpdate(cipher, nil, &length, context, Int32(context.count)) == 1,
-      EVP_DecryptUpdate(cipher, &plaintext, &length, body, Int32(body.count)) == 1,
-      sluice_gcm_set_tag(cipher, Int32(tagByteCount), &tag) == 1
-    else { throw .libraryFailed(operation: "opening") }
+    let isRead = box.withUnsafeBufferPointer { box in
+      EVP_DecryptUpdate(cipher, nil, &length, context, Int32(context.count)) == 1
+        && EVP_DecryptUpdate(cipher, &plaintext, &length, box.baseAddress! + nonceByteCount, Int32(count)) == 1
+    }
+    guard isRead, sluice_gcm_set_tag(cipher, Int32(tagByteCount), &tag) == 1 else {
+      throw .libraryFailed(operation: "opening")
+    }
     guard EVP_DecryptFinal_ex(cipher, nil, &length) == 1 else { throw .notAuthentic }
     return plaintext
   }

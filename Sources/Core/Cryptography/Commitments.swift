@@ -19,9 +19,10 @@ package enum StableID {
   }
 
   /// A batch's id: its header and its records' commitments, before compression and sealing.
-  package static func batch(headerJSON: [UInt8], records: [IntakeRecord]) -> Digest {
+  /// - Parameter committed: `committedBytes` of each record.
+  package static func batch(headerJSON: [UInt8], committed: [[UInt8]]) -> Digest {
     var bytes = Array("sluice.batch/1\n".utf8) + SHA256.digest(headerJSON).bytes
-    for record in records { bytes += record.commitment.bytes }
+    for record in committed { bytes += SHA256.digest(record).bytes }
     return SHA256.digest(bytes)
   }
 }

@@ -26,6 +26,7 @@ package struct ByteWriter {
     withUnsafeBytes(of: value.littleEndian) { written.append(contentsOf: $0) }
   }
   package mutating func bytes(_ value: [UInt8]) { written.append(contentsOf: value) }
+  package mutating func bytes(_ value: ArraySlice<UInt8>) { written.append(contentsOf: value) }
 }
 
 /// Reads what `ByteWriter` wrote; every read is checked against the end.

@@ -51,8 +51,11 @@ package struct FabricStage: Stage {
 extension IntakeBatch {
   /// The header of an encoded batch, without its records.
   package static func header(of body: [UInt8]) throws -> Header {
-    try JSONValue(parsing: try decode(body).headerJSON).decode()
+    try JSONValue(parsing: try headerJSON(of: body)).decode()
   }
 
-  package func encoded() throws -> [UInt8] { encoded(headerJSON: try JSONValue(encoding: header).canonicalBytes) }
+  package func encoded() throws -> [UInt8] {
+    Self.encoded(
+      headerJSON: try JSONValue(encoding: header).canonicalBytes, committed: records.map(\.committedBytes))
+  }
 }

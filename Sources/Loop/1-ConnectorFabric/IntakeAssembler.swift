@@ -31,9 +31,10 @@ package struct IntakeAssembler {
   private let origin: IntakeBatch.Origin
   private let batchBytesMax: Int
   private let random: (Int) -> [UInt8]
-  private var records: [IntakeRecord] = []
+  /// `committedBytes` of each record: laid out once, for its commitment and for the entry's body.
+  private var records: [[UInt8]] = []
   private var bytes = 0
-  private var finished: [IntakeBatch] = []
+  private var finished: [(header: IntakeBatch.Header, records: [[UInt8]])] = []
 
   package init(
     instance: InstanceID, stream: StreamName, origin: IntakeBatch.Origin, batchBytesMax: Int = 640 << 10,
@@ -49,18 +50,16 @@ package struct IntakeAssembler {
   package mutating func add(_ raws: [Raw]) {
     let salts = random(raws.count * IntakeRecord.saltByteCount)
     for (i, raw) in raws.enumerated() {
-      let salt = Array(salts[(i * IntakeRecord.saltByteCount)..<((i + 1) * IntakeRecord.saltByteCount)])
       // A payload that is no JSON is kept as it came; perception turns it into a dead letter with its reason.
       let canonical = raw.isDelete && raw.payload.isEmpty ? [] : try? canonicalJSON(raw.payload)
       let payload = canonical ?? raw.payload
       let size = 80 + payload.count + raw.key.count + raw.sourceVersion.count
       if bytes + size > batchBytesMax { cut(checkpoint: nil) }
       records.append(
-        IntakeRecord(
-          salt: salt, operation: raw.isDelete ? .delete : .upsert, isJSON: canonical != nil,
-          eventTimeMs: raw.eventTimeMs, sourceOrdinal: raw.sourceOrdinal,
-          key: String(decoding: raw.key, as: UTF8.self),
-          sourceVersion: String(decoding: raw.sourceVersion, as: UTF8.self),
+        IntakeRecord.committedBytes(
+          salt: salts[(i * IntakeRecord.saltByteCount)..<((i + 1) * IntakeRecord.saltByteCount)],
+          operation: raw.isDelete ? .delete : .upsert, isJSON: canonical != nil, eventTimeMs: raw.eventTimeMs,
+          sourceOrdinal: raw.sourceOrdinal, key: Self.utf8(raw.key), sourceVersion: Self.utf8(raw.sourceVersion),
           payload: payload))
       bytes += size
     }
@@ -75,8 +74,8 @@ package struct IntakeAssembler {
     return try finished.map { batch in
       let headerJSON = try JSONValue(encoding: batch.header).canonicalBytes
       return NewEntryContent(
-        id: StableID.batch(headerJSON: headerJSON + random(16), records: batch.records),
-        body: batch.encoded(headerJSON: headerJSON), recordCount: batch.records.count)
+        id: StableID.batch(headerJSON: headerJSON + random(16), committed: batch.records),
+        body: IntakeBatch.encoded(headerJSON: headerJSON, committed: batch.records), recordCount: batch.records.count)
     }
   }
 
@@ -94,9 +93,13 @@ package struct IntakeAssembler {
   private mutating func cut(checkpoint: IntakeBatch.Checkpoint?) {
     guard !records.isEmpty || checkpoint != nil else { return }
     finished.append(
-      IntakeBatch(
-        header: .init(instance: instance, stream: stream, origin: origin, checkpoint: checkpoint), records: records))
+      (.init(instance: instance, stream: stream, origin: origin, checkpoint: checkpoint), records))
     records = []
     bytes = 0
+  }
+
+  /// What is no UTF-8 is repaired, as keys and versions are text from here on.
+  private static func utf8(_ bytes: [UInt8]) -> [UInt8] {
+    String(validating: bytes, as: UTF8.self) != nil ? bytes : Array(String(decoding: bytes, as: UTF8.self).utf8)
   }
 }

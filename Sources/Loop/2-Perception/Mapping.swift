@@ -12,9 +12,16 @@ package struct StreamMapping: Sendable, Equatable {
   package let fields: [FieldMapping]
   /// Top-level names that are known and not wanted; any other name that is not read is counted.
   package let ignored: Set<String>
-
   /// The top-level names that are read.
-  var read: Set<String> { Set((fields + (day.map { [$0] } ?? [])).map { $0.path[0] }).union(ignored) }
+  let read: Set<String>
+
+  init(entity: EntityType, day: FieldMapping?, fields: [FieldMapping], ignored: Set<String>) {
+    self.entity = entity
+    self.day = day
+    self.fields = fields
+    self.ignored = ignored
+    read = Set((fields + (day.map { [$0] } ?? [])).map { $0.path[0] }).union(ignored)
+  }
 }
 
 package struct FieldMapping: Sendable, Equatable {

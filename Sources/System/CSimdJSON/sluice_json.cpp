@@ -73,7 +73,12 @@ size_t write_number(double value, char *out) {
 void write_string(std::string &out, std::string_view text) {
   static const char hex[] = "0123456789abcdef";
   out.push_back('"');
-  for (char c : text) {
+  size_t kept = 0;  // everything before is written
+  for (size_t i = 0; i < text.size(); i++) {
+    char c = text[i];
+    if ((unsigned char)c >= 0x20 && c != '"' && c != '\\') continue;
+    out.append(text.substr(kept, i - kept));
+    kept = i + 1;
     switch (c) {
       case '"': out += "\\\""; break;
       case '\\': out += "\\\\"; break;
@@ -83,15 +88,12 @@ void write_string(std::string &out, std::string_view text) {
       case '\r': out += "\\r"; break;
       case '\t': out += "\\t"; break;
       default:
-        if ((unsigned char)c < 0x20) {
-          out += "\\u00";
-          out.push_back(hex[(unsigned char)c >> 4]);
-          out.push_back(hex[c & 15]);
-        } else {
-          out.push_back(c);
-        }
+        out += "\\u00";
+        out.push_back(hex[(unsigned char)c >> 4]);
+        out.push_back(hex[c & 15]);
     }
   }
+  out.append(text.substr(kept));
   out.push_back('"');
 }
 
@@ -259,23 +261,19 @@ const sluice_json_token *sluice_json_tokens(const sluice_json_document *document
 
 void sluice_json_free(sluice_json_document *document) { delete document; }
 
-sluice_json_status sluice_json_canonicalize(const uint8_t *bytes, size_t length, uint8_t **out, size_t *out_length) {
-  // One parser per thread: its buffers are the costly part of a small document.
+sluice_json_status sluice_json_canonicalize(
+    const uint8_t *bytes, size_t length, const uint8_t **out, size_t *out_length) {
+  // One parser and one text per thread: their buffers are the costly part of a small document.
   thread_local simdjson::dom::parser parser;
+  thread_local std::string text;
   element root;
   if (auto status = parse(parser, bytes, length, root)) return status;
-  std::string text;
-  text.reserve(length);
+  text.clear();
   if (auto status = write_canonical(text, root)) return status;
-  auto copy = static_cast<uint8_t *>(std::malloc(text.size() + 1));
-  if (!copy) return SLUICE_JSON_OUT_OF_MEMORY;
-  std::memcpy(copy, text.data(), text.size());
-  *out = copy;
+  *out = reinterpret_cast<const uint8_t *>(text.data());
   *out_length = text.size();
   return SLUICE_JSON_OK;
 }
-
-void sluice_json_free_bytes(uint8_t *bytes) { std::free(bytes); }
 
 size_t sluice_json_write_number(double value, char *out) { return write_number(value, out); }
 

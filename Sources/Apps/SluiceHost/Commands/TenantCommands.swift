@@ -14,7 +14,7 @@ extension HostCommand {
       for tenant in await call.host.tenantNames() {
         let runtime = try await call.host.tenant(tenant)
         rows.append([
-          "tenant": .string(tenant.rawValue), "unapplied": .integer(Int64(await runtime.lag)),
+          "tenant": .string(tenant.rawValue), "unapplied": .integer(Int64(runtime.lag)),
         ])
       }
       return .array(rows)

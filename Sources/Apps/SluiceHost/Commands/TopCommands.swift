@@ -11,9 +11,9 @@ extension HostCommand {
       let tree = try runtime.view { try LedgerStage.tree(in: $0) }
       return [
         "uptime_ms": .integer(SystemSources.monotonicMs() - call.host.startedMs),
-        "instances": try await call.host.flow(tenant), "applied_position": .integer(Int64(await runtime.appliedNumber)),
-        "journal_position": .integer(Int64(await runtime.appliedNumber + runtime.lag)),
-        "unapplied": .integer(Int64(await runtime.lag)), "ledger_entries": .integer(Int64(tree.size)),
+        "instances": try await call.host.flow(tenant), "applied_position": .integer(Int64(runtime.appliedNumber)),
+        "journal_position": .integer(Int64(runtime.appliedNumber + runtime.lag)),
+        "unapplied": .integer(Int64(runtime.lag)), "ledger_entries": .integer(Int64(tree.size)),
         "held": .integer(Int64(try await call.host.heldCount(tenant))),
         "dead_letters": .integer(
           Int64(try runtime.view { try PerceptionQueries($0).deadLetters(countMax: 10_000).count })),

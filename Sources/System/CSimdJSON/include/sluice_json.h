@@ -50,9 +50,9 @@ sluice_json_status sluice_json_parse(const uint8_t *bytes, size_t length, sluice
 const sluice_json_token *sluice_json_tokens(const sluice_json_document *document, size_t *count);
 void sluice_json_free(sluice_json_document *document);
 
-// Writes the canonical form (RFC 8785) into a buffer that the caller frees with sluice_json_free_bytes.
-sluice_json_status sluice_json_canonicalize(const uint8_t *bytes, size_t length, uint8_t **out, size_t *out_length);
-void sluice_json_free_bytes(uint8_t *bytes);
+// Writes the canonical form (RFC 8785) into a buffer of the thread's own, valid until the thread's next call.
+sluice_json_status sluice_json_canonicalize(
+    const uint8_t *bytes, size_t length, const uint8_t **out, size_t *out_length);
 
 // Writes `value` as ECMAScript's Number::toString does (RFC 8785, 3.2.2.3). `out` holds at least 32 bytes.
 // Returns the length, or 0 when the value is not finite.
