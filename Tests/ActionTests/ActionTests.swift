@@ -178,6 +178,33 @@ private typealias Bench = ActionBench
     #expect(try bench.record(Sample.fix("a").id) == nil && bench.ready().isEmpty)
   }
 
+  // Found by the simulator: it started before the journal held what the new policies said of it.
+  @Test func `starts under new policies only once their verdict is journaled`() throws {
+    let bench = try Bench()
+    try bench.propose([Sample.fix("a")])
+    try bench.activate(Bench.policies + " // As before.")
+    let ready = try bench.ready()
+    let refusal = #expect(throws: PermitRefusal.self) { try bench.mint(ready[0]) }
+    #expect(refusal == .verdictOnItsWay(action: Sample.fix("a").id) && refusal?.isFinal == false)
+    try bench.drain()
+    #expect(try bench.execute().count == 1)
+  }
+
+  // Found by the simulator: the runner took it off for good, since neither verdict was in force in between.
+  @Test func `whose policies change between approval and start waits for the new verdict and keeps its place`() throws {
+    let bench = try Bench(governance: ["sluice": 1, "budgets": ["tools": ["crm.fix_product": 1]]])
+    try bench.propose([Sample.fix("a"), Sample.fix("b", value: 1)])
+    try bench.activate(Bench.policies, ["sluice": 1, "budgets": ["tools": ["crm.fix_product": 0]]])
+    // The new judgement is below budget: not a reason to take it off.
+    let refusal = #expect(throws: PermitRefusal.self) { try bench.mint(bench.ready()[0]) }
+    #expect(refusal?.isFinal == false)
+    try bench.drain()
+    #expect(try bench.state(Sample.fix("a")) == .withdrawn && bench.ready().isEmpty)
+    try bench.activate(Bench.policies)
+    try bench.drain()
+    #expect(try bench.execute().map(\.proposal).contains(Sample.fix("a").id))
+  }
+
   @Test(arguments: [TenantMode.observe, .propose])
   func `does not start under a lower ceiling than it was allowed under`(mode: TenantMode) throws {
     let bench = try Bench()

@@ -41,7 +41,11 @@ package struct PolicyStage: Stage {
     case .effectStarted:
       try start(try JSONValue(parsing: entry.body).decode(EffectStart.self), entry, state)
     case .receipt: try close(try JSONValue(parsing: entry.body).decode(Receipt.self), entry, state)
-    case .intake, .delivery, .choice, .tick, .signals, .verdicts: break
+    case .verdicts:
+      for verdict in try JSONValue(parsing: entry.body).decode(VerdictSet.self).verdicts {
+        try Standing.confirm(verdict, at: entry.position, state)
+      }
+    case .intake, .delivery, .choice, .tick, .signals: break
     }
     return []
   }
