@@ -100,6 +100,20 @@ private typealias Bench = ActionBench
     #expect(try bench.execute().map(\.idempotencyKey) == [start.idempotencyKey])
   }
 
+  // Found by the simulator: a probe asked too early, whose answer took its time, led to a second effect.
+  @Test func `that a slow probe calls absent is as absent as it was when the probe was asked`() throws {
+    let bench = try Bench()
+    try bench.propose([Sample.fix("a")])
+    let start = try bench.execute()[0]
+    try bench.report(start, .unknown)
+    let asked = bench.nowMs
+    bench.nowMs += 60_000
+    try bench.report(start, .notStarted, askedAtMs: asked)
+    #expect(try bench.state(Sample.fix("a")) == .probing && bench.ready().isEmpty)
+    try bench.report(start, .notStarted, askedAtMs: bench.nowMs)
+    #expect(try bench.state(Sample.fix("a")) == .queued)
+  }
+
   @Test func `is taken back by its declared compensation, which policy is asked about`() throws {
     let bench = try Bench()
     let done = Sample.fix("a")
