@@ -238,10 +238,8 @@ extension ConnectorInstance {
     var intake = Intake(instance: route.instance, origin: origin, declared: Set(route.manifest.streams.map(\.name)))
     do {
       while let events = await mailbox.takeAll() { try await take(events, into: &intake) }
-      if case .delivery = origin, !intake.hasAppended {
-        // Nothing came of it: an empty batch says so, and the delivery is done with.
-        try await append([try intake.empty(stream: stream)])
-      }
+      // Whatever came of a delivery is durable: an empty batch says so, and it is done with.
+      if case .delivery = origin { try await append([try intake.empty(stream: stream)]) }
     } catch {
       workers.cancel(route)
       mailbox.close()

@@ -15,7 +15,6 @@ struct Intake {
   private let instance: InstanceID
   private let origin: IntakeBatch.Origin
   private let declared: Set<StreamName>
-  private(set) var hasAppended = false
 
   init(instance: InstanceID, origin: IntakeBatch.Origin, declared: Set<StreamName>) {
     self.instance = instance
@@ -54,16 +53,10 @@ struct Intake {
       }
     }
     try flush(&taken)
-    hasAppended = hasAppended || !taken.entries.isEmpty
     return taken
   }
 
-  func empty(stream: StreamName) throws -> IntakeAssembler.NewEntryContent {
-    let batch = IntakeBatch(
-      header: .init(instance: instance, stream: stream, origin: origin, checkpoint: nil), records: [])
-    guard let id = Digest(SystemSources.random(32)) else { preconditionFailure("32 bytes make a digest") }
-    return .init(id: id, body: try batch.encoded(), recordCount: 0)
-  }
+  func empty(stream: StreamName) throws -> IntakeAssembler.NewEntryContent { try assembler(stream).empty() }
 
   private func assembler(_ stream: StreamName) -> IntakeAssembler {
     IntakeAssembler(instance: instance, stream: stream, origin: origin, random: SystemSources.random)

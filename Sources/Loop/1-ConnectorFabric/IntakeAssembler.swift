@@ -72,12 +72,20 @@ package struct IntakeAssembler {
   package mutating func take(all: Bool) throws -> [NewEntryContent] {
     if all, !records.isEmpty { cut(checkpoint: nil) }
     defer { finished = [] }
-    return try finished.map { batch in
-      let headerJSON = try JSONValue(encoding: batch.header).canonicalBytes
-      return NewEntryContent(
-        id: StableID.batch(headerJSON: headerJSON + random(16), records: batch.records),
-        body: batch.encoded(headerJSON: headerJSON), recordCount: batch.records.count)
-    }
+    return try finished.map(content)
+  }
+
+  /// A batch without records: the end of a delivery.
+  package func empty() throws -> NewEntryContent {
+    let header = IntakeBatch.Header(instance: instance, stream: stream, origin: origin, checkpoint: nil)
+    return try content(of: IntakeBatch(header: header, records: []))
+  }
+
+  private func content(of batch: IntakeBatch) throws -> NewEntryContent {
+    let headerJSON = try JSONValue(encoding: batch.header).canonicalBytes
+    return NewEntryContent(
+      id: StableID.batch(headerJSON: headerJSON + random(16), records: batch.records),
+      body: batch.encoded(headerJSON: headerJSON), recordCount: batch.records.count)
   }
 
   package struct NewEntryContent: Sendable {
