@@ -1,6 +1,7 @@
 import CanonicalJSON
 package import Domain
 package import SQLiteStorage
+package import WholeLoop
 
 /// One tenant's order of events: appends to its partition, applies what is durable, appends what follows.
 package actor TenantRuntime {
@@ -97,11 +98,7 @@ package actor TenantRuntime {
     guard !isApplying else { return }
     isApplying = true
     do {
-      while true {
-        if try await applyDurable() { continue }
-        if try await appendOutbox() { continue }
-        break
-      }
+      while try await step() {}
       isApplying = false
     } catch {
       isApplying = false
@@ -119,29 +116,24 @@ package actor TenantRuntime {
     for observer in observers { observer() }
   }
 
-  /// - Returns: Whether there was anything.
-  private func applyDurable() async throws -> Bool {
-    let entries = try await journal.read(partition, after: applied, countMax: 64)
-    guard let last = entries.last else { return false }
-    try store.transaction { state in
-      for entry in entries { try assembly.apply(entry, to: state) }
+  /// - Returns: Whether there was anything to do.
+  private func step() async throws -> Bool {
+    let durable = try await journal.read(partition, after: applied, countMax: LoopStep.groupCountMax)
+    switch try LoopStep.next(durable: durable, in: store, nowMs: SystemSources.wallClockMs()) {
+    case .apply(let entries): try applyDurable(entries)
+    case .append(let entries):
+      let positions = try await journal.append(entries, to: partition, epoch: epoch)
+      head = max(head, positions.last!)
+    case .rest: return false
     }
-    applied = last.position
-    head = max(head, applied)
-    metrics.set("sluice_applied_position", Int(applied.number), [("tenant", tenant.rawValue)])
-    metrics.set("sluice_journal_position", Int(head.number), [("tenant", tenant.rawValue)])
     return true
   }
 
-  private func appendOutbox() async throws -> Bool {
-    let rows = try store.view { try LoopAssembly.pending($0) }
-    guard !rows.isEmpty else { return false }
-    let now = SystemSources.wallClockMs()
-    let entries = rows.map { row in
-      NewEntry(id: row.id, kind: row.kind, cause: row.cause, recordedAtMs: now, body: row.body.canonicalBytes)
-    }
-    let positions = try await journal.append(entries, to: partition, epoch: epoch)
-    head = max(head, positions.last!)
-    return true
+  private func applyDurable(_ entries: [Entry]) throws {
+    try assembly.apply(entries, to: store)
+    applied = entries.last!.position
+    head = max(head, applied)
+    metrics.set("sluice_applied_position", Int(applied.number), [("tenant", tenant.rawValue)])
+    metrics.set("sluice_journal_position", Int(head.number), [("tenant", tenant.rawValue)])
   }
 }

@@ -4,6 +4,7 @@ import Domain
 import Identity
 import Perception
 import ToolPlane
+import WholeLoop
 import WorldModel
 
 extension HostCommand {
