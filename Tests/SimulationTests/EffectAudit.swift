@@ -53,11 +53,9 @@ struct EffectAudit {
     case .verdicts:
       for verdict in try body(entry, as: VerdictSet.self).verdicts {
         around.trace.count("verdict \(verdict.outcome.rawValue)")
-        books.verdicts[verdict.proposal] = (verdict, entry.recordedAtMs, books.governance)
+        books.take(verdict, atMs: entry.recordedAtMs)
       }
-    case .choice:
-      books.choices[try body(entry, as: Choice.self).proposal, default: []].append(
-        (try body(entry, as: Choice.self), entry.recordedAtMs))
+    case .choice: books.take(try body(entry, as: Choice.self), around.shown)
     case .effectStarted:
       around.trace.count("journaled start")
       let start = try body(entry, as: EffectStart.self)
@@ -104,8 +102,7 @@ struct EffectAudit {
       verdict.policySet == books.policySet || books.begun.contains(start.proposal),
       "the verdict is by the policies in force", name)
     guard let approver = start.approvedBy else { return }
-    let answers = (books.choices[start.proposal] ?? []).filter { $0.choice.answer == .approve }
-    let people = Set(answers.map(\.choice.by)).subtracting([UserID(unchecked: "loop")])
+    let people = books.approvers[start.proposal] ?? []
     try expect(people.contains(approver), "a named person approved it", name)
     try expect(people.count >= governance.quorum, "as many approve as must", "\(name): \(people.count)")
     try expect(
@@ -195,7 +192,8 @@ private struct Books {
   var day: BusinessDay?
   var proposals: [Digest: Proposal] = [:]
   var verdicts: [Digest: (verdict: Verdict, atMs: Int64, under: Governance)] = [:]
-  var choices: [Digest: [(choice: Choice, atMs: Int64)]] = [:]
+  /// Who approved the call that the last verdict holds, as they were shown it.
+  var approvers: [Digest: Set<UserID>] = [:]
   var starts: [Digest: (start: EffectStart, place: Position)] = [:]
   var receipts: [Digest: [(receipt: Receipt, place: Position)]] = [:]
   var resolved: [Digest: String] = [:]
@@ -215,6 +213,22 @@ private struct Books {
       governance = try Governance(SourceDocument(name: "governance.yaml", value: numbers, marks: [:]))
     case .instance, .thresholds, .playbooks: break
     }
+  }
+
+  mutating func take(_ verdict: Verdict, atMs: Int64) {
+    let before = verdicts[verdict.proposal]?.verdict
+    // Another judgement is another question; an answer to the old one does not count for it.
+    if before?.outcome != verdict.outcome || before?.policySet != verdict.policySet {
+      approvers[verdict.proposal] = nil
+    }
+    verdicts[verdict.proposal] = (verdict, atMs, governance)
+  }
+
+  mutating func take(_ choice: Choice, _ shown: [Digest: Set<Digest>]) {
+    guard choice.answer == .approve, shown[choice.proposal]?.contains(choice.callHash) == true,
+      choice.by.rawValue != "loop", governance.mayAnswer(choice.by, for: proposals[choice.proposal]?.approver)
+    else { return }
+    approvers[choice.proposal, default: []].insert(choice.by)
   }
 
   mutating func take(_ order: Order, _ place: Position) {

@@ -19,6 +19,8 @@ final class Surroundings {
   private(set) var nowMs: Int64 = 1_804_000_000_000
   /// Every write that left for the CRM, with how much of the journal was durable then.
   var sends: [(start: EffectStart, head: Position)] = []
+  /// proposal → the hash of each call that a person was shown of it.
+  var shown: [Digest: Set<Digest>] = [:]
   /// At the end of a run nothing fails any more.
   var isSettling = false
 

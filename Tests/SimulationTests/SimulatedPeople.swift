@@ -56,6 +56,7 @@ final class SimulatedPeople {
   private func choose(_ host: SimulatedHost, _ answer: Choice.Answer) throws {
     let pending = try host.view { try ActionStage.pending(in: $0, nowMs: around.nowMs) }
     guard let (approval, _) = chance.any(of: pending) else { return }
+    around.shown[approval.proposal, default: []].insert(approval.callHash)
     let by = chance.percent(4) ? UserID(unchecked: "loop") : chance.one(of: Self.users)
     let hash = chance.percent(4) ? SHA256.digest("another call") : approval.callHash
     let choice = Choice(

@@ -66,7 +66,10 @@ final class Simulation {
   /// Starts the host until it stands; it may die on the way.
   private func start() throws {
     while true {
-      do { return try host.start() } catch is Crash { fail() }
+      do {
+        try host.start()
+        return chance.percent(4) ? try Audit(self).rebuilds() : ()
+      } catch is Crash { fail() }
     }
   }
 
@@ -113,7 +116,7 @@ final class Simulation {
       (8, { try self.host.pull(self.chance.one(of: SimulatedCRM.streams), countMax: self.chance.within(1...20)) }),
       (7, { try self.push() }), (7, { try self.host.receive() }), (5, { try self.host.publish() }),
       (setting.hasPeople ? 10 : 0, { try self.people.act(self.host) }),
-      (setting.crashesPerMille > 0 ? 1 : 0, { throw Crash(point: "any step") }),
+      (setting.crashesPerMille > 0 ? 1 : 0, { try self.around.disk.reach("any step", weight: 1_000) }),
     ]
     try chance.weighted(deeds)()
   }
@@ -157,6 +160,7 @@ final class Simulation {
     around.disk.journal.commit()
     around.pass(ms: 60_000)
     try closeDays(2)
+    try Audit(self).forgetsNothing()
     // Nothing new is started, so that the last day ends with everything read back.
     try people.observe()
     around.disk.journal.commit()
