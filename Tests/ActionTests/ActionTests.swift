@@ -219,6 +219,14 @@ private typealias Bench = ActionBench
     #expect(try bench.execute().map(\.proposal).contains(Sample.fix("a").id))
   }
 
+  @Test func `that the host takes off while a new judgement is on its way starts by that one`() throws {
+    let bench = try Bench()
+    try bench.propose([Sample.fix("a")])
+    try bench.activate(Bench.policies + " // As before.")
+    try bench.order(.withdraw, Sample.fix("a").id.hex, "The policies that were in force denied it.", by: nil)
+    #expect(try bench.execute().map(\.proposal) == [Sample.fix("a").id])
+  }
+
   @Test(arguments: [TenantMode.observe, .propose])
   func `does not start under a lower ceiling than it was allowed under`(mode: TenantMode) throws {
     let bench = try Bench()

@@ -53,6 +53,10 @@ struct EffectAudit {
     case .verdicts:
       for verdict in try body(entry, as: VerdictSet.self).verdicts {
         around.trace.count("verdict \(verdict.outcome.rawValue)")
+        if let order = books.withdrawn[verdict.proposal], let cause = entry.content.cause, cause < order {
+          let mayStart = [.allow, .hold, .belowBudget].contains(verdict.outcome)
+          try expect(!mayStart, "a judgement on its way is not taken off", "\(verdict.proposal) by entry \(order)")
+        }
         books.take(verdict, atMs: entry.recordedAtMs)
       }
     case .choice: books.take(try body(entry, as: Choice.self), around.shown)
@@ -197,6 +201,8 @@ private struct Books {
   var starts: [Digest: (start: EffectStart, place: Position)] = [:]
   var receipts: [Digest: [(receipt: Receipt, place: Position)]] = [:]
   var resolved: [Digest: String] = [:]
+  /// What the host took off, and where.
+  var withdrawn: [Digest: Position] = [:]
   var undoOrders: [Digest: Set<UserID>] = [:]
   var lastSent: [String: EffectStart] = [:]
   /// Proposals with a start, sent or not.
@@ -239,7 +245,8 @@ private struct Books {
     case .resolveUnknown:
       if let id, order.by != nil, let word = order.argument, word == "done" || word == "failed" { resolved[id] = word }
     case .undo: if let id, let by = order.by { undoOrders[id, default: []].insert(by) }
-    case .withdraw, .replayDeadLetter: break
+    case .withdraw: if let id, order.by == nil { withdrawn[id] = place }
+    case .replayDeadLetter: break
     }
   }
 }

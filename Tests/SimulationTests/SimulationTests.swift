@@ -45,6 +45,8 @@ func failure(of simulation: Simulation) -> String? {
       let simulation = Simulation(Setting(seed: seed), files: files)
       if let failure = failure(of: simulation) { Issue.record(Comment(rawValue: failure)) }
       reached.merge(simulation.around.trace.counts) { $0 + $1 }
+      let journal = simulation.around.disk.journal
+      if seeds.isChosen { print("seed \(seed): \(journal.entries.count) entries, \(journal.digest.hex.prefix(16))") }
     }
     guard !seeds.isChosen else {
       return print(reached.sorted { $0.key < $1.key }.map { "\($0.value)\t\($0.key)" }.joined(separator: "\n"))

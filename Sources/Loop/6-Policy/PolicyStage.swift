@@ -93,7 +93,11 @@ package struct PolicyStage: Stage {
       let kill = KillSwitch(
         target: target.description, by: order.by, note: order.argument, atMs: entry.recordedAtMs)
       try state.set(KillSwitch.space, target.description, try JSONValue(encoding: kill))
-    case .withdraw: if let id = Digest(hex: order.target) { try Standing.remove(id, state) }
+    case .withdraw:
+      guard let id = Digest(hex: order.target) else { return }
+      // The host takes off what it read of an earlier judgement; one that is on its way has its own say.
+      if order.by == nil, let standing = try Standing.of(id, in: state), standing.saidAt == nil { return }
+      try Standing.remove(id, state)
     case .resolveUnknown: try resolve(order, entry, state)
     case .undo, .replayDeadLetter: break
     }
