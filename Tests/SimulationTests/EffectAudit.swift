@@ -49,14 +49,14 @@ struct EffectAudit {
     case .proposals:
       let set = try body(entry, as: ProposalSet.self)
       books.day = max(books.day ?? set.day, set.day)
+      for withdrawn in set.withdrawn { books.revived[withdrawn.proposal] = nil }
       for proposal in set.proposals { books.proposals[proposal.id] = proposal }
     case .verdicts:
       for verdict in try body(entry, as: VerdictSet.self).verdicts {
         around.trace.count("verdict \(verdict.outcome.rawValue)")
-        if let order = books.withdrawn[verdict.proposal], let cause = entry.content.cause, cause < order {
-          let mayStart = [.allow, .hold, .belowBudget].contains(verdict.outcome)
-          try expect(!mayStart, "a judgement on its way is not taken off", "\(verdict.proposal) by entry \(order)")
-        }
+        // Judged before the host took off what an earlier judgement was: this one has its say.
+        let isNewer = entry.content.cause.map { $0 < books.withdrawn[verdict.proposal] ?? .origin } ?? false
+        books.revived[verdict.proposal] = isNewer && [.allow, .hold].contains(verdict.outcome) ? entry.position : nil
         books.take(verdict, atMs: entry.recordedAtMs)
       }
     case .choice: books.take(try body(entry, as: Choice.self), around.shown)
@@ -163,6 +163,10 @@ struct EffectAudit {
         state == .unresolved || books.resolved[start.action] != nil, "what nobody knows is a person's to judge",
         "\(start.call.tool) is \(state?.rawValue ?? "gone")")
     }
+    for (proposal, place) in books.revived {
+      let state = try host.view { try ActionRecord.of(proposal, in: $0)?.state }
+      try expect(state != .withdrawn, "a judgement on its way is not taken off", "that of entry \(place)")
+    }
     let open = try host.view { try ActionRecord.open(in: [.started, .probing], $0) }
     try expect(open.isEmpty, "every effect ends", "\(open.count) are under way for ever")
   }
@@ -203,6 +207,8 @@ private struct Books {
   var resolved: [Digest: String] = [:]
   /// What the host took off, and where.
   var withdrawn: [Digest: Position] = [:]
+  /// What was judged anew while the host took it off, and where that is said.
+  var revived: [Digest: Position] = [:]
   var undoOrders: [Digest: Set<UserID>] = [:]
   var lastSent: [String: EffectStart] = [:]
   /// Proposals with a start, sent or not.
@@ -245,7 +251,10 @@ private struct Books {
     case .resolveUnknown:
       if let id, order.by != nil, let word = order.argument, word == "done" || word == "failed" { resolved[id] = word }
     case .undo: if let id, let by = order.by { undoOrders[id, default: []].insert(by) }
-    case .withdraw: if let id, order.by == nil { withdrawn[id] = place }
+    case .withdraw:
+      guard let id else { return }
+      revived[id] = nil
+      if order.by == nil { withdrawn[id] = place }
     case .replayDeadLetter: break
     }
   }

@@ -33,13 +33,16 @@ enum Fault: String, CaseIterable, Sendable {
     case .forgetsWhatWasUnderWay: ["every effect ends"]
     case .sendsBeforeDurable: ["a permit is sent once", "no effect without a spent permit"]
     case .sendsRefusedStarts:
-      ["an observing tenant acts on nothing", "a kill switch holds", "the verdict is by the policies in force"]
+      [
+        "an observing tenant acts on nothing", "a proposing tenant asks for everything", "a kill switch holds",
+        "the verdict is by the policies in force", "the budget of an account holds", "every effect ends",
+      ]
     case .dropsKnownKeys: ["nothing that came in is lost", "the newest version is believed"]
     case .checkpointsBeforeRecords: ["the newest version is believed"]
     case .appendsOutboxTwice, .forgetsSignals: ["what was derived follows from the journal"]
     case .losesOrder:
       ["what was derived follows from the journal", "the state follows from the journal", "loop.out_of_order"]
-    case .publishesCheckpointFirst: ["the published log verifies"]
+    case .publishesCheckpointFirst: ["the published log verifies", "high-water mark"]
     case .saltsFromElsewhere: ["two runs differ"]
     }
   }

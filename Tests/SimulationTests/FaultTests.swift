@@ -6,14 +6,14 @@ import Testing
   @Test(arguments: Fault.allCases)
   func `is found out by the invariant that it breaks`(fault: Fault) throws {
     let files = try ReviewedFiles()
+    var others: [String] = []
     for seed in 1...60 as ClosedRange<UInt64> {
-      let found = try violation(Setting(seed: seed), files, fault)
-      guard let found else { continue }
-      let isRight = fault.rules.contains { found.hasPrefix($0) || found.contains("[\($0)]") }
-      #expect(isRight, "seed \(seed) shows it as something else: \(found)")
-      return
+      guard let found = try violation(Setting(seed: seed), files, fault) else { continue }
+      // A fault may show as something else as well.
+      if fault.rules.contains(where: { found.hasPrefix($0) || found.contains("[\($0)]") }) { return }
+      others.append("seed \(seed): \(found)")
     }
-    Issue.record("nothing was seen of it")
+    Issue.record("nothing was seen of it but \(others)")
   }
 
   private func violation(_ setting: Setting, _ files: ReviewedFiles, _ fault: Fault) throws -> String? {

@@ -21,6 +21,8 @@ final class Surroundings {
   var sends: [(start: EffectStart, head: Position)] = []
   /// proposal → the hash of each call that a person was shown of it.
   var shown: [Digest: Set<Digest>] = [:]
+  /// What somebody does between a permit and its start.
+  var interfere: () throws -> Void = {}
   /// At the end of a run nothing fails any more.
   var isSettling = false
 

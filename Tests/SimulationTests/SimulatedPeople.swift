@@ -45,9 +45,9 @@ final class SimulatedPeople {
   private typealias Deed = @Sendable (SimulatedPeople, SimulatedHost) throws -> Void
   private static let deeds: [(weight: Int, Deed)] = [
     (46, { try $0.choose($1, .approve) }), (8, { try $0.choose($1, .reject) }), (6, { me, _ in try me.repeatChoice() }),
-    (5, { me, _ in try me.kill() }), (8, { me, _ in try me.unkill() }), (4, { me, _ in try me.changeMode() }),
+    (4, { me, _ in try me.kill() }), (12, { me, _ in try me.unkill() }), (6, { me, _ in try me.changeMode() }),
     (4, { me, _ in try me.changePolicies() }), (2, { me, _ in try me.changeThresholds() }),
-    (2, { me, _ in try me.changePlaybooks() }), (7, { try $0.undo($1) }), (6, { try $0.resolve($1) }),
+    (2, { me, _ in try me.changePlaybooks() }), (12, { try $0.undo($1) }), (6, { try $0.resolve($1) }),
     (3, { try $0.replayDeadLetter($1) }), (3, { try $0.withdraw($1) }), (2, { me, _ in try me.switchExecutor() }),
   ]
 
@@ -84,6 +84,13 @@ final class SimulatedPeople {
     ])
     killed.append(target)
     try order(.kill, target)
+  }
+  /// Stops whatever is about to start.
+  func stop() throws {
+    guard around.setting.hasPeople else { return }
+    if chance.percent(30) { return try mode(.observe) }
+    killed.append("all")
+    try order(.kill, "all")
   }
   private func unkill() throws {
     guard !killed.isEmpty else { return }

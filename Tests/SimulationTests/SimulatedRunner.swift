@@ -65,6 +65,7 @@ extension SimulatedHost {
     case .start(let start):
       trace.note("started", "\(start.call.tool) \(start.subject) attempt \(start.attempt)")
       if around.fault == .sendsBeforeDurable { runner = .answered(try send(start)) }
+      if !around.isSettling, chance.percent(6) { try around.interfere() }
       let entry = try around.entry(.effectStarted, start, id: start.entryID(of: SimulatedJournal.tenant))
       let position = try disk.append([entry])[0]
       if around.fault != .sendsBeforeDurable { runner = .started(start, position) }
@@ -84,7 +85,7 @@ extension SimulatedHost {
 
   private func send(_ start: EffectStart) throws -> Receipt {
     guard try isEnabled(start) else { return Receipt(start, .notStarted, reason: "No executor.") }
-    try disk.reach(.effectBeforeSend, weight: 5)
+    try disk.reach(.effectBeforeSend, weight: 12)
     let ending = execute(start)
     if !ending.sentWrites.isEmpty { around.sends.append((start, disk.journal.head)) }
     try disk.reach(.effectAfterSend, weight: 5)

@@ -47,6 +47,7 @@ final class Simulation {
     around = Surroundings(setting: setting, fault: fault)
     people = SimulatedPeople(around, files)
     host = SimulatedHost(around)
+    around.interfere = { [people] in try people.stop() }
   }
 
   /// - Throws: `Violation`, or what the product throws, at the step where it shows.

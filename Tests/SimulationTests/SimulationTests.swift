@@ -13,7 +13,7 @@ private struct Seeds {
     let (seed, runs) = (environment["SEED"].flatMap { UInt64($0) }, environment["RUNS"].flatMap { UInt64($0) })
     let new = UInt64.random(in: 1_000..<1_000_000_000)
     isChosen = seed != nil || runs != nil
-    all = isChosen ? (0..<(runs ?? 1)).map { (seed ?? new) &+ $0 } : Array(1...10) + [new]
+    all = isChosen ? (0..<(runs ?? 1)).map { (seed ?? new) &+ $0 } : Array(1...8) + [new]
   }
 }
 
@@ -40,23 +40,25 @@ func failure(of simulation: Simulation) -> String? {
     let files = try ReviewedFiles()
     let seeds = Seeds()
     var reached: [String: Int] = [:]
-    print("seeds \(seeds.all.first!) to \(seeds.all.last!)")
-    for seed in seeds.all {
+    func run(_ seed: UInt64) {
       let simulation = Simulation(Setting(seed: seed), files: files)
       if let failure = failure(of: simulation) { Issue.record(Comment(rawValue: failure)) }
       reached.merge(simulation.around.trace.counts) { $0 + $1 }
       let journal = simulation.around.disk.journal
       if seeds.isChosen { print("seed \(seed): \(journal.entries.count) entries, \(journal.digest.hex.prefix(16))") }
     }
+    print("seeds \(seeds.all.first!) to \(seeds.all.last!)")
+    seeds.all.forEach(run)
     guard !seeds.isChosen else {
       return print(reached.sorted { $0.key < $1.key }.map { "\($0.value)\t\($0.key)" }.joined(separator: "\n"))
     }
-    // A simulation that never gets there proves nothing.
+    // A simulation that never gets there proves nothing: more seeds, until every place was seen.
+    for seed in 101...160 as ClosedRange<UInt64> where Self.places.contains(where: { reached[$0] == nil }) { run(seed) }
     let missed = Self.places.filter { reached[$0] == nil }
     #expect(missed == [])
   }
 
-  /// What the fixed seeds must come to: each crash point but the keystore's, each verdict, outcome and kind of effect.
+  /// What runs must come to: each crash point but the keystore's, each verdict, outcome and kind of effect.
   private static let places =
     CrashPoint.allCases.map(\.rawValue).filter { !$0.hasPrefix("keystore.") }.map { "crash at \($0)" }
     + Verdict.Outcome.allCases.map { "verdict \($0.rawValue)" }
@@ -66,7 +68,7 @@ func failure(of simulation: Simulation) -> String? {
       "effect alone", "effect approved", "effect that undoes", "received", "published",
     ]
 
-  @Test(arguments: [21, 22, 23] as [UInt64])
+  @Test(arguments: [21, 22] as [UInt64])
   func `gives the same journal and the same published log for the same seed`(seed: UInt64) throws {
     let files = try ReviewedFiles()
     let runs = (0..<2).map { _ in Simulation(Setting(seed: seed), files: files) }
@@ -75,13 +77,13 @@ func failure(of simulation: Simulation) -> String? {
     #expect(runs[0].around.disk.objects == runs[1].around.disk.objects)
   }
 
-  @Test(arguments: [31, 32, 33] as [UInt64])
+  @Test(arguments: [31, 32] as [UInt64])
   func `hears the same signals of one history, however it is delivered and wherever the host dies`(
     history: UInt64
   ) throws {
     let files = try ReviewedFiles()
     var heard: [[String]] = []
-    for delivery in 0..<4 as Range<UInt64> {
+    for delivery in 0..<3 as Range<UInt64> {
       var setting = Setting(seed: 1_000 * history + delivery)
       (setting.history, setting.days, setting.mode) = (history, 10, .observe)
       (setting.isReplaying, setting.showsEveryVersion, setting.hasPeople) = (true, true, false)
