@@ -1,7 +1,7 @@
 # Every command of the project; `make` alone prints them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help build demo test verify install test-room format lint docs deps debug companions clean
+.PHONY: help build demo test verify install test-room sim format lint docs deps debug companions clean
 
 BUILD ?= .build
 C_BUILD ?= $(BUILD)/c
@@ -69,6 +69,9 @@ install: build ## Install below PREFIX (default /usr/local)
 
 test-room: ## Build and test one room: make test-room ROOM=Policy
 	ROOM=$(ROOM) swift test --scratch-path $(BUILD)-room
+
+sim: ## Run the whole loop by a seed: make sim [SEED=n] [RUNS=n]
+	ROOM=Simulation $(if $(SEED),SEED=$(SEED)) $(if $(SEED)$(RUNS),RUNS=$(or $(RUNS),1)) swift test --scratch-path $(BUILD)-room --filter 'keeps every invariant'
 
 docs: ## Write docs/errors.md again from the sources
 	ROOM=Tidy UPDATE_GOLDEN=1 swift test --scratch-path $(BUILD)-room --filter 'Error codes'

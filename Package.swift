@@ -153,7 +153,7 @@ let rooms: [Room] = [
     uses: ["MemoryStorage", "SQLiteStorage", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),
   Room(
     name: "ConnectorFabricTests", path: "Tests/ConnectorFabricTests", kind: .test,
-    uses: ["ConnectorFabric", "Domain", "CanonicalJSON"]),
+    uses: ["ConnectorFabric", "MemoryStorage", "TestKit", "Domain", "CanonicalJSON"]),
   Room(
     name: "PerceptionTests", path: "Tests/PerceptionTests", kind: .test,
     uses: ["MemoryStorage", "Perception", "WorldModel", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),
@@ -187,13 +187,26 @@ let rooms: [Room] = [
     name: "IdentityTests", path: "Tests/IdentityTests", kind: .test,
     uses: ["Identity", "Domain", "MemoryStorage", "TestKit"]),
   Room(name: "UVLoopTests", path: "Tests/UVLoopTests", kind: .test, uses: ["UVLoop"]),
+  // The stages in their order, without a disk, a socket or a clock: what the host and the simulator both drive.
+  Room(
+    name: "WholeLoop", path: "Sources/Apps/WholeLoop",
+    uses: [
+      "Domain", "CanonicalJSON", "Cryptography", "ConnectorFabric", "Perception", "WorldModel", "Decision", "ToolPlane",
+      "Policy", "Action", "TrustLedger", "Learning",
+    ]),
+  // The whole loop by a seed, against a made-up CRM, people, disk and clock.
+  Room(
+    name: "SimulationTests", path: "Tests/SimulationTests", kind: .test,
+    uses: [
+      "WholeLoop", "Domain", "CanonicalJSON", "Cryptography", "ConnectorFabric", "Perception", "WorldModel", "Policy",
+      "Action", "TrustLedger", "LedgerVerifier", "MemoryStorage", "YAMLFiles", "TestKit",
+    ]),
   Room(
     name: "SluiceHost", path: "Sources/Apps/SluiceHost",
     uses: [
       "Domain", "CanonicalJSON", "Cryptography", "Vault", "ConnectorFabric", "UVLoop", "Egress", "PluginHost",
       "SQLiteStorage", "FileStorage", "MemoryStorage", "HTTPEdge", "Identity", "Perception", "WorldModel", "Decision",
-      "ToolPlane",
-      "Policy", "Action", "TrustLedger", "LedgerVerifier", "Learning", "YAMLFiles",
+      "ToolPlane", "Policy", "Action", "TrustLedger", "LedgerVerifier", "Learning", "WholeLoop", "YAMLFiles",
     ]),
   Room(
     name: "sluice", path: "Sources/Apps/sluice", kind: .executable,

@@ -130,12 +130,12 @@ final class ActionBench {
     }
   }
 
-  func report(_ start: EffectStart, _ outcome: Receipt.Outcome) throws {
+  func report(_ start: EffectStart, _ outcome: Receipt.Outcome, askedAtMs: Int64? = nil) throws {
     try append(
       .receipt,
       Receipt(
         permit: start.permit, proposal: start.proposal, outcome: outcome, result: ["version": 2], requests: [],
-        reason: outcome == .done ? nil : "It is so."))
+        reason: outcome == .done ? nil : "It is so.", askedAtMs: askedAtMs))
   }
 
   // MARK: what there is

@@ -100,6 +100,20 @@ private typealias Bench = ActionBench
     #expect(try bench.execute().map(\.idempotencyKey) == [start.idempotencyKey])
   }
 
+  // Found by the simulator: a probe asked too early, whose answer took its time, led to a second effect.
+  @Test func `that a slow probe calls absent is as absent as it was when the probe was asked`() throws {
+    let bench = try Bench()
+    try bench.propose([Sample.fix("a")])
+    let start = try bench.execute()[0]
+    try bench.report(start, .unknown)
+    let asked = bench.nowMs
+    bench.nowMs += 60_000
+    try bench.report(start, .notStarted, askedAtMs: asked)
+    #expect(try bench.state(Sample.fix("a")) == .probing && bench.ready().isEmpty)
+    try bench.report(start, .notStarted, askedAtMs: bench.nowMs)
+    #expect(try bench.state(Sample.fix("a")) == .queued)
+  }
+
   @Test func `is taken back by its declared compensation, which policy is asked about`() throws {
     let bench = try Bench()
     let done = Sample.fix("a")
@@ -176,6 +190,41 @@ private typealias Bench = ActionBench
     try bench.propose([Sample.fix("a")], drains: false)
     try bench.propose([], withdrawn: [Sample.fix("a")])
     #expect(try bench.record(Sample.fix("a").id) == nil && bench.ready().isEmpty)
+  }
+
+  // Found by the simulator: it started before the journal held what the new policies said of it.
+  @Test func `starts under new policies only once their verdict is journaled`() throws {
+    let bench = try Bench()
+    try bench.propose([Sample.fix("a")])
+    try bench.activate(Bench.policies + " // As before.")
+    let ready = try bench.ready()
+    let refusal = #expect(throws: PermitRefusal.self) { try bench.mint(ready[0]) }
+    #expect(refusal == .verdictOnItsWay(action: Sample.fix("a").id) && refusal?.isFinal == false)
+    try bench.drain()
+    #expect(try bench.execute().count == 1)
+  }
+
+  // Found by the simulator: the runner took it off for good, since neither verdict was in force in between.
+  @Test func `whose policies change between approval and start waits for the new verdict and keeps its place`() throws {
+    let bench = try Bench(governance: ["sluice": 1, "budgets": ["tools": ["crm.fix_product": 1]]])
+    try bench.propose([Sample.fix("a"), Sample.fix("b", value: 1)])
+    try bench.activate(Bench.policies, ["sluice": 1, "budgets": ["tools": ["crm.fix_product": 0]]])
+    // The new judgement is below budget: not a reason to take it off.
+    let refusal = #expect(throws: PermitRefusal.self) { try bench.mint(bench.ready()[0]) }
+    #expect(refusal?.isFinal == false)
+    try bench.drain()
+    #expect(try bench.state(Sample.fix("a")) == .withdrawn && bench.ready().isEmpty)
+    try bench.activate(Bench.policies)
+    try bench.drain()
+    #expect(try bench.execute().map(\.proposal).contains(Sample.fix("a").id))
+  }
+
+  @Test func `that the host takes off while a new judgement is on its way starts by that one`() throws {
+    let bench = try Bench()
+    try bench.propose([Sample.fix("a")])
+    try bench.activate(Bench.policies + " // As before.")
+    try bench.order(.withdraw, Sample.fix("a").id.hex, "The policies that were in force denied it.", by: nil)
+    #expect(try bench.execute().map(\.proposal) == [Sample.fix("a").id])
   }
 
   @Test(arguments: [TenantMode.observe, .propose])

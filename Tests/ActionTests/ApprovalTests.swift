@@ -103,6 +103,19 @@ private typealias Bench = ActionBench
     #expect(try bench.execute().count == 1)
   }
 
+  // Found by the simulator: the old question expired, and took an action off that had not needed an answer for days.
+  @Test func `that new policies make needless takes nothing off when its time is over`() throws {
+    let bench = try Bench(mode: .propose)
+    try bench.propose([Sample.fix("a")])
+    try bench.mode(.act)
+    try bench.activate(Bench.policies + " // As before.")
+    try bench.drain()
+    #expect(try bench.approval(Sample.fix("a"))?.state == .withdrawn)
+    bench.nowMs += 100 * 3_600_000
+    try bench.propose([], day: 1)
+    #expect(try bench.execute().map(\.proposal) == [Sample.fix("a").id])
+  }
+
   @Test func `is withdrawn when the proposal is`() throws {
     let bench = try Bench()
     let (a, b) = (Sample.close("a"), Sample.close("b"))

@@ -40,7 +40,9 @@ struct LineRule: Sendable, CustomStringConvertible {
 }
 
 extension LineRule {
-  static func isPure(_ file: ProjectFile) -> Bool { file.isSwift && file.isUnder("Sources/Loop", "Sources/Core") }
+  static func isPure(_ file: ProjectFile) -> Bool {
+    file.isSwift && file.isUnder("Sources/Loop", "Sources/Core", "Sources/Apps/WholeLoop")
+  }
   static func isSource(_ file: ProjectFile) -> Bool { file.isSwift && file.isUnder("Sources") }
 
   static let pureRooms = LineRule(

@@ -245,10 +245,8 @@ extension ConnectorInstance {
     defer { checkpoints.merge(durable) { $1 } }
     do {
       try await commits.run(&intake, durable: &durable)
-      if case .delivery = origin, !intake.hasAppended {
-        // Nothing came of it: an empty batch says so, and the delivery is done with.
-        try await commits.append([try intake.empty(stream: stream)])
-      }
+      // Whatever came of a delivery is durable: an empty batch says so, and it is done with.
+      if case .delivery = origin { try await commits.append([try intake.empty(stream: stream)]) }
     } catch {
       workers.cancel(route)
       mailbox.close()

@@ -17,7 +17,6 @@ struct Intake {
   private let instance: InstanceID
   private let origin: IntakeBatch.Origin
   private let declared: Set<StreamName>
-  private(set) var hasAppended = false
   private var taken = Taken()
   private var current: (stream: StreamName, assembler: IntakeAssembler)?
 
@@ -48,7 +47,6 @@ struct Intake {
   /// Everything that was added since the last time.
   mutating func take() throws -> Taken {
     try flush()
-    hasAppended = hasAppended || !taken.entries.isEmpty
     defer { taken = Taken() }
     return taken
   }
@@ -69,12 +67,7 @@ struct Intake {
     current = nil
   }
 
-  func empty(stream: StreamName) throws -> IntakeAssembler.NewEntryContent {
-    let batch = IntakeBatch(
-      header: .init(instance: instance, stream: stream, origin: origin, checkpoint: nil), records: [])
-    guard let id = Digest(SystemSources.random(32)) else { preconditionFailure("32 bytes make a digest") }
-    return .init(id: id, body: try batch.encoded(), recordCount: 0)
-  }
+  func empty(stream: StreamName) throws -> IntakeAssembler.NewEntryContent { try assembler(stream).empty() }
 
   private func assembler(_ stream: StreamName) -> IntakeAssembler {
     IntakeAssembler(instance: instance, stream: stream, origin: origin, random: SystemSources.random)

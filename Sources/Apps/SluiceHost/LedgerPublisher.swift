@@ -6,18 +6,13 @@ import Foundation
 import SQLiteStorage
 import TrustLedger
 import Vault
+import WholeLoop
 
 /// Publishes one tenant's log: payloads and tiles first, then the high-water mark, then the signed checkpoint. At most one
 /// checkpoint a second, and only when there are new entries.
 actor LedgerPublisher {
   private nonisolated let executor = BlockingExecutor(label: "sluice.ledger")
   nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
-
-  /// The checkpoint's size and root; kept where backups do not look, so that an older journal cannot pass for this one.
-  private struct HighWater: Codable {
-    let size: Int
-    let root: Digest
-  }
 
   nonisolated let objects: any ObjectStore
   private let tenant: TenantRuntime
@@ -51,15 +46,13 @@ actor LedgerPublisher {
   /// Compares what was published with the journal's state.
   /// - Throws: `LedgerStateError.behindHighWater` when the journal is older than what others have seen.
   func start() throws {
-    let checkpoint = try objects.read("checkpoint").map {
-      try Checkpoint(signed: SignedNote(parsing: $0), by: signer.key)
-    }
-    published = checkpoint?.size ?? 0
+    let promised = try LedgerRelease.mark(promisedBy: try objects.read("checkpoint"), signer: signer)
+    published = promised?.size ?? 0
     try objects.write([("log.vkey", Array((vkey + "\n").utf8))])
     let tree = try tenant.view { try LedgerStage.tree(in: $0) }
     metrics.set("sluice_ledger_entries", tree.size, [("tenant", tenant.tenant.rawValue)])
     // The mark is the younger witness; where it is gone, the published checkpoint still tells what others have seen.
-    var seen = [checkpoint.map { HighWater(size: $0.size, root: $0.root) }].compactMap(\.self)
+    var seen = [promised].compactMap(\.self)
     if let bytes = FileManager.default.contents(atPath: highWaterPath) {
       do { seen.append(try JSONValue(parsing: [UInt8](bytes)).decode()) } catch {
         throw LedgerStateError.markDamaged(path: highWaterPath)
@@ -83,33 +76,24 @@ actor LedgerPublisher {
     isPublishing = true
     defer { isPublishing = false }
     lastMs = nowMs
-    let (tree, entries) = try tenant.view { view in
-      (try LedgerStage.tree(in: view), try LedgerStage.unpublished(in: view, after: published))
+    let due = try tenant.view { try LedgerRelease.Due(in: $0, after: published) }
+    metrics.set("sluice_ledger_entries", due.tree.size, [("tenant", tenant.tenant.rawValue)])
+    guard !due.isNothing else { return }
+    var stored: [Entry] = []
+    for entry in due.entries {
+      stored.append(try journal.entry(at: entry.position, of: .tenant(tenant.tenant)))
     }
-    metrics.set("sluice_ledger_entries", tree.size, [("tenant", tenant.tenant.rawValue)])
-    guard tree.size > published else { return }
     let objects = self.objects
-    let publication = try LedgerPublication(of: tree, after: published, entries: entries.map(\.leaf)) { path in
-      try? objects.read(path)
-    }
-    var files: [(path: String, bytes: [UInt8])] = []
-    for entry in entries {
-      let stored = try journal.entry(at: entry.position, of: .tenant(tenant.tenant))
-      let payload = try LedgerStage.payload(of: stored).file
-      files.append((payload.path, payload.bytes))
-    }
-    files += publication.files.map { ($0.path, $0.bytes) }
+    let release = try LedgerRelease(due, stored: stored, signer: signer) { path in try? objects.read(path) }
     crash.reach(.ledgerBeforeTiles)
-    try objects.write(files)
+    try objects.write(release.files)
     crash.reach(.ledgerBeforeHighWater)
     // Invariant: nobody sees a checkpoint that we could forget.
-    try writeHighWater(HighWater(size: publication.size, root: publication.root))
+    try writeHighWater(release.mark)
     crash.reach(.ledgerBeforeCheckpoint)
-    let note = try Checkpoint(origin: signer.key.name, size: publication.size, root: publication.root).signed(
-      by: signer)
-    try objects.write([("checkpoint", note.encoded), ("checkpoint.\(publication.size)", note.encoded)])
+    try objects.write(release.checkpoint)
     crash.reach(.ledgerAfterCheckpoint)
-    published = publication.size
+    published = release.mark.size
   }
 
   private func writeHighWater(_ mark: HighWater) throws {

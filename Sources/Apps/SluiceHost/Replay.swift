@@ -1,58 +1,8 @@
 import CanonicalJSON
-import Cryptography
 package import Domain
 import MemoryStorage
 import SQLiteStorage
-
-/// Recomputes everything that was derived, from the stored inputs alone, and compares it with what was recorded.
-///
-/// Reads the journal and nothing else: rules, mappings and policies are those that were activated in it, by hash. The
-/// files of today, the network and the clock play no part.
-struct Replay {
-  /// One derived entry: what was recorded and what comes out now.
-  struct Finding: Sendable, Equatable {
-    let stage: String
-    let position: Position
-    let recorded: Digest?
-    let derived: Digest?
-    let reason: String
-  }
-  struct Stage: Sendable, Equatable {
-    let name: String
-    let position: Position
-    let recorded: Digest
-    /// What the entries before it give now; nil when they give nothing.
-    let derived: Digest?
-  }
-
-  private(set) var stages: [Stage] = []
-  private(set) var entryCount = 0
-  let store = MemoryStateStore()
-  private let assembly = LoopAssembly()
-
-  /// Applies one entry after comparing it with what the entries before it give.
-  /// - Returns: What does not agree.
-  mutating func apply(_ entry: Entry) throws -> Finding? {
-    entryCount += 1
-    return try store.transaction { state in
-      var finding: Finding?
-      if entry.kind.isDerived {
-        let recorded = SHA256.digest(entry.body)
-        let row = try LoopAssembly.pendingRow(entry.id, in: state)
-        let derived = row.map { SHA256.digest($0.body.canonicalBytes) }
-        if derived != recorded {
-          finding = Finding(
-            stage: entry.kind.rawValue, position: entry.position, recorded: recorded, derived: derived,
-            reason: derived == nil ? "nothing before it gives rise to it" : "the stored inputs give other bytes")
-        }
-        stages.append(
-          Stage(name: entry.kind.rawValue, position: entry.position, recorded: recorded, derived: derived))
-      }
-      try assembly.apply(entry, to: state)
-      return finding
-    }
-  }
-}
+import WholeLoop
 
 package enum ReplayError: OperatorError, Equatable {
   case differs(stage: String, position: Position, recorded: String, derived: String, reason: String)
@@ -80,7 +30,7 @@ package enum ReplayError: OperatorError, Equatable {
 extension RunningHost {
   /// Replays a tenant's journal up to the verdict on `decision`, or whole.
   func replay(_ tenant: TenantID, decision: Digest?) async throws -> JSONValue {
-    var replay = Replay()
+    var replay = Replay(into: MemoryStateStore())
     var decisions = 0
     var shown: [JSONValue] = []
     var position = Position.origin
@@ -136,7 +86,8 @@ extension RunningHost {
   func inspect(_ tenant: TenantID) async throws -> JSONValue {
     let runtime = try self.tenant(tenant)
     try await runtime.settle()
-    var replay = Replay()
+    let store = MemoryStateStore()
+    var replay = Replay(into: store)
     var position = Position.origin
     let applied = Position(runtime.appliedNumber)
     while position < applied {
@@ -151,7 +102,7 @@ extension RunningHost {
       }
       position = entries.last!.position
     }
-    let rebuilt = replay.store.rows
+    let rebuilt = store.rows
     let differing = try runtime.view { view in try Self.difference(rebuilt, view) }
     if let differing { throw StateDifference(tenant: tenant.rawValue, row: differing) }
     return ["rows": .integer(Int64(rebuilt.count)), "entries": .integer(Int64(replay.entryCount)), "same": true]

@@ -5,6 +5,7 @@ import FileStorage
 import Foundation
 import SQLiteStorage
 import Vault
+import WholeLoop
 
 /// What the host keeps of one tenant while it runs.
 struct OpenTenant: Sendable {

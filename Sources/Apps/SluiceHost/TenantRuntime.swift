@@ -2,6 +2,7 @@ import CanonicalJSON
 package import Domain
 package import SQLiteStorage
 import Synchronization
+package import WholeLoop
 
 /// One tenant's order of events: appends to its partition, applies what is durable, appends what follows.
 ///
@@ -126,8 +127,7 @@ package actor TenantRuntime {
     isApplying = true
     do {
       while true {
-        if try await applyDurable() { continue }
-        if try await appendOutbox() { continue }
+        if try await step() { continue }
         // What became durable while the journal was read found us applying, and woke nobody.
         if lag == 0 { break }
       }
@@ -159,16 +159,23 @@ package actor TenantRuntime {
     }
   }
 
-  /// - Returns: Whether there was anything.
-  private func applyDurable() async throws -> Bool {
-    let entries = try await journal.read(partition, after: progress.withLock { $0.applied }, countMax: 64)
-    guard let last = entries.last else { return false }
-    try store.transaction { state in
-      for entry in entries { try assembly.apply(entry, to: state) }
+  /// - Returns: Whether there was anything to do.
+  private func step() async throws -> Bool {
+    let applied = progress.withLock { $0.applied }
+    let durable = try await journal.read(partition, after: applied, countMax: LoopStep.groupCountMax)
+    switch try LoopStep.next(durable: durable, in: store, nowMs: SystemSources.wallClockMs()) {
+    case .apply(let entries): try applyDurable(entries)
+    case .append(let entries): try await appendDurably(entries)
+    case .rest: return false
     }
+    return true
+  }
+
+  private func applyDurable(_ entries: [Entry]) throws {
+    try assembly.apply(entries, to: store)
     let now = progress.withLock { progress in
-      progress.applied = last.position
-      progress.head = max(progress.head, last.position)
+      progress.applied = entries.last!.position
+      progress.head = max(progress.head, progress.applied)
       return (applied: progress.applied, head: progress.head)
     }
     for entry in entries { try metrics.count(entry, of: tenant) }
@@ -177,18 +184,6 @@ package actor TenantRuntime {
     let near = trailing.filter { $0.lagMax >= lag }
     trailing.removeAll { $0.lagMax >= lag }
     for waiter in near { waiter.done.resume() }
-    return true
-  }
-
-  private func appendOutbox() async throws -> Bool {
-    let rows = try store.view { try LoopAssembly.pending($0) }
-    guard !rows.isEmpty else { return false }
-    let now = SystemSources.wallClockMs()
-    let entries = rows.map { row in
-      NewEntry(id: row.id, kind: row.kind, cause: row.cause, recordedAtMs: now, body: row.body.canonicalBytes)
-    }
-    try await appendDurably(entries)
-    return true
   }
 
   @discardableResult

@@ -52,9 +52,12 @@ package struct Receipt: Codable, Equatable, Sendable {
   package let requests: [Digest]
   /// One sentence when the outcome is not `done`.
   package let reason: String?
+  /// When the executor was asked, in milliseconds since 1970, for what a probe said: an answer is as old as its question.
+  package let askedAtMs: Int64?
 
   package init(
-    permit: Digest, proposal: Digest, outcome: Outcome, result: JSONValue, requests: [Digest], reason: String?
+    permit: Digest, proposal: Digest, outcome: Outcome, result: JSONValue, requests: [Digest], reason: String?,
+    askedAtMs: Int64? = nil
   ) {
     self.permit = permit
     self.proposal = proposal
@@ -62,5 +65,6 @@ package struct Receipt: Codable, Equatable, Sendable {
     self.result = result
     self.requests = requests
     self.reason = reason
+    self.askedAtMs = askedAtMs
   }
 }

@@ -138,10 +138,10 @@ extension IntakeBatch {
     return out.written
   }
 
-  /// The header's JSON alone: the records are not looked at.
-  package static func headerJSON(of bytes: [UInt8]) throws(LayoutError) -> [UInt8] {
+  /// The header's JSON, and how many records follow; the records are not looked at.
+  package static func summary(of bytes: [UInt8]) throws(LayoutError) -> (headerJSON: [UInt8], recordCount: Int) {
     var input = ByteReader(bytes)
-    return try headerJSON(&input)
+    return (try headerJSON(&input), Int(try input.u32()))
   }
 
   private static func headerJSON(_ input: inout ByteReader) throws(LayoutError) -> [UInt8] {

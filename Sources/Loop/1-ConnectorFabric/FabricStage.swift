@@ -27,12 +27,17 @@ package struct FabricStage: Stage {
   }
 
   private func applyIntake(_ entry: Entry, _ state: any StateTransaction) throws {
-    let header = try IntakeBatch.header(of: entry.body)
+    let (headerJSON, recordCount) = try IntakeBatch.summary(of: entry.body)
+    let header = try JSONValue(parsing: headerJSON).decode(IntakeBatch.Header.self)
     if let checkpoint = header.checkpoint {
       try state.set(
         Self.checkpoints, "\(header.instance)/\(header.stream)", try JSONValue(encoding: checkpoint))
     }
-    if case .delivery(let position) = header.origin { try state.remove(Self.deliveries, Self.key(position)) }
+    // A delivery may come in several entries, and the host may end between two of them: an empty one says that it is all
+    // taken in. Until then it is given to its plugin again.
+    if case .delivery(let position) = header.origin, recordCount == 0 {
+      try state.remove(Self.deliveries, Self.key(position))
+    }
   }
 
   /// Decimal digits, padded so that keys sort as positions do.
@@ -49,11 +54,6 @@ package struct FabricStage: Stage {
 }
 
 extension IntakeBatch {
-  /// The header of an encoded batch, without its records.
-  package static func header(of body: [UInt8]) throws -> Header {
-    try JSONValue(parsing: try headerJSON(of: body)).decode()
-  }
-
   package func encoded() throws -> [UInt8] {
     Self.encoded(
       headerJSON: try JSONValue(encoding: header).canonicalBytes, committed: records.map(\.committedBytes))

@@ -71,12 +71,19 @@ package struct IntakeAssembler {
   package mutating func take(all: Bool) throws -> [NewEntryContent] {
     if all, !records.isEmpty { cut(checkpoint: nil) }
     defer { finished = [] }
-    return try finished.map { batch in
-      let headerJSON = try JSONValue(encoding: batch.header).canonicalBytes
-      return NewEntryContent(
-        id: StableID.batch(headerJSON: headerJSON + random(16), committed: batch.records),
-        body: IntakeBatch.encoded(headerJSON: headerJSON, committed: batch.records), recordCount: batch.records.count)
-    }
+    return try finished.map { try content($0.header, $0.records) }
+  }
+
+  /// A batch without records: the end of a delivery.
+  package func empty() throws -> NewEntryContent {
+    try content(.init(instance: instance, stream: stream, origin: origin, checkpoint: nil), [])
+  }
+
+  private func content(_ header: IntakeBatch.Header, _ records: [[UInt8]]) throws -> NewEntryContent {
+    let headerJSON = try JSONValue(encoding: header).canonicalBytes
+    return NewEntryContent(
+      id: StableID.batch(headerJSON: headerJSON + random(16), committed: records),
+      body: IntakeBatch.encoded(headerJSON: headerJSON, committed: records), recordCount: records.count)
   }
 
   package struct NewEntryContent: Sendable {

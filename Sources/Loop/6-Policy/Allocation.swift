@@ -30,10 +30,12 @@ struct Allocation {
     for proposal in proposals.sorted(by: Standing.precedes) {
       let judgement = try judge.judge(proposal)
       let (outcome, extra) = try allot(proposal, judgement)
-      let standing = Standing(
+      var standing = Standing(
         proposal: proposal, tenant: tenant, outcome: outcome, reasons: judgement.reasons + extra,
         policySet: judge.rules.document.hash, day: day, costCents: judgement.costCents,
         judgedAt: position)
+      // What stays below budget is not said again.
+      if outcome == .belowBudget { standing.saidAt = try Standing.of(proposal.id, in: state)?.saidAt }
       verdicts[proposal.id] = standing.verdict
       switch outcome {
       case .allow, .hold, .belowBudget: try standing.save(state)

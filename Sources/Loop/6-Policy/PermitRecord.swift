@@ -74,7 +74,7 @@ package struct PermitRecord: Codable, Equatable, Sendable {
 
   /// Takes a receipt for the latest start, journaled at `entry`.
   ///
-  /// - Parameter settleMs: An "absent" counts only this long after the outcome became unknown.
+  /// - Parameter settleMs: An "absent" counts only when asked for this long after the outcome became unknown.
   /// - Returns: nil, or why it does not count.
   mutating func take(_ receipt: Receipt, _ entry: Entry, settleMs: Int64, governance: Governance) -> ReceiptRefusal? {
     let wasUnknown = outcome == .unknown
@@ -95,8 +95,8 @@ package struct PermitRecord: Codable, Equatable, Sendable {
     case .notStarted:
       let settled = (unknownAtMs ?? entry.recordedAtMs) + settleMs
       notBeforeMs = settled
-      // Invariant: what may still arrive upstream is not tried again.
-      if wasUnknown, entry.recordedAtMs < settled { return nil }
+      // Invariant: what may still arrive upstream is not tried again. A slow probe says how it was when it was asked.
+      if wasUnknown, min(receipt.askedAtMs ?? entry.recordedAtMs, entry.recordedAtMs) < settled { return nil }
       outcome = .notStarted
       unknownAtMs = nil
       probes = 0

@@ -6,6 +6,7 @@ package enum PermitRefusal: OperatorError, Equatable {
   case needsApproval
   case killed(target: String)
   case notStanding(action: Digest)
+  case verdictOnItsWay(action: Digest)
   case callChanged(action: Digest)
   case otherTenant(tenant: String)
   case denied(reasons: [String])
@@ -29,7 +30,7 @@ package enum PermitRefusal: OperatorError, Equatable {
   package var isFinal: Bool {
     switch self {
     case .modeObserves, .needsApproval, .killed, .budgetSpent, .inFlight, .tooEarly, .attemptOutOfOrder, .alreadySpent,
-      .expired, .unreadable:
+      .expired, .unreadable, .verdictOnItsWay:
       false
     case .approvalNotGiven(let state): state != "pending"
     case .notStanding, .callChanged, .otherTenant, .denied, .approvalMissing, .approverNotNamed, .targetChanged, .ended,
@@ -44,6 +45,7 @@ package enum PermitRefusal: OperatorError, Equatable {
     case .needsApproval: "permit.needs_approval"
     case .killed: "permit.killed"
     case .notStanding: "permit.not_standing"
+    case .verdictOnItsWay: "permit.verdict_on_its_way"
     case .callChanged: "permit.call_changed"
     case .otherTenant: "permit.other_tenant"
     case .denied: "permit.denied"
@@ -71,6 +73,8 @@ package enum PermitRefusal: OperatorError, Equatable {
     case .needsApproval: "The tenant only proposes; this call has no person's approval."
     case .killed(let target): "The kill switch for \(target) is on."
     case .notStanding(let action): "The proposal \(action.hex.prefix(12)) does not stand, or policy has not allowed it."
+    case .verdictOnItsWay(let action):
+      "The proposal \(action.hex.prefix(12)) has been judged anew, and the verdict is not in the journal yet."
     case .callChanged(let action): "The call is not the one that was judged for \(action.hex.prefix(12))."
     case .otherTenant(let tenant): "The proposal does not belong to the tenant \(tenant)."
     case .denied(let reasons): "Policy denies it now: \(reasons.joined(separator: " "))"
@@ -98,7 +102,7 @@ package enum PermitRefusal: OperatorError, Equatable {
     case .modeObserves, .needsApproval: "Approve the call, or raise the ceiling with `sluice tenant mode`."
     case .killed: "Release it with `sluice unkill` once the cause is understood."
     case .budgetSpent: "It is judged again on the next business day; budgets are in governance.yaml."
-    case .inFlight, .tooEarly, .attemptOutOfOrder: "Nothing to do: the host asks again in time."
+    case .inFlight, .tooEarly, .attemptOutOfOrder, .verdictOnItsWay: "Nothing to do: the host asks again in time."
     case .expired: "The host mints a new one; look for a stalled executor when this repeats."
     case .approvalNotGiven, .approvalMissing, .approverNotNamed: "See `sluice approval show`."
     case .targetChanged: "The target is decided on again with its new version."

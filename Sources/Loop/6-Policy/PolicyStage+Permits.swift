@@ -60,6 +60,8 @@ extension PolicyStage {
       }
       guard standing.tenant == tenant else { throw PermitRefusal.otherTenant(tenant: tenant.rawValue) }
       guard standing.proposal == proposal else { throw PermitRefusal.callChanged(action: proposal.id) }
+      // Invariant: what new policies say of it is in the journal before it starts under them.
+      guard standing.saidAt != nil else { throw PermitRefusal.verdictOnItsWay(action: proposal.id) }
       if rules.mode == .observe { throw PermitRefusal.modeObserves }
       if rules.mode == .propose, approvedBy == nil { throw PermitRefusal.needsApproval }
       if let call = proposal.call,

@@ -41,7 +41,11 @@ package struct PolicyStage: Stage {
     case .effectStarted:
       try start(try JSONValue(parsing: entry.body).decode(EffectStart.self), entry, state)
     case .receipt: try close(try JSONValue(parsing: entry.body).decode(Receipt.self), entry, state)
-    case .intake, .delivery, .choice, .tick, .signals, .verdicts: break
+    case .verdicts:
+      for verdict in try JSONValue(parsing: entry.body).decode(VerdictSet.self).verdicts {
+        try Standing.confirm(verdict, at: entry.position, state)
+      }
+    case .intake, .delivery, .choice, .tick, .signals: break
     }
     return []
   }
@@ -90,7 +94,11 @@ package struct PolicyStage: Stage {
       let kill = KillSwitch(
         target: target.description, by: order.by, note: order.argument, atMs: entry.recordedAtMs)
       try state.set(KillSwitch.space, target.description, try JSONValue(encoding: kill))
-    case .withdraw: if let id = Digest(hex: order.target) { try Standing.remove(id, state) }
+    case .withdraw:
+      guard let id = Digest(hex: order.target) else { return }
+      // The host takes off what it read of an earlier judgement; one that is on its way has its own say.
+      if order.by == nil, let standing = try Standing.of(id, in: state), standing.saidAt == nil { return }
+      try Standing.remove(id, state)
     case .resolveUnknown: try resolve(order, entry, state)
     case .undo, .replayDeadLetter: break
     }

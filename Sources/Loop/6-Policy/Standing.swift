@@ -13,6 +13,8 @@ package struct Standing: Codable, Equatable, Sendable {
   package let costCents: Int64
   /// The entry that led to this judgement.
   package let judgedAt: Position
+  /// Where its verdict stands in the journal; nil while that is on its way, and nothing may start on it.
+  package var saidAt: Position?
 
   /// Who asks on behalf of the loop; no user has this name's rights.
   package static let requester = "loop"
@@ -22,6 +24,14 @@ package struct Standing: Codable, Equatable, Sendable {
 
   package static func of(_ proposal: Digest, in view: any StateView) throws -> Standing? {
     try view.value(space, proposal.hex)?.decode()
+  }
+  /// A verdict is a fact from `position` on.
+  static func confirm(_ verdict: Verdict, at position: Position, _ state: any StateTransaction) throws {
+    guard var standing = try of(verdict.proposal, in: state), standing.saidAt == nil,
+      standing.outcome == verdict.outcome, standing.policySet == verdict.policySet
+    else { return }
+    standing.saidAt = position
+    try standing.save(state)
   }
   static func all(_ view: any StateView) throws -> [Standing] { try view.scan(space).map { try $0.1.decode() } }
 

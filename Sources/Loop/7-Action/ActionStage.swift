@@ -61,7 +61,7 @@ package struct ActionStage: Stage {
       try action.move(to: target, atMs: entry.recordedAtMs, reason: reason)
       action.approvedBy = nil
       try action.save(state)
-      if target == .awaiting { try open(standing, entry, state) }
+      if target == .awaiting { try open(standing, entry, state) } else { try close(action.id, state) }
     }
   }
 
@@ -138,9 +138,14 @@ package struct ActionStage: Stage {
     var action = action
     try action.move(to: target, atMs: entry.recordedAtMs, reason: reason)
     try action.save(state)
-    if var approval = try Approval.of(action.id, in: state), approval.state == .pending || approval.state == .approved {
-      approval.state = .withdrawn
-      try save(approval, state)
-    }
+    try close(action.id, state)
+  }
+
+  /// Nobody is asked any more: what an approval was asked under does not hold.
+  private func close(_ action: Digest, _ state: any StateTransaction) throws {
+    guard var approval = try Approval.of(action, in: state), approval.state == .pending || approval.state == .approved
+    else { return }
+    approval.state = .withdrawn
+    try save(approval, state)
   }
 }

@@ -5,6 +5,7 @@ import Identity
 import Perception
 import Policy
 import ToolPlane
+import WholeLoop
 import WorldModel
 
 extension HostCommand {

@@ -95,7 +95,7 @@ extension HostCommand.Call {
 extension RunningHost {
   /// The journaled activation at a position.
   fileprivate func activation(at position: Position, of tenant: TenantID) async throws -> Activation {
-    try JSONValue(parsing: try await journal.entry(at: position, of: .tenant(tenant)).body).decode()
+    try JSONValue(parsing: try journal.entry(at: position, of: .tenant(tenant)).body).decode()
   }
 }
 

@@ -1,3 +1,7 @@
+// WholeLoop: the stages in their order, and the pure half of everything that drives them. Journal entries, the state and
+// the time come in; out go state, entries to append, starts to send and files to publish. It waits for nobody: the host
+// drives it on actors and disks, the simulator by a seed.
+
 import Action
 import CanonicalJSON
 import ConnectorFabric

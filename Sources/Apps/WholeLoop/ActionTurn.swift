@@ -1,0 +1,111 @@
+import Action
+import Cryptography
+package import Domain
+package import Policy
+import WorldModel
+
+/// What the host does next about a tenant's actions: one thing at a time, judged on the state as it is now.
+package enum ActionTurn: Equatable, Sendable {
+  /// Nobody knows what became of this effect: its executor is asked.
+  case probe(EffectStart)
+  /// A permit is spent on this: journal it, and send it once it is durable and applied, if `ActionStage.mayExecute`.
+  case start(EffectStart)
+  /// Waiting cannot help this action: it is taken off.
+  case withdraw(Digest, PermitRefusal)
+  /// Nothing can be done before this time, or before something else happens.
+  case rest(untilMs: Int64?)
+
+  package static func next(
+    in view: any StateView, policy: PolicyStage, tenant: TenantID, nowMs: Int64
+  ) throws -> ActionTurn {
+    if let (_, start) = try ActionStage.toProbe(in: view, nowMs: nowMs).first { return .probe(start) }
+    // One that must wait for tomorrow's budget does not hold up those ranked below it.
+    for ready in try ActionStage.ready(in: view, nowMs: nowMs) {
+      do {
+        let version = try version(of: ready.action.subject, view)
+        let permit = try ready.permit(from: policy, tenant: tenant, in: view, nowMs: nowMs, targetVersion: version)
+        return .start(try permit.spend(nowMs: nowMs))
+      } catch let refusal as PermitRefusal {
+        if refusal.isFinal { return .withdraw(ready.action.id, refusal) }
+      }
+    }
+    return .rest(untilMs: try ActionStage.nextTime(in: view, nowMs: nowMs))
+  }
+
+  private static func version(of subject: Subject, _ view: any StateView) throws -> String? {
+    subject.type == "opportunity" ? try WorldFacts(view).deal(subject.id)?.version : nil
+  }
+
+  /// The receipts that are due after a restart: nobody knows whether an effect that was started took place. It is asked
+  /// after, never sent again blindly.
+  package static func recovery(in view: any StateView) throws -> [Receipt] {
+    try ActionStage.inFlight(in: view).map {
+      Receipt($0, .unknown, reason: "The host ended between sending the request and keeping its answer.")
+    }
+  }
+
+  /// The order that takes an action off.
+  package static func withdrawal(of action: Digest, for refusal: PermitRefusal) -> Order {
+    Order(verb: .withdraw, target: action.hex, argument: refusal.message, by: nil)
+  }
+}
+
+extension EffectStart {
+  /// The id of its entry: a permit is journaled once.
+  package func entryID(of tenant: TenantID) -> Digest { StableID.of("effect", [tenant.rawValue, permit.hex]) }
+}
+
+extension Receipt {
+  package init(
+    _ start: EffectStart, _ outcome: Outcome, result: JSONValue = .null, requests: [Digest] = [], reason: String?,
+    askedAtMs: Int64? = nil
+  ) {
+    self.init(
+      permit: start.permit, proposal: start.proposal, outcome: outcome, result: result, requests: requests,
+      reason: reason, askedAtMs: askedAtMs)
+  }
+}
+
+/// How an operation of an executor ended, as the host saw it.
+package struct ExecutorEnding: Sendable {
+  /// What the executor says when the operation itself went well; its numbers are those of the plugin ABI.
+  package enum Answer: Sendable { case number(Int), none }
+  package let answer: Answer
+  package let result: JSONValue
+  package let reason: String
+  /// SHA-256 of each write that left.
+  package let sentWrites: [Digest]
+
+  package init(answer: Answer, result: JSONValue, reason: String, sentWrites: [Digest]) {
+    self.answer = answer
+    self.result = result
+    self.reason = reason
+    self.sentWrites = sentWrites
+  }
+
+  /// What an execution's end says of its effect. Whatever left without a clear answer is unknown.
+  package func receipt(for start: EffectStart) -> Receipt {
+    let outcome: Receipt.Outcome =
+      switch answer {
+      case .number(1): .done
+      case .number(2): .rejected
+      case .number(3): .notStarted
+      case .number(4): .unknown
+      case .number, .none: sentWrites.isEmpty ? .notStarted : .unknown
+      }
+    return Receipt(
+      start, outcome, result: result, requests: sentWrites, reason: outcome == .done ? nil : reason)
+  }
+
+  /// What a probe's end says of the effect that it asked after.
+  package func probed(_ start: EffectStart, askedAtMs: Int64) -> Receipt {
+    let (outcome, reason): (Receipt.Outcome, String) =
+      switch answer {
+      case .number(1): (.done, "A probe found it done.")
+      case .number(2): (.notStarted, "A probe found that it had no effect.")
+      case .number: (.unknown, "A probe could not tell.")
+      case .none: (.unknown, "The executor could not be asked what became of it.")
+      }
+    return Receipt(start, outcome, result: result, reason: reason, askedAtMs: askedAtMs)
+  }
+}

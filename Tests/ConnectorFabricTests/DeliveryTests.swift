@@ -1,0 +1,34 @@
+import CanonicalJSON
+import ConnectorFabric
+import Domain
+import MemoryStorage
+import TestKit
+import Testing
+
+@Suite struct `A delivery` {
+  // Found by the simulator: a host that died between two entries of one delivery never took in the rest.
+  @Test func `waits until everything that came of it is taken in, in however many entries`() throws {
+    let store = MemoryStateStore()
+    let fabric = FabricStage()
+    var journal = MemoryJournalLine()
+    func apply(_ entry: Entry) throws { _ = try store.transaction { try fabric.apply(entry, to: $0) } }
+    func waiting() throws -> Int { try store.view { try $0.scan(FabricStage.deliveries).count } }
+
+    let delivery = try journal.append(.delivery, ["instance": "crm", "body": "two deals"] as JSONValue)
+    try apply(delivery)
+    var assembler = IntakeAssembler(
+      instance: InstanceID(unchecked: "crm"), stream: StreamName(unchecked: "opportunities"),
+      origin: .delivery(delivery.position), random: { Array(repeating: 0, count: $0) })
+    for key in ["D1", "D2"] {
+      assembler.add([
+        .init(
+          isDelete: false, eventTimeMs: nil, sourceOrdinal: 1, key: Array(key.utf8), sourceVersion: [0x31],
+          payload: Array("{}".utf8))
+      ])
+      for content in try assembler.take(all: true) { try apply(journal.append(.intake, body: content.body)) }
+      #expect(try waiting() == 1)
+    }
+    try apply(journal.append(.intake, body: assembler.empty().body))
+    #expect(try waiting() == 0)
+  }
+}
