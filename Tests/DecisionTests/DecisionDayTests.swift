@@ -19,11 +19,7 @@ import Testing
     #expect(try run.day(2, missing(2)) == nil)
     try run.verdict(.hold, [first])
     #expect(try run.day(200, missing(200)) == nil)
-    try run.apply(
-      .choice,
-      Choice(
-        proposal: first.id, callHash: first.id, answer: .reject, by: UserID(unchecked: "dustin"), note: nil,
-        through: .cli))
+    try run.settle(first, as: .reject)
     #expect(try run.state(first) == .rejected)
     #expect(try run.day(80, missing(80)) == nil)
     #expect(try run.day(201, missing(201))?.proposals.count == 1)

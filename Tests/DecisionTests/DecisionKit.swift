@@ -167,6 +167,11 @@ final class Run {
         }))
   }
 
+  /// A person's answer that counted.
+  func settle(_ proposal: Proposal, as answer: Choice.Answer) throws {
+    try store.transaction { try stage.settle(proposal.id, as: answer, $0) }
+  }
+
   func execute(_ proposal: Proposal, _ outcome: Receipt.Outcome = .done) throws {
     let permit = StableID.of("permit", [proposal.id.hex])
     try apply(

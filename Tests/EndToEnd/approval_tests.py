@@ -118,6 +118,7 @@ def test_who_may_answer_what(rig):
     for who, found, expected in cases:
         expect_equal(found, expected, f"the answer to {who}")
     expect_equal(state_of(host, first), "pending", "the call after answers that do not count")
+    expect_equal(host.state.value("decision.proposal", first["id"])["state"], "held", "its proposal after answers that do not count")
     settled(scenario, 0)
     expect_equal(answer(host, anna, first)[0], 200, "the answer to an approver")
     (effect,) = settled(scenario, 1)

@@ -68,8 +68,18 @@ package struct LoopAssembly: Sendable {
       also: suggestion.map { [$0.proposal] } ?? [])
     derived += try policy.apply(entry, to: state)
     derived += try action.apply(entry, to: state)
+    if entry.kind == .choice { try tellDecision(of: JSONValue(parsing: entry.body).decode(Choice.self), state) }
     derived += try ledger.apply(entry, to: state)
     return derived
+  }
+
+  /// Whether an answer counted is the action stage's to say; a proposal is settled when enough people have agreed.
+  private func tellDecision(of choice: Choice, _ state: any StateTransaction) throws {
+    switch try Approval.of(choice.proposal, in: state)?.state {
+    case .approved?: try decision.settle(choice.proposal, as: .approve, state)
+    case .rejected?: try decision.settle(choice.proposal, as: .reject, state)
+    case .pending?, .expired?, .spent?, .withdrawn?, nil: break
+    }
   }
 
   /// The tools of the tenant's enabled executors; only signals lead to calls.

@@ -40,12 +40,22 @@ package struct DecisionStage: Sendable {
       guard let set = try day.decide(also: also) else { return [] }
       return [Derived(kind: .proposals, body: try JSONValue(encoding: set))]
     case .verdicts: try remember(try body(entry) as VerdictSet, state)
-    case .choice: try remember(try body(entry) as Choice, state)
     case .effectStarted: try remember(try body(entry) as EffectStart, state)
     case .receipt: try remember(try body(entry) as Receipt, state)
-    case .intake, .delivery, .order, .tick, .proposals: break
+    case .intake, .delivery, .choice, .order, .tick, .proposals: break
     }
     return []
+  }
+
+  /// Takes over how a held call was answered, once the answer has counted: one that was refused changes nothing here.
+  package func settle(_ proposal: Digest, as answer: Choice.Answer, _ state: any StateTransaction) throws {
+    try change(proposal, state) { record in
+      guard record.state == .held else { return }
+      switch answer {
+      case .approve: record.state = .approved
+      case .reject: record.state = .rejected
+      }
+    }
   }
 
   private func body<T: Decodable>(_ entry: Entry) throws -> T { try JSONValue(parsing: entry.body).decode(T.self) }
@@ -101,16 +111,6 @@ extension DecisionStage {
         case .belowBudget: record.state = .belowBudget
         case .noted: record.state = .noted
         }
-      }
-    }
-  }
-
-  private func remember(_ choice: Choice, _ state: any StateTransaction) throws {
-    try change(choice.proposal, state) { record in
-      guard record.state == .held else { return }
-      switch choice.answer {
-      case .approve: record.state = .approved
-      case .reject: record.state = .rejected
       }
     }
   }
