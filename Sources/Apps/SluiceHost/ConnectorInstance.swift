@@ -12,6 +12,8 @@ package actor ConnectorInstance {
     case running(String)
     case waiting(reason: String)
     case parked(reason: String)
+    /// By an operator, until one resumes it.
+    case paused(reason: String)
     case stopped
   }
 
@@ -25,16 +27,26 @@ package actor ConnectorInstance {
   package private(set) var state = State.idle { didSet { tellObservers() } }
   private var isStopping = false
   private var isPoked = false
-  private var isPullDue = true
-  private var nextPullMs: Int64 = 0
+  private var isPullDue = false
+  /// Nil for one that only receives.
+  private let clock: PullClock?
+  private var nextPullMs: Int64
+  private var pausedFor: String?
   private var sleeper: CheckedContinuation<Void, Never>?
   private var loopTask: Task<Void, Never>?
   /// Every stream has been pulled to its end this often.
   package private(set) var completedRounds = 0 { didSet { tellObservers() } }
   private var observers: [(isMet: (isolated ConnectorInstance) -> Bool, done: CheckedContinuation<Void, Never>)] = []
 
-  init(route: InstanceRoute, workers: WorkerPool, tenant: TenantRuntime, metrics: Metrics, log: HostLog) {
+  /// - Parameter pausedFor: An operator's reason why it does nothing for now.
+  init(
+    route: InstanceRoute, clock: PullClock?, pausedFor: String?, workers: WorkerPool, tenant: TenantRuntime,
+    metrics: Metrics, log: HostLog
+  ) {
     self.route = route
+    self.clock = clock
+    self.pausedFor = pausedFor
+    nextPullMs = clock.map { $0.first(nowMs: Self.nowMs($0)) } ?? .max
     self.workers = workers
     self.tenant = tenant
     self.metrics = metrics
@@ -69,11 +81,29 @@ package actor ConnectorInstance {
     wake()
   }
 
-  /// Ends a parking.
+  /// Ends a parking or a pause.
   package func resume() {
     crashLoop.succeed()
+    pausedFor = nil
     state = .idle
     poke()
+  }
+
+  /// Starts nothing more; what is under way comes to its end.
+  func pause(for reason: String) {
+    pausedFor = reason
+    wake()
+  }
+
+  /// Returns when nothing of a paused instance is under way any more.
+  func whenPaused() async {
+    await when {
+      if case .paused = $0.state { true } else { $0.state == .stopped }
+    }
+  }
+
+  private static func nowMs(_ clock: PullClock) -> Int64 {
+    clock.schedule.isByWallClock ? SystemSources.wallClockMs() : SystemSources.monotonicMs()
   }
 
   /// Returns when every stream has been pulled to its end that often since the start.
@@ -88,7 +118,7 @@ package actor ConnectorInstance {
   private var stuckReason: String? {
     switch state {
     case .waiting(let reason), .parked(let reason): reason
-    case .idle, .running, .stopped: nil
+    case .idle, .running, .paused, .stopped: nil
     }
   }
 
@@ -111,7 +141,10 @@ package actor ConnectorInstance {
   private func schedule() async {
     while !isStopping {
       let pauseMs: Int64
-      if case .parked = state {
+      if let pausedFor {
+        state = .paused(reason: pausedFor)
+        pauseMs = .max
+      } else if case .parked = state {
         pauseMs = .max
       } else {
         pauseMs = await round()
@@ -138,23 +171,23 @@ package actor ConnectorInstance {
   private func round() async -> Int64 {
     do {
       try await receiveDeliveries()
-      let interval = route.manifest.intervalMs.map(Int64.init)
-      guard isPullDue || (interval != nil && SystemSources.monotonicMs() >= nextPullMs) else {
+      guard let clock else {
         state = .idle
-        return interval == nil ? .max : max(nextPullMs - SystemSources.monotonicMs(), 1)
+        return .max
       }
+      let startedMs = Self.nowMs(clock)
+      guard isPullDue || startedMs >= nextPullMs else { return untilNextPull(clock) }
       if let shortage = tenant.shortage() { throw shortage }
       isPullDue = false
-      if let interval { nextPullMs = SystemSources.monotonicMs() + interval }
-      for stream in route.manifest.streams where route.manifest.intervalMs != nil {
-        if isStopping { return 0 }
+      for stream in route.manifest.streams {
+        if isStopping || pausedFor != nil { return 0 }
         state = .running("pull \(stream.name)")
         try await pull(stream.name)
       }
       completedRounds += 1
       crashLoop.succeed()
-      state = .idle
-      return interval == nil ? .max : max(nextPullMs - SystemSources.monotonicMs(), 1)
+      nextPullMs = clock.next(afterPull: min(nextPullMs, startedMs), nowMs: Self.nowMs(clock))
+      return untilNextPull(clock)
     } catch let ending as OperationEnding {
       return after(ending)
     } catch let error as any OperatorError where error is DiskShortage || error is DiskFull {
@@ -164,6 +197,13 @@ package actor ConnectorInstance {
       log.error(error, route.fields)
       return after(.faulty(reason: "\(error)"))
     }
+  }
+
+  private func untilNextPull(_ clock: PullClock) -> Int64 {
+    state = .idle
+    let ms = max(nextPullMs - Self.nowMs(clock), 1)
+    // Somebody may set the wall clock meanwhile: it is looked at again soon.
+    return clock.schedule.isByWallClock ? min(ms, 30_000) : ms
   }
 
   private func after(_ ending: OperationEnding) -> Int64 {

@@ -13,6 +13,8 @@ package struct Enabling: Codable, Sendable, Equatable {
     package var replay: Bool
     /// Business time waits for this source's watermarks.
     package var ticks: Bool
+    /// Why an operator has it pause; nil while it runs.
+    package var pausedFor: String?
   }
 
   package var instance: InstanceID
@@ -25,10 +27,13 @@ package struct Enabling: Codable, Sendable, Equatable {
   package var config: JSONValue
   /// Operators' overrides of endpoints; private addresses are allowed for these.
   package var endpoints: [String: String]
+  /// The instance's own times instead of the manifest's; as `schedule` in a manifest.
+  package var schedule: JSONValue?
 
   package init(
     instance: InstanceID, isEnabled: Bool = true, source: String, manifest: JSONValue, folder: String,
-    config: JSONValue = [:], endpoints: [String: String] = [:], replay: Bool = false
+    config: JSONValue = [:], endpoints: [String: String] = [:], replay: Bool = false,
+    schedule: JSONValue? = nil
   ) {
     self.instance = instance
     settings = Settings(
@@ -38,6 +43,23 @@ package struct Enabling: Codable, Sendable, Equatable {
     self.folder = folder
     self.config = config
     self.endpoints = endpoints
+    self.schedule = schedule
+  }
+
+  /// Whether the other one is the same but for a pause.
+  func differsOnlyByPause(from other: Enabling) -> Bool {
+    var (left, right) = (self, other)
+    (left.settings.pausedFor, right.settings.pausedFor) = (nil, nil)
+    return left == right
+  }
+
+  /// When it is pulled by itself.
+  /// - Throws: `DocumentError`, `ScheduleError`.
+  func clock(_ manifest: Manifest) throws -> PullClock? {
+    let own = try schedule.map {
+      try PullSchedule(DocumentReader(SourceDocument(name: "schedule", value: $0, marks: [:])))
+    }
+    return try (own ?? manifest.schedule).map { try PullClock($0, random: { SystemSources.random($0) }) }
   }
 }
 
@@ -115,7 +137,8 @@ extension RunningHost {
     let enabling = Enabling(
       instance: instance, source: (path as NSString).lastPathComponent, manifest: document.value,
       folder: (path as NSString).deletingLastPathComponent, config: config, endpoints: endpoints,
-      replay: arguments["replay"]?.bool ?? false)
+      replay: arguments["replay"]?.bool ?? false, schedule: arguments["schedule"])
+    _ = try enabling.clock(manifest)
     return (enabling, manifest)
   }
 

@@ -2,9 +2,9 @@ package import ConnectorFabric
 import Domain
 import Foundation
 
-/// Tells when a schedule's next pull is due, in milliseconds since 1970.
+/// Tells when a schedule's next pull is due, in milliseconds of the clock that the schedule follows.
 package struct PullClock: Sendable {
-  private let schedule: PullSchedule
+  package let schedule: PullSchedule
   private let zone: TimeZone
   private let random: @Sendable (Int) -> [UInt8]
 

@@ -57,6 +57,8 @@ package actor RunningHost {
   private var instances: [String: ConnectorInstance] = [:]
   /// What each running instance was started with.
   private var running: [String: Enabling] = [:]
+  /// Why an enabled instance cannot be run by this version.
+  private(set) var refused: [String: String] = [:]
   private var isRunningInstances = false
 
   /// Opens the data folder, takes its lock and recovers every tenant. Starts no connector.
@@ -160,11 +162,32 @@ extension RunningHost {
 
   /// Journals that a connector is off; its checkpoints stay.
   package func disable(_ instance: InstanceID, for tenant: TenantID, by user: UserID?) async throws {
-    let runtime = try self.tenant(tenant)
-    guard
-      var enabling = try runtime.view({ try $0.value(FabricStage.instances, instance.rawValue)?.decode(Enabling.self) })
-    else { throw HostError.unknown("the connector \(instance)") }
-    enabling.settings.enabled = false
+    try await change(instance, for: tenant, by: user) { $0.enabled = false }
+  }
+
+  /// Journals that a connector starts nothing until it is resumed. Deliveries are still taken in, and wait.
+  package func pause(_ instance: InstanceID, reason: String, for tenant: TenantID, by user: UserID?) async throws {
+    try await change(instance, for: tenant, by: user) { $0.pausedFor = reason }
+  }
+
+  /// Ends a connector's pause, which is journaled, or its parking, which is not.
+  package func resume(_ instance: InstanceID, for tenant: TenantID, by user: UserID?) async throws {
+    let isPaused = try enabling(of: instance, tenant).settings.pausedFor != nil
+    if isPaused { try await change(instance, for: tenant, by: user) { $0.pausedFor = nil } }
+    if isRunningInstances { try await self.instance(tenant, instance).resume() }
+  }
+
+  private func enabling(of instance: InstanceID, _ tenant: TenantID) throws -> Enabling {
+    let row = try self.tenant(tenant).view { try $0.value(FabricStage.instances, instance.rawValue) }
+    guard let row else { throw HostError.unknown("the connector \(instance)") }
+    return try row.decode()
+  }
+
+  private func change(
+    _ instance: InstanceID, for tenant: TenantID, by user: UserID?, _ body: (inout Enabling.Settings) -> Void
+  ) async throws {
+    var enabling = try enabling(of: instance, tenant)
+    body(&enabling.settings)
     try await enable(enabling, for: tenant, by: user)
   }
 
@@ -197,22 +220,38 @@ extension RunningHost {
     let enabled = try runtime.view { try $0.scan(FabricStage.instances).map { try $0.1.decode(Enabling.self) } }
     for enabling in enabled {
       let key = "\(tenant)/\(enabling.instance)"
-      if running[key] == enabling { continue }
-      await instances.removeValue(forKey: key)?.stop()
-      running[key] = enabling
-      guard enabling.settings.enabled else { continue }
-      let manifest = try Manifest(SourceDocument(name: enabling.source, value: enabling.manifest, marks: [:]))
-      let route = InstanceRoute(
-        tenant: tenant, instance: enabling.instance, manifest: manifest, folder: enabling.folder,
-        overrides: enabling.endpoints, config: enabling.config.canonicalBytes)
-      let instance = ConnectorInstance(route: route, workers: pool, tenant: runtime, metrics: metrics, log: log)
-      instances[key] = instance
-      if manifest.webhook != nil {
-        ingress.close(route)
-        ingress.open(try hookID(route), route: route, vault: vault, tenant: runtime, instance: instance)
+      let before = running.updateValue(enabling, forKey: key)
+      if before == enabling { continue }
+      if let before, let instance = instances[key], enabling.differsOnlyByPause(from: before) {
+        if let reason = enabling.settings.pausedFor { await instance.pause(for: reason) } else { await instance.resume() }
+        continue
       }
-      if manifest.kind == .source { await instance.start() }
+      await instances.removeValue(forKey: key)?.stop()
+      refused[key] = nil
+      guard enabling.settings.enabled else { continue }
+      do { try await start(enabling, key, of: tenant, runtime) } catch let error as any OperatorError {
+        // What this version cannot run, for one instance, keeps no other from running.
+        refused[key] = error.message
+        log.error(error, ["tenant": "\(tenant)", "instance": "\(enabling.instance)"])
+      }
     }
+  }
+
+  private func start(_ enabling: Enabling, _ key: String, of tenant: TenantID, _ runtime: TenantRuntime) async throws {
+    let manifest = try Manifest(SourceDocument(name: enabling.source, value: enabling.manifest, marks: [:]))
+    let clock = try enabling.clock(manifest)
+    let route = InstanceRoute(
+      tenant: tenant, instance: enabling.instance, manifest: manifest, folder: enabling.folder,
+      overrides: enabling.endpoints, config: enabling.config.canonicalBytes)
+    let instance = ConnectorInstance(
+      route: route, clock: clock, pausedFor: enabling.settings.pausedFor, workers: pool, tenant: runtime,
+      metrics: metrics, log: log)
+    instances[key] = instance
+    if manifest.webhook != nil {
+      ingress.close(route)
+      ingress.open(try hookID(route), route: route, vault: vault, tenant: runtime, instance: instance)
+    }
+    if manifest.kind == .source { await instance.start() }
   }
 }
 

@@ -27,7 +27,9 @@ struct TenantGroup: ParsableCommand {
 struct ConnectorGroup: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "connector", abstract: "Sources and executors of a tenant.",
-    subcommands: [Enable.self, Disable.self, Run.self, Resume.self, Hook.self, List.self])
+    subcommands: [
+      Enable.self, Disable.self, Pause.self, Resume.self, Run.self, Hook.self, Show.self, List.self,
+    ])
 
   struct Enable: AsyncParsableCommand {
     @OptionGroup var everywhere: Everywhere
@@ -37,6 +39,7 @@ struct ConnectorGroup: ParsableCommand {
     @Flag(help: "Overridden endpoints may be private addresses and plain http.") var allowPrivate = false
     @Flag(help: "The first sync counts as change, not as baseline.") var replay = false
     @Option(help: "A JSON file with the instance's configuration.") var config: String?
+    @OptionGroup(title: "Its own times, instead of the manifest's") var times: Times
 
     func run() async throws {
       var arguments: [String: JSONValue?] = [
@@ -53,8 +56,47 @@ struct ConnectorGroup: ParsableCommand {
       if let config {
         arguments["config"] = try JSONValue(parsing: [UInt8](Data(contentsOf: URL(fileURLWithPath: config))))
       }
+      arguments["schedule"] = times.schedule
       try await everywhere.ask("connector.enable", arguments)
     }
+  }
+
+  struct Times: ParsableArguments {
+    @Option(help: "Milliseconds from one pull to the next.") var intervalMs: Int64?
+    @Option(help: "Five fields as in crontab: minute hour day month weekday.") var cron: String?
+    @Option(help: "Whose clocks --cron means, such as Europe/Berlin (default: UTC).") var timeZone: String?
+    @Option(help: "Add up to so many milliseconds to each time.") var jitterMs: Int64?
+    @Option(help: "once: make up for a time that was missed; skip: wait for the next.") var catchUp: String?
+
+    /// As a manifest's `schedule`; nil when nothing was said.
+    var schedule: JSONValue? {
+      let given: [String: JSONValue?] = [
+        "interval_ms": intervalMs.map { .integer($0) }, "cron": cron.map { .string($0) },
+        "time_zone": timeZone.map { .string($0) }, "jitter_ms": jitterMs.map { .integer($0) },
+        "catch_up": catchUp.map { .string($0) },
+      ]
+      let members = given.compactMapValues(\.self)
+      return members.isEmpty ? nil : .object(members)
+    }
+  }
+
+  struct Pause: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Start nothing more of a connector until it is resumed; webhooks are still taken in.")
+    @OptionGroup var everywhere: Everywhere
+    @Argument var instance: String
+    @Option(help: "Why; shown to everybody who asks.") var reason: String?
+    @Flag(help: "Return when what is under way has ended and everything is applied.") var drain = false
+    func run() async throws {
+      try await everywhere.ask(
+        "connector.pause",
+        ["instance": .string(instance), "reason": reason.map { .string($0) }, "drain": .bool(drain)])
+    }
+  }
+  struct Show: AsyncParsableCommand {
+    @OptionGroup var everywhere: Everywhere
+    @Argument var instance: String
+    func run() async throws { try await everywhere.ask("connector.show", ["instance": .string(instance)]) }
   }
   struct Disable: AsyncParsableCommand {
     @OptionGroup var everywhere: Everywhere

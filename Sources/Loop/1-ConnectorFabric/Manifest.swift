@@ -112,8 +112,8 @@ package struct Manifest: Sendable, Equatable {
   package let streams: [Stream]
   package let webhook: Webhook?
   package let limits: Limits
-  /// How often a source is pulled; nil when it only receives.
-  package let intervalMs: Int?
+  /// When a source is pulled by itself; nil when it only receives.
+  package let schedule: PullSchedule?
   package let actions: [Action]
   /// What an instance's configuration may be.
   package let config: ArgumentSchema

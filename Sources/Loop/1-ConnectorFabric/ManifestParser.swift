@@ -23,7 +23,7 @@ extension Manifest {
     streams = try Self.streams(root["streams"], kind)
     webhook = try Self.webhook(root["webhook"], slots)
     limits = try Self.limits(root["limits"])
-    intervalMs = try Self.interval(root["schedule"])
+    schedule = root["schedule"].isPresent ? try PullSchedule(root["schedule"]) : nil
     actions = try Self.actions(root["actions"], kind, requests)
     config = try Self.config(root["config"])
     mapping = root["mapping"].value ?? [:]
@@ -143,12 +143,6 @@ extension Manifest {
         "more than half of window_bytes (\(limits.windowBytes))", allowed: "at most half of window_bytes")
     }
     return limits
-  }
-
-  private static func interval(_ r: DocumentReader) throws(DocumentError) -> Int? {
-    guard r.isPresent else { return nil }
-    try r.allow(["interval_ms"])
-    return try r["interval_ms"].integer(in: 1...(86_400_000))
   }
 
   private static func actions(

@@ -15,6 +15,14 @@ package struct PullSchedule: Equatable, Sendable {
     case skip
   }
 
+  /// Times of day follow the wall clock, which may be set; distances in time follow one that is never set.
+  package var isByWallClock: Bool {
+    switch times {
+    case .every: false
+    case .cron: true
+    }
+  }
+
   package let times: Times
   /// Up to so many milliseconds are added to each time, so that not everybody asks at the full hour.
   package let jitterMs: Int
