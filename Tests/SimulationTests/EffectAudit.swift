@@ -255,7 +255,7 @@ private struct Books {
       guard let id else { return }
       revived[id] = nil
       if order.by == nil { withdrawn[id] = place }
-    case .replayDeadLetter: break
+    case .replayDeadLetter, .dropDeadLetter, .setCheckpoint: break
     }
   }
 }

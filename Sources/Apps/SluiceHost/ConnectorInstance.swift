@@ -102,6 +102,9 @@ package actor ConnectorInstance {
     }
   }
 
+  /// What a person has said of its checkpoints counts from the next pull on.
+  func forgetCheckpoints() { checkpoints = [:] }
+
   private static func nowMs(_ clock: PullClock) -> Int64 {
     clock.schedule.isByWallClock ? SystemSources.wallClockMs() : SystemSources.monotonicMs()
   }

@@ -223,7 +223,11 @@ extension RunningHost {
       let before = running.updateValue(enabling, forKey: key)
       if before == enabling { continue }
       if let before, let instance = instances[key], enabling.differsOnlyByPause(from: before) {
-        if let reason = enabling.settings.pausedFor { await instance.pause(for: reason) } else { await instance.resume() }
+        if let reason = enabling.settings.pausedFor {
+          await instance.pause(for: reason)
+        } else {
+          await instance.resume()
+        }
         continue
       }
       await instances.removeValue(forKey: key)?.stop()

@@ -162,7 +162,37 @@ struct SecretGroup: ParsableCommand {
 
 struct CheckpointGroup: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "checkpoint", abstract: "Where each stream goes on.", subcommands: [Show.self])
+    commandName: "checkpoint", abstract: "Where each stream goes on.",
+    subcommands: [Show.self, Set.self, Reset.self])
+
+  struct Set: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Say where a paused connector's stream goes on, in its plugin's own words.")
+    @OptionGroup var everywhere: Everywhere
+    @Argument var instance: String
+    @Argument var stream: String
+    @Option(help: "The state, as `checkpoint show` shows it.") var state: String
+    @Option(help: "The version of the state's form.") var stateVersion: Int64 = 1
+    func run() async throws {
+      try await everywhere.ask(
+        "checkpoint.set",
+        [
+          "instance": .string(instance), "stream": .string(stream), "state": .string(state),
+          "state_version": .integer(stateVersion),
+        ])
+    }
+  }
+  struct Reset: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract:
+        "Let a paused connector's stream begin anew; what is known already is taken in again and changes nothing.")
+    @OptionGroup var everywhere: Everywhere
+    @Argument var instance: String
+    @Argument var stream: String
+    func run() async throws {
+      try await everywhere.ask("checkpoint.reset", ["instance": .string(instance), "stream": .string(stream)])
+    }
+  }
 
   struct Show: AsyncParsableCommand {
     @OptionGroup var everywhere: Everywhere

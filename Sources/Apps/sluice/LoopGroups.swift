@@ -140,17 +140,28 @@ struct ActionGroup: ParsableCommand {
 
 struct DeadLetterGroup: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "deadletter", abstract: "Records that did not fit.", subcommands: [List.self, Replay.self])
+    commandName: "deadletter", abstract: "Records that did not fit.",
+    subcommands: [List.self, Show.self, Replay.self, Drop.self])
 
   struct List: AsyncParsableCommand {
     @OptionGroup var everywhere: Everywhere
     @Option(help: "Rows at most.") var limit = 50
     func run() async throws { try await everywhere.ask("deadletter.list", ["limit": .integer(Int64(limit))]) }
   }
+  struct Show: AsyncParsableCommand {
+    @OptionGroup var everywhere: Everywhere
+    @Argument var id: String
+    func run() async throws { try await everywhere.ask("deadletter.show", ["id": .string(id)]) }
+  }
   struct Replay: AsyncParsableCommand {
     @OptionGroup var everywhere: Everywhere
     @Argument var id: String
     func run() async throws { try await everywhere.ask("deadletter.replay", ["id": .string(id)]) }
+  }
+  struct Drop: AsyncParsableCommand {
+    @OptionGroup var everywhere: Everywhere
+    @Argument var id: String
+    func run() async throws { try await everywhere.ask("deadletter.drop", ["id": .string(id)]) }
   }
 }
 

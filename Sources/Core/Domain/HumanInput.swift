@@ -55,6 +55,11 @@ package struct Activation: Codable, Equatable, Sendable {
 package struct Order: Codable, Equatable, Sendable {
   package enum Verb: String, Codable, Sendable, CaseIterable {
     case kill, unkill, replayDeadLetter
+    /// A person gives a dead letter up.
+    case dropDeadLetter
+    /// A person says where a stream goes on: target `INSTANCE/STREAM`, argument the checkpoint's JSON, or none for the
+    /// stream's beginning.
+    case setCheckpoint
     /// A person says what became of an action that nobody can tell of: argument `done` or `failed`.
     case resolveUnknown
     /// Takes a done action back by its declared compensation.
@@ -63,7 +68,7 @@ package struct Order: Codable, Equatable, Sendable {
     case withdraw
   }
   package let verb: Verb
-  /// `all`, `tool:NAME`, `playbook:NAME`, `account:NAME`, `owner:NAME`; or the id of a dead letter or action.
+  /// `all`, `tool:NAME`, `playbook:NAME`, `account:NAME`, `owner:NAME`; the id of a dead letter or action; or a stream.
   package let target: String
   package let argument: String?
   /// The person; nil when the host gives the order.

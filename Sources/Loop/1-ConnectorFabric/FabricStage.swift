@@ -21,9 +21,18 @@ package struct FabricStage: Stage {
     case .delivery:
       try state.set(Self.deliveries, Self.key(entry.position), try JSONValue(parsing: entry.body))
     case .intake: try applyIntake(entry, state)
+    case .order: try follow(try JSONValue(parsing: entry.body).decode(Order.self), state)
     default: break
     }
     return []
+  }
+
+  /// A person has said where a stream goes on.
+  private func follow(_ order: Order, _ state: any StateTransaction) throws {
+    guard order.verb == .setCheckpoint else { return }
+    guard let text = order.argument else { return try state.remove(Self.checkpoints, order.target) }
+    let checkpoint = try JSONValue(parsing: text).decode(IntakeBatch.Checkpoint.self)
+    try state.set(Self.checkpoints, order.target, try JSONValue(encoding: checkpoint))
   }
 
   private func applyIntake(_ entry: Entry, _ state: any StateTransaction) throws {

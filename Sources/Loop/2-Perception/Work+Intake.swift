@@ -149,10 +149,14 @@ extension Work {
   }
 
   func obey(_ order: Order) throws {
-    guard order.verb == .replayDeadLetter else { return }
+    guard order.verb == .replayDeadLetter || order.verb == .dropDeadLetter else { return }
     guard let key = DeadLetter.key(id: order.target),
       let letter = try rows.get(.deadLetter, key).flatMap(DeadLetter.init)
     else { return try count("orders_without_dead_letter") }
+    guard order.verb == .replayDeadLetter else {
+      rows.set(.deadLetter, key, nil)
+      return try count("dead_letters_dropped", RowKey.of(letter.instance, letter.stream))
+    }
     try load()
     if let record = letter.mapped {
       try replay(record, of: key)

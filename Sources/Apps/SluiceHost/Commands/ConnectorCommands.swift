@@ -22,7 +22,8 @@ extension HostCommand {
       await instance.poke()
       return ["instance": .string(instance.route.instance.rawValue)]
     },
-    HostCommand("connector.pause", "Start nothing more of a connector; what is under way ends", role: .operator) { call in
+    HostCommand("connector.pause", "Start nothing more of a connector; what is under way ends", role: .operator) {
+      call in
       let (tenant, instance) = (try call.tenant(), try InstanceID(parsing: try call.string("instance")))
       let reason = call.optional("reason") ?? "paused by \(call.user)"
       try await call.host.pause(instance, reason: reason, for: tenant, by: call.user)
@@ -57,13 +58,79 @@ extension HostCommand {
       let instance = try InstanceID(parsing: try call.string("instance"))
       return ["path": .string(try await call.host.hookPath(try call.tenant(), instance))]
     },
+    HostCommand("checkpoint.set", "Say where a paused connector's stream goes on", role: .operator) { call in
+      let state = try CheckpointText.bytes(try call.string("state"))
+      let version = call.arguments["state_version"]?.integer ?? 1
+      guard version >= 0, version <= Int64(UInt32.max), state.count <= 64 << 10 else {
+        throw CommandError.refused(
+          code: "checkpoint.bad_state", message: "A checkpoint has at most 65536 bytes and a version from 0 on.")
+      }
+      let checkpoint = IntakeBatch.Checkpoint(
+        stateHex: Hex.encode(state), stateVersion: Int(version), watermarkMs: nil)
+      return try await call.setCheckpoint(checkpoint)
+    },
+    HostCommand("checkpoint.reset", "Let a paused connector's stream begin anew", role: .operator) { call in
+      try await call.setCheckpoint(nil)
+    },
     HostCommand("checkpoint.show", "Show where each stream goes on", role: .auditor) { call in
       .array(
         try await call.host.tenant(try call.tenant()).view { view in
-          try view.scan(FabricStage.checkpoints).map { key, value in ["stream": .string(key), "checkpoint": value] }
+          try view.scan(FabricStage.checkpoints).map { key, row in
+            let names = key.split(separator: "/", maxSplits: 1).map { JSONValue.string(String($0)) }
+            return try CheckpointText.row(names[0], names[1], try row.decode())
+          }
         })
     },
   ]
+}
+
+extension HostCommand.Call {
+  /// Journals where a stream goes on. Its connector must rest: a running pull would write its own place over it.
+  fileprivate func setCheckpoint(_ checkpoint: IntakeBatch.Checkpoint?) async throws -> JSONValue {
+    let (tenant, name) = (try tenant(), try InstanceID(parsing: try string("instance")))
+    let stream = try string("stream")
+    let row = try await view { try $0.value(FabricStage.instances, name.rawValue) }
+    guard let enabling = try row?.decode(Enabling.self) else { throw HostError.unknown("the connector \(name)") }
+    let streams = (enabling.manifest["streams"]?.array ?? []).compactMap { $0["name"]?.string }
+    guard streams.contains(stream) else { throw HostError.unknown("the stream \(stream) of \(name)") }
+    guard !enabling.settings.enabled || enabling.settings.pausedFor != nil else {
+      throw CommandError.refused(
+        code: "checkpoint.not_paused",
+        message: "\(name) runs. Pause it first: `sluice connector pause \(name) --drain`.")
+    }
+    if enabling.settings.enabled, let running = try? await host.instance(tenant, name) { await running.whenPaused() }
+    let argument = try checkpoint.map { try JSONValue(encoding: $0).canonicalText }
+    _ = try await order(.setCheckpoint, target: "\(name)/\(stream)", argument: argument)
+    try? await host.instance(tenant, name).forgetCheckpoints()
+    return try CheckpointText.row(.string(name.rawValue), .string(stream), checkpoint)
+  }
+}
+
+/// A checkpoint's state as people read and write it: its text, or `hex:` and digits when it is none.
+private enum CheckpointText {
+  static func row(
+    _ instance: JSONValue, _ stream: JSONValue, _ checkpoint: IntakeBatch.Checkpoint?
+  ) throws -> JSONValue {
+    [
+      "instance": instance, "stream": stream, "state": checkpoint.map { .string(text($0.stateHex)) } ?? .null,
+      "state_version": checkpoint.map { .integer(Int64($0.stateVersion)) } ?? .null,
+      "watermark_ms": checkpoint?.watermarkMs.map { .integer($0) } ?? .null,
+    ]
+  }
+
+  private static func text(_ hex: String) -> String {
+    let bytes = Hex.decode(hex) ?? []
+    let isPlain = bytes.allSatisfy { (0x20...0x7E).contains($0) } && !bytes.starts(with: Array("hex:".utf8))
+    return isPlain ? String(decoding: bytes, as: UTF8.self) : "hex:" + hex
+  }
+
+  static func bytes(_ text: String) throws -> [UInt8] {
+    guard text.hasPrefix("hex:") else { return Array(text.utf8) }
+    guard let bytes = Hex.decode(String(text.dropFirst(4))) else {
+      throw CommandError.refused(code: "checkpoint.bad_state", message: "What follows hex: is not hexadecimal.")
+    }
+    return bytes
+  }
 }
 
 extension RunningHost {
