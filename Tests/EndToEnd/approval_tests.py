@@ -213,3 +213,15 @@ def test_only_named_people_answer(rig):
     expect_equal(state_of(host, held), "pending", "the call")
     expect_equal(answer(host, anna, held)[0], 200, "a yes from the one who is named")
     settled(scenario, 1)
+
+
+def test_provenance_of_an_answer(rig):
+    """an answer bears the door it came through, which no caller can choose; a note has a bound"""
+    scenario, (first, second, third, *_) = holding(rig)
+    host = scenario.host
+    token = user(host, "anna", "approver")
+    sluice("approval", "approve", first["id"], "--call-hash", first["call_hash"], "--data-dir", host.data)
+    api(host, token, "approval.approve", id=second["id"], call_hash=second["call_hash"], through="console")
+    through = {body["proposal"]: body["through"] for _, kind, body in host.ledgered() if kind == "choice"}
+    expect_equal(through, {first["id"]: "cli", second["id"]: "api"}, "the doors")
+    expect_equal(api(host, token, "approval.approve", id=third["id"], call_hash=third["call_hash"], note="n" * 900_000)[0], 409, "a note of 900 kB")

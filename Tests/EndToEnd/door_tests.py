@@ -201,3 +201,50 @@ def test_many_commands_at_once(rig):
         expect_equal(process.returncode, 0, f"exit of {' '.join(w)} ({errors})")
     expect_equal([row["tenant"] for row in host.ask("tenant.list")], ["demo"] + [f"t{n}" for n in range(8)], "tenants")
     expect_equal(len(host.ask("user.list")), 6, "users")
+
+
+def test_limits(rig):
+    """a limit below zero, beyond all bounds or of another type is refused with a code, and no answer grows without end"""
+    host = ready(rig)
+    token = user(host, "anna", "auditor")
+    for command in ("decision.list", "action.list", "signal.list", "deadletter.list"):
+        for limit in (-1, -(2**53) + 1, 10**9, 1.5, "many", True):
+            status, code = api(host, token, command, limit=limit)
+            expect(status == 409 and code == "command.bad_limit", f"{command} with limit {limit!r}: {status} {code}")
+    check_well(host)
+
+
+def test_sigterm_amid_a_body(rig):
+    """SIGTERM ends a host within ten seconds although a client never finishes its body"""
+    host = ready(rig)
+    with socket.socket() as s:
+        s.connect(("127.0.0.1", host.port))
+        s.sendall(b"POST /hooks/x HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")
+        check_well(host)
+        expect_equal(end(host.process, seconds=10), 0, "exit after SIGTERM")
+
+
+def test_control_socket_held_open(rig):
+    """clients that say nothing, or read no answer, keep nobody else from the host and the host not from stopping"""
+    host = ready(rig)
+    host.ask("apply", folder=PROJECT)
+    host.stop()
+    base = sqlite3.connect(host.state.path)
+    base.executemany("INSERT INTO state VALUES('toolplane.signal', ?, ?)", ((f"9{n:012d}", json.dumps({"text": "x" * 400})) for n in range(3000)))
+    base.commit()
+    base.close()
+    host.start()
+    held = []
+    try:
+        for number in range(80):
+            s = socket.socket(socket.AF_UNIX)
+            s.connect(os.path.join(host.data, "control.sock"))
+            if number < 4:
+                s.sendall(b'{"command":"signal.list","arguments":{"tenant":"demo","limit":3000}}\n')
+            held.append(s)
+        expect_equal(sluice("top", "--data-dir", host.data, seconds=15).returncode, 0, "exit of top")
+        check_well(host)
+        expect_equal(end(host.process, seconds=15), 0, "exit after SIGTERM")
+    finally:
+        for s in held:
+            s.close()

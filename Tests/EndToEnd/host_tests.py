@@ -1,6 +1,7 @@
 """A real host process: stopping, restarting, and what it refuses to start on."""
 import signal
 
+from door_tests import CODE, check_well, ready
 from rig import *
 
 
@@ -67,7 +68,7 @@ def test_newer_format_is_refused(rig):
     for number in ("2", "99"):
         with open(path, "w") as f:
             f.write(number + "\n")
-        refused(host, "host.folder_format", f"format {number};", "format 1.")
+        refused(host, "host.folder_format", f'format "{number}";', "format 1.")
         with open(path) as f:
             expect_equal(f.read(), number + "\n", "the format file")
 
@@ -205,3 +206,123 @@ def test_ledger_bench(rig):
     figures = json.loads(done.stdout)
     expect_equal((figures["verified_entries"], figures["verified_payloads"]), (303, 303), "verified entries and payloads")
     expect(figures["durable_per_second"] > 0 and figures["durable_to_checkpoint_p50_ms"] > 0, figures)
+
+
+def test_port_in_use(rig):
+    """a port that is taken, and an address that does not exist, are refused with a code, by `up` and by `demo`"""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen(1)
+        data = rig.generate("data", 1, opportunities=30, days=3)
+        for words in (("up", "--data-dir", os.path.join(rig.folder, "a")), ("demo", "--auto", "--data", data)):
+            for address in (f"127.0.0.1:{s.getsockname()[1]}", "no.such.host.invalid:0", "300.1.1.1:0"):
+                try:
+                    done = sluice(*words, "--listen", address, seconds=20)
+                except subprocess.TimeoutExpired:
+                    raise AssertionError(f"{words[0]} on {address} hangs")
+                expect((done.returncode, "[command.cannot_listen]" in done.stderr) == (1, True), f"{words[0]} on {address}: {done.returncode} {done.stderr}")
+
+
+def test_log_that_cannot_be_written(rig):
+    """a host whose standard error is full, closed or read by nobody any more goes on"""
+    for name, redirection in (("full", "2>/dev/full"), ("closed", "2>&-"), ("unread", "2>&1 | head -c 10 >/dev/null")):
+        host = Host(rig.path(name))
+        process = subprocess.Popen(["/bin/sh", "-c", f"{program('sluice')} up --data-dir {host.data} --listen {host.address} {redirection}"],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=PROJECT, start_new_session=True)
+        rig.closing.append(lambda p=process: p.poll() is None and os.killpg(p.pid, signal.SIGKILL))
+
+        def healthy():
+            try:
+                return request(host.address, "GET", "/healthz", None, {"Host": host.address}, seconds=5)[0] == 200
+            except OSError:
+                return False
+        wait_for(healthy, f"the host runs with standard error {name}", 15)
+        for words in (("tenant", "create", "demo"), ("apply", "-f", "."), ("connector", "enable", "crm", "--endpoint", "crm=http://127.0.0.1:1", "--allow-private")):
+            sluice(*words, "--data-dir", host.data)
+        wait_for(lambda: "waiting" in sluice("connector", "list", "--data-dir", host.data).stdout or "parked" in sluice("connector", "list", "--data-dir", host.data).stdout, "the connector fails and says so", 20, 0.3)
+        expect(healthy(), f"the host died, its standard error {name}")
+        os.killpg(process.pid, signal.SIGTERM)
+
+
+def test_one_tenant_is_made_once(rig):
+    """of ten who make the same tenant at once one succeeds, and the others are told that it exists"""
+    host = rig.host()
+    host.start()
+    running = [subprocess.Popen([program("sluice"), "tenant", "create", "demo", "--data-dir", host.data], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(10)]
+    ends = []
+    for process in running:
+        _, errors = process.communicate(timeout=60)
+        ends.append((process.returncode, (CODE.findall(errors) or [""])[-1]))
+    expect_equal(sorted(ends), [(0, "")] + [(1, "[host.exists]")] * 9, "what they were told")
+
+
+def test_commands_at_once_on_a_stopped_folder(rig):
+    """commands that meet on the folder of a stopped host wait for one another"""
+    host = ready(rig)
+    host.stop()
+    running = [subprocess.Popen([program("sluice"), "tenant", "list", "--data-dir", host.data], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    for process in running:
+        _, errors = process.communicate(timeout=60)
+        expect_equal(process.returncode, 0, f"exit of tenant list ({errors})")
+
+
+def test_folder_by_two_names(rig):
+    """a folder opens under its own name after it was made through a link; a question to a folder that is none makes none"""
+    host = rig.host()
+    real = rig.path("real")
+    os.chmod(real, 0o700)
+    os.symlink(real, host.data)
+    host.start()
+    host.stop()
+    done = sluice("tenant", "list", "--data-dir", real)
+    expect_equal(done.returncode, 0, f"exit of tenant list under the folder's own name ({done.stderr})")
+    typo = os.path.join(rig.folder, "typo")
+    done = sluice("top", "--data-dir", typo)
+    expect_equal((done.returncode, os.path.exists(typo), os.path.exists(typo + ".hostkey")), (1, False, False), "a question to a folder that is none")
+    with open(os.path.join(real, "format"), "wb") as f:
+        f.write(b"\xff\xfe")
+    done = sluice("tenant", "list", "--data-dir", host.data)
+    expect_equal((done.returncode, "[host.folder_format]" in done.stderr), (1, True), "a format that cannot be read")
+
+
+def test_sigterm_while_starting(rig):
+    """SIGTERM at any moment of the start ends the host at once, and the folder serves afterwards"""
+    host = rig.host()
+    ends = set()
+    for delay in range(0, 500, 20):
+        process = subprocess.Popen([program("sluice"), "up", "--data-dir", host.data, "--listen", host.address], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        rig.closing.append(lambda p=process: p.poll() is None and p.kill())
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(delay / 1000)
+        process.send_signal(signal.SIGTERM)
+        ends.add(process.wait(20))
+    expect(ends <= {0, -15}, f"ends after SIGTERM: {ends}")
+    host.start()
+    host.ask("tenant.create")
+    check_well(host)
+
+
+def test_world_of_a_killed_demo_ends(rig):
+    """the simulated SaaS ends when its demo is killed"""
+    data = rig.generate("data", 1, opportunities=30, days=30)
+    demo = subprocess.Popen([program("sluice"), "demo", "--auto", "--speed", "1", "--data", data, "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=PROJECT)
+    while "Console" not in (line := demo.stdout.readline()):
+        expect(line, "the demo ended")
+
+    def worlds():
+        found = []
+        for name in os.listdir("/proc"):
+            if name.isdigit():
+                with contextlib.suppress(OSError), open(f"/proc/{name}/cmdline", "rb") as f:
+                    if data.encode() in (words := f.read()) and b"sluice-world" in words:
+                        found.append(int(name))
+        return found
+    expect(worlds(), "no world runs")
+    demo.kill()
+    demo.wait()
+    demo.stdout.close()
+    try:
+        wait_for(lambda: not worlds(), "the world has ended", 10)
+    finally:
+        for pid in worlds():
+            os.kill(pid, signal.SIGKILL)

@@ -157,3 +157,69 @@ def test_wrong_instance_config(rig):
     path, _ = manifest(rig, "schema", ("page_size: {type: integer,", "page_size: {format: integer,"))
     done = enable(host, path)
     expect_equal(("format" in done.stderr, done.returncode), (True, 1), f"a schema with a keyword that is not checked ({done.stderr})")
+
+
+def test_orders_that_do_nothing(rig):
+    """an order that stops, takes back, resolves, replays or revokes nothing exits 1 and says why"""
+    host = ready(rig)
+    for words in (("kill", "tol:crm.reassign"), ("kill", ""), ("kill", "tool:"), ("unkill", "tool:none"), ("action", "undo", "0" * 64), ("action", "resolve", "0" * 64, "done"),
+                  ("action", "resolve", "0" * 64, "perhaps"), ("deadletter", "replay", "7/1"), ("secret", "revoke", "crm", "none"), ("user", "create", "eve", "--role", "emperor"),
+                  ("secret", "set", "crm", "../api")):
+        done = sluice(*words, "--data-dir", host.data, input="x")
+        expect(done.returncode in (1, 2) and done.stderr, f"{' '.join(words)}: {done.returncode} {done.stdout}")
+
+
+def test_paths_are_the_callers(rig):
+    """a relative path means the caller's folder, not the host's, for export, verify, apply and enable"""
+    host = ready(rig)
+    folder = rig.path("elsewhere")
+    for name in ("policies", "playbooks"):
+        shutil.copytree(os.path.join(PROJECT, name), os.path.join(folder, name))
+    plugins(folder)
+
+    def say(*words):
+        return subprocess.run([program("sluice"), *words, "--data-dir", host.data], capture_output=True, text=True, cwd=folder)
+    with open(os.path.join(folder, "policies", "thresholds.yaml"), "a") as f:
+        f.write("surprise: 1\n")
+    expect("surprise" in say("apply", "-f", ".").stderr, "apply -f . read another folder")
+    host.ask("apply", folder=PROJECT)
+    try:
+        done = say("ledger", "export", "--to", "log")
+        expect(os.path.exists(os.path.join(folder, "log", "checkpoint")), f"the export went elsewhere: {done.stdout}")
+        expect_equal(say("ledger", "verify", "--since", "log/checkpoint").returncode, 0, "exit of ledger verify --since")
+    finally:
+        shutil.rmtree(os.path.join(PROJECT, "log"), ignore_errors=True)
+    expect_equal(say("connector", "enable", "plugins/crm.yaml", "--endpoint", "crm=http://127.0.0.1:1", "--allow-private").returncode, 0, "exit of connector enable")
+
+
+def test_files_that_are_none(rig):
+    """a file that is missing, a folder, or no JSON is named with a code"""
+    host = ready(rig)
+    host.ask("apply", folder=PROJECT)
+    bad = os.path.join(rig.folder, "bad.json")
+    with open(bad, "w") as f:
+        f.write("{")
+    for path in ("/nope", rig.folder, bad):
+        for words in (("connector", "enable", "crm", "--config", path), *([("secret", "set", "crm", "api", "--file", path), ("ledger", "verify", "--since", path)] if path != bad else [])):
+            done = sluice(*words, "--data-dir", host.data)
+            expect(done.returncode == 1 and CODE.search(done.stderr) and path in done.stderr and "NSCocoa" not in done.stderr, f"{' '.join(words)}: {done.returncode} {done.stderr}")
+    for path in ("/proc/x", "/etc/passwd"):
+        done = sluice("ledger", "export", "--to", path, "--data-dir", host.data)
+        expect(done.returncode == 1 and "NSCocoa" not in done.stderr, f"export to {path}: {done.stderr}")
+    os.symlink(os.path.join(rig.folder, "nowhere"), os.path.join(rig.folder, "dangling"))
+    for path in (os.path.join(rig.folder, "dangling"), "/proc/x", os.path.join(bad, "x"), ""):
+        done = sluice("up", "--data-dir", path, "--listen", "127.0.0.1:0", seconds=20)
+        expect(done.returncode == 1 and CODE.search(done.stderr), f"up on {path!r}: {done.returncode} {done.stderr}")
+
+
+def test_configuration_fits_its_schema(rig):
+    """an instance's configuration that its manifest's schema does not allow is refused with the key; a port beyond 65535 too"""
+    host = ready(rig)
+    path = os.path.join(rig.folder, "config.json")
+    for config in ({"page_size": "many"}, {"page_size": 0}, {"surprise": 1}):
+        with open(path, "w") as f:
+            json.dump(config, f)
+        done = sluice("connector", "enable", "crm", "--config", path, "--data-dir", host.data)
+        expect(done.returncode == 1 and next(iter(config)) in done.stderr, f"{config}: {done.returncode} {done.stdout}{done.stderr}")
+    done = sluice("connector", "enable", "crm", "--endpoint", "crm=http://127.0.0.1:99999", "--allow-private", "--data-dir", host.data)
+    expect_equal((done.returncode, "[connector.bad_override]" in done.stderr), (1, True), f"a port beyond 65535 ({done.stdout})")

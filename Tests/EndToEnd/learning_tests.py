@@ -34,7 +34,7 @@ def test_learning(rig):
     expect_equal(suggested(off.host), [], "suggestions with learning off")
     host = on.host
     (found,) = suggested(host)
-    advice = [row for row in host.ask("decision.list", limit=100_000) if row["playbook"] == "learning"]
+    advice = [row for row in host.ask("decision.list", limit=10_000) if row["playbook"] == "learning"]
     expect_equal(len(advice), 1, "proposals that tell of the suggestion")
     expect(found["hash"] in host.ask("decision.show", id=advice[0]["id"])["proposal"]["stopReason"], "the proposal does not name the document's hash")
     changes = host.ask("policy.diff", hash=found["hash"])

@@ -139,3 +139,68 @@ def test_older_journal_is_refused(rig):
     # A database that is only gone is made again, from the whole journal.
     done = folder.after(lambda copy: os.remove(os.path.join(copy, STATE)), "doctor", "--deep")
     expect_equal(done.returncode, 0, f"exit of doctor on a folder whose database is gone ({done.stderr})")
+
+
+def test_journal_behind_its_state(rig):
+    """a journal that is older than the state beside it, or gone, does not start, whether or not the database was put back too"""
+    folder = Folder(rig)
+
+    def older(copy):
+        shutil.rmtree(os.path.join(copy, "journal"))
+        shutil.copytree(os.path.join(folder.old, "journal"), os.path.join(copy, "journal"))
+    for what, change in (("older", older), ("gone", lambda copy: shutil.rmtree(os.path.join(copy, "journal"))),
+                         ("without its segment", lambda copy: os.remove(os.path.join(copy, SEGMENT)))):
+        folder.check_found(f"a journal that is {what}", change, ("tenant", "list"), None, "demo")
+
+    def without_mark(copy):
+        older(copy)
+        shutil.rmtree(os.path.join(copy, "high-water"))
+        for name in os.listdir(os.path.join(copy, "tenants", "demo")):
+            if name.startswith("state.db"):
+                os.remove(os.path.join(copy, "tenants", "demo", name))
+    folder.check_found("an older journal without the high-water mark, under a published checkpoint", without_mark, ("tenant", "list"), None, "demo")
+
+
+def test_rows_of_nothing(rig):
+    """`doctor --deep` names a row in a space in which the journal gives none"""
+    folder = Folder(rig)
+    for space in ("policy.kill", "no.such.space", "perception.dead_letter"):
+        folder.check_found(f"a row in {space}", execute(STATE, "INSERT INTO state VALUES(?, '~added', '1')", space), ("doctor", "--deep"), "doctor.state_differs", f"{space}/~added")
+
+
+def test_entries_are_sealed_whole(rig):
+    """`doctor --deep` names an entry whose time, cause, salt or codec was changed"""
+    folder = Folder(rig)
+    (position,), = folder.query(SEGMENT, "SELECT position FROM entry WHERE partition='demo' AND kind='intake' LIMIT 1")
+    for what in ("recorded_at_ms=recorded_at_ms+1", "salt=zeroblob(16)", "cause=1", "codec=1", "kind='delivery'"):
+        folder.check_found(what, execute(SEGMENT, f"UPDATE entry SET {what} WHERE partition='demo' AND position=?", position), ("doctor", "--deep"), "journal.damaged", f"Entry {position} ")
+
+
+def test_damaged_databases_are_named(rig):
+    """a database that is none, and a row that is no JSON, are refused with a code and the path"""
+    folder = Folder(rig)
+
+    def garbage(file):
+        def change(copy):
+            for name in (file, file + "-wal", file + "-shm"):
+                if os.path.exists(os.path.join(copy, name)):
+                    with open(os.path.join(copy, name), "wb") as f:
+                        f.write(b"garbage" * 2000)
+        return change
+    for file in (STATE, SEGMENT, "keystore.db"):
+        folder.check_found(f"garbage in {file}", garbage(file), ("doctor", "--deep"), None, file)
+    folder.check_found("a row that is no JSON", execute(STATE, "UPDATE state SET value='{' WHERE space='perception.clock'"), ("doctor", "--deep"), "storage.damaged_row", STATE, "perception.clock/clock")
+
+    def half_mark(copy):
+        with open(os.path.join(copy, "high-water", "demo.json"), "w") as f:
+            f.write("{")
+    folder.check_found("half a high-water mark", half_mark, ("tenant", "list"), None, "high-water/demo.json")
+
+
+def test_damaged_verdict_is_named_as_one(rig):
+    """a replay over a verdict whose bytes were changed names the stage `verdicts`, not another"""
+    folder = Folder(rig)
+    (position, body), = folder.query(SEGMENT, "SELECT position, body FROM entry WHERE partition='demo' AND kind='verdicts' LIMIT 1")
+    changed = bytes([body[0] ^ 1]) + body[1:]
+    folder.check_found("a byte of a verdict", execute(SEGMENT, "UPDATE entry SET body=? WHERE partition='demo' AND position=?", changed, position), ("decision", "replay"),
+                       "replay.input_damaged", f"ntry {position} ", "stage `verdicts`")

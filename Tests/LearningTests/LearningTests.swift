@@ -18,6 +18,7 @@ import Testing
     ) throws -> [(String, JSONValue)] {
       try inner.scan(space, from: from, until: until, reversed: reversed, countMax: countMax)
     }
+    func spaces() throws -> [Space] { try inner.spaces() }
     private func note(_ space: Space) { if !space.rawValue.hasPrefix("learning.") { strayed.append(space.rawValue) } }
     func set(_ space: Space, _ key: String, _ value: JSONValue) throws {
       note(space)

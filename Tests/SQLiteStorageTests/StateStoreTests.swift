@@ -32,6 +32,17 @@ import Testing
     }
   }
 
+  @Test(arguments: Adapter.allCases) func `lists the spaces that hold a row, in order`(adapter: Adapter) throws {
+    let store = try make(adapter)
+    try store.transaction { state in
+      for name in ["b", "a", "é", "emptied"] { try state.set(Space(name), "k", 1) }
+      try state.set(Space("a"), "another", 2)
+      try state.remove(Space("emptied"), "k")
+    }
+    let spaces = try store.view { try $0.spaces() }
+    #expect(spaces.map(\.rawValue) == ["a", "b", "é"])
+  }
+
   @Test(arguments: Adapter.allCases) func `changes nothing when the transaction throws`(adapter: Adapter) throws {
     struct Stop: Error {}
     let store = try make(adapter)

@@ -161,6 +161,7 @@ final class FadingStore: StateStore, @unchecked Sendable {  // confined to the o
     ) throws -> [(String, JSONValue)] {
       try inner.scan(space, from: from, until: until, reversed: reversed, countMax: countMax)
     }
+    func spaces() throws -> [Space] { try inner.spaces() }
     func set(_ space: Space, _ key: String, _ value: JSONValue) throws {
       replaced.append((space, key, try inner.value(space, key)))
       try inner.set(space, key, value)

@@ -117,6 +117,7 @@ extension SimulatedHost {
     guard let answer = crm.write(key, call) else { return ended(.number(2)) }
     switch fate {
     case "answer lost": return ended(.number(4))
+    case "denied": return ended(.number(3))
     case "worker died after": return ended(.none)
     default: return ended(.number(1), answer)
     }
@@ -124,7 +125,7 @@ extension SimulatedHost {
 
   private static let fates: [(weight: Int, String)] = [
     (56, "answered"), (10, "answer lost"), (5, "worker died after"), (5, "lost before"), (6, "late"),
-    (5, "told to wait"), (4, "worker died before"), (3, "unauthorized"), (6, "refused"),
+    (5, "told to wait"), (3, "denied"), (4, "worker died before"), (3, "unauthorized"), (6, "refused"),
   ]
 
   private func probe(_ start: EffectStart) throws -> Receipt {

@@ -19,7 +19,7 @@ import TrustLedger
     let report = try verify(Self.log.files, earlier: Self.log.checkpoints[0])
     #expect(report.findings == [])
     #expect(report.origin == LogFolder.origin && report.size == 600 && report.root == Self.log.tree.root)
-    #expect(report.entriesChecked == 600 && report.payloadsChecked == 600 && report.payloadsErased == 0)
+    #expect(report.entriesChecked == 600 && report.payloadsChecked == 600)
     #expect(report.tilesChecked == 4, "three of leaves, one above")
     #expect(report.extendsEarlier == true)
   }
@@ -29,12 +29,24 @@ import TrustLedger
     #expect(report.isSound && report.size == 0)
   }
 
-  @Test func `counts erased payloads and finds nothing wrong`() throws {
+  @Test func `names each payload that is missing`() throws {
     var files = Self.log.files
-    files[try LogFolder.payload(4).file.path] = nil
-    files[try LogFolder.payload(5).file.path] = nil
+    let gone = try [4, 5].map { (index: $0, path: try LogFolder.payload($0).file.path) }
+    for (_, path) in gone { files[path] = nil }
     let report = try verify(files)
-    #expect(report.isSound && report.payloadsErased == 2 && report.payloadsChecked == 598)
+    #expect(report.findings == gone.map { .payloadMissing(path: $0.path, entry: $0.index) })
+    #expect(report.payloadsChecked == 598)
+  }
+
+  @Test func `says of several findings the one that tells most`() throws {
+    let hash = Cryptography.SHA256.digest("x")
+    let root = LedgerFinding.rootDiffers(size: 1, expected: hash, found: hash)
+    let missing = LedgerFinding.payloadMissing(path: "payload/x", entry: 0)
+    let entry = LedgerFinding.entryDiffers(path: "tile/entries/000", entry: 0, expected: hash, found: hash)
+    #expect([missing, root, entry].mostSpecific == entry)
+    #expect([missing, root].mostSpecific == missing)
+    #expect([root].mostSpecific == root)
+    #expect([LedgerFinding]().mostSpecific == nil)
   }
 
   @Test(arguments: ["tile/0/000", "tile/0/001", "tile/0/002.p/88", "tile/1/000.p/2"])

@@ -19,10 +19,34 @@ import World
         [
           "sequence": 1, "day": "2024-03-02", "key": "k1", "method": "PATCH", "path": .string(deal), "body": body,
           "body_sha256": .string(Digest.hex(Digest.sha256(body.bytes))), "status": 200, "replays": 0,
-          "subject": ["stream": "opportunities", "id": "A1", "version": 2],
+          "subject": ["stream": "opportunities", "id": "A1", "version": 2], "webhook": "on_time",
         ]
       ])
     #expect(await harness.control("GET", "/control/effects", query: ["after": "1"]).json?["items"] == [])
+  }
+
+  @Test(arguments: ["lost", "doubled", "late"]) func `an effect names the fate of its webhook`(fate: String)
+    async throws
+  {
+    let shares = WebhookPlan.Shares(
+      lost: fate == "lost" ? 1 : 0, doubled: fate == "doubled" ? 1 : 0, late: fate == "late" ? 1 : 0)
+    let harness = try await Harness(Small.pipeline, webhooks: shares)
+    _ = await harness.control("POST", "/control/webhooks", body: ["url": "http://receiver.test/hooks/1"])
+    _ = await harness.write("PATCH", deal, ["owner": "Gus Holm"], key: "k1")
+    func told() async -> JSONValue? {
+      await harness.control("GET", "/control/effects").json?["items"]?.array?.first?["webhook"]
+    }
+    #expect(await told() == .string(fate == "late" ? "pending" : fate))
+    for _ in 1...3 { await harness.nextDay() }
+    #expect(await told() == .string(fate))
+  }
+
+  @Test func `the newest version of every record of a stream can be asked`() async throws {
+    let harness = try await Harness(Small.pipeline)
+    _ = await harness.write("PATCH", deal, ["owner": "Gus Holm"], key: "k1")
+    let versions = await harness.control("GET", "/control/versions", query: ["stream": "opportunities"]).json
+    #expect(versions == ["A1": 2, "C3": 1])
+    #expect(await harness.control("GET", "/control/versions", query: ["stream": "moons"]).status == 400)
   }
 
   @Test func `a key repeated with the same body gets the first answer and no second effect`() async throws {

@@ -31,7 +31,7 @@ struct ApprovalSheet {
     \(console.section("Taking it back", undo))
     </div>
     \(console.section("Evidence", evidence))
-    \(isPending ? console.section("Your answer", answer, id: "answer") : .nothing)
+    \(isPending ? console.section("Your answer", answer, id: "answer") : console.section("The answer", answered))
     """
   }
 
@@ -186,6 +186,15 @@ struct ApprovalSheet {
   }
 
   // The answer.
+
+  /// Who answered, and what they noted.
+  private var answered: HTML {
+    let people = (approval["answered_by"]?.array ?? []).compactMap(\.string)
+    guard !people.isEmpty else { return "<p>Nobody answered.</p>" }
+    let note: HTML =
+      approval["note"]?.string.map { "<p>Noted: <q>\(console.data($0))</q></p>" } ?? "<p>No note was left.</p>"
+    return "<p>Answered by <strong>\(console.data(people.joined(separator: ", ")))</strong>.</p>\(note)"
+  }
 
   private var answer: HTML {
     guard visitor.user.may(.approver, in: visitor.tenant) else {

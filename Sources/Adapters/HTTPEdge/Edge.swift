@@ -81,10 +81,13 @@ package struct Edge: Sendable {
     }
     var arguments: JSONValue = .object(request.query.mapValues { .string($0) })
     if request.method == "POST" {
-      guard request.headers["content-type"]?.hasPrefix("application/json") == true,
-        let body = try? JSONValue(parsing: request.body.isEmpty ? Array("{}".utf8) : request.body)
-      else { return json(400, ["error": ["code": "api.not_json", "message": "The body must be JSON, and say so."]]) }
-      arguments = body
+      guard request.headers["content-type"]?.hasPrefix("application/json") == true else {
+        return notJSON
+      }
+      do { arguments = try JSONValue(parsing: request.body.isEmpty ? Array("{}".utf8) : request.body) } catch {
+        // What is JSON but cannot be kept says why.
+        return error == .malformed ? notJSON : refused(400, error)
+      }
     }
     do {
       let command = String(request.path.dropFirst("/api/v1/".count))
@@ -94,18 +97,32 @@ package struct Edge: Sendable {
       }
       return json(200, try await backend.call(command, arguments: arguments, user: user, door: .api))
     } catch let error as any OperatorError {
-      return json(
-        Self.status(error),
-        ["error": ["code": .string(error.code), "message": .string("\(error.message) \(error.remedy)")]])
+      return refused(Self.status(error), error)
     } catch {
-      return json(500, ["error": ["code": "api.failed", "message": "The command failed."]])
+      return json(
+        500,
+        [
+          "error": [
+            "code": "api.failed",
+            "message": "The command failed in a way nobody has named. Look into the host's log and report it.",
+          ]
+        ])
     }
+  }
+
+  private var notJSON: EdgeResponse {
+    json(400, ["error": ["code": "api.not_json", "message": "The body must be JSON, and say so."]])
+  }
+
+  private func refused(_ status: Int, _ error: any OperatorError) -> EdgeResponse {
+    json(status, ["error": ["code": .string(error.code), "message": .string("\(error.message) \(error.remedy)")]])
   }
 
   static func status(_ error: any OperatorError) -> Int {
     switch error.code {
     case "command.not_allowed", "approval.not_an_approver", "approval.own_request": 403
     case "command.unknown", "host.unknown", "approval.unknown": 404
+    case "command.failed": 500
     default: 409
     }
   }

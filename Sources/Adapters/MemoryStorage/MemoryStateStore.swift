@@ -97,6 +97,9 @@ package final class MemoryStateStore: StateStore {
       let chosen = reversed ? Array(range.suffix(countMax).reversed()) : Array(range.prefix(countMax))
       return chosen.map { (table.keys[$0], table.values[$0]) }
     }
+    func spaces() -> [Space] {
+      content.spaces.filter { !$0.value.keys.isEmpty }.keys.sorted(by: precedes).map { Space($0) }
+    }
     func set(_ space: Space, _ key: String, _ value: JSONValue) { change(space, key, value) }
     func remove(_ space: Space, _ key: String) { change(space, key, nil) }
 

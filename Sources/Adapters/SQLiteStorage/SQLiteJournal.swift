@@ -62,18 +62,24 @@ package actor SQLiteJournal: Journal {
     }
     segments = Mutex(opened)
     for segment in opened {
-      heads.merge(try segment.heads()) { max($0, $1) }
-      epochs.merge(try segment.epochs()) { max($0, $1) }
+      let kept = try StorageError.naming(segment.path, .journal) {
+        (heads: try segment.heads(), epochs: try segment.epochs())
+      }
+      heads.merge(kept.heads) { max($0, $1) }
+      epochs.merge(kept.epochs) { max($0, $1) }
     }
   }
 
   /// Takes the partition over: every earlier owner is refused from now on.
   package func acquire(_ partition: Partition) throws -> UInt64 {
     let epoch = (epochs[partition.name] ?? 0) + 1
-    try segments.withLock({ $0.last! }).pool.write { db in
-      try db.execute(
-        sql: "INSERT OR REPLACE INTO lease(partition, epoch) VALUES(?, ?)",
-        arguments: [partition.name, Int64(epoch)])
+    let last = segments.withLock { $0.last! }
+    try StorageError.naming(last.path, .journal) {
+      try last.pool.write { db in
+        try db.execute(
+          sql: "INSERT OR REPLACE INTO lease(partition, epoch) VALUES(?, ?)",
+          arguments: [partition.name, Int64(epoch)])
+      }
     }
     epochs[partition.name] = epoch
     return epoch
@@ -139,6 +145,8 @@ extension SQLiteJournal {
       result = try commit(group)
     } catch let error as DatabaseError where error.isForWantOfSpace {
       throw DiskFull(path: folder)
+    } catch let error as DatabaseError {
+      throw StorageError(error, path: segments.withLock { $0.last!.path }, purpose: .journal)
     }
     heads.merge(result.heads) { max($0, $1) }
     commitCount += 1
@@ -247,7 +255,8 @@ extension SQLiteJournal {
     let before = Position(position.number - 1)
     guard let found = try stored(partition, after: before, countMax: 1).first, found.position == position else {
       throw JournalError.damaged(
-        partition: partition.name, position: position.number, reason: "it is not there, though later ones are")
+        partition: partition.name, position: position.number, kind: nil,
+        reason: "it is not there, though later ones are")
     }
     return found
   }
@@ -257,15 +266,17 @@ extension SQLiteJournal {
   ) throws -> [Entry] {
     var entries: [Entry] = []
     for segment in segments.withLock({ $0 }) where entries.count < countMax {
-      entries += try segment.pool.read { db in
-        try Row.fetchAll(
-          db.cachedStatement(
-            sql: """
-              SELECT position, id, kind, cause, recorded_at_ms, body, salt, codec FROM entry
-              WHERE partition=? AND position>? ORDER BY position LIMIT ?
-              """),
-          arguments: [partition.name, Int64(position.number), countMax - entries.count]
-        ).map { try entry($0, partition) }
+      entries += try StorageError.naming(segment.path, .journal) {
+        try segment.pool.read { db in
+          try Row.fetchAll(
+            db.cachedStatement(
+              sql: """
+                SELECT position, id, kind, cause, recorded_at_ms, body, salt, codec FROM entry
+                WHERE partition=? AND position>? ORDER BY position LIMIT ?
+                """),
+            arguments: [partition.name, Int64(position.number), countMax - entries.count]
+          ).map { try entry($0, partition) }
+        }
       }
     }
     return entries
@@ -273,21 +284,30 @@ extension SQLiteJournal {
 
   private nonisolated func entry(_ row: Row, _ partition: Partition) throws -> Entry {
     let position = Position(UInt64(row[0] as Int64))
+    let kindName = String.fromDatabaseValue(row[2])
     func damaged(_ reason: String) -> JournalError {
-      .damaged(partition: partition.name, position: position.number, reason: reason)
+      .damaged(partition: partition.name, position: position.number, kind: kindName, reason: reason)
     }
-    guard let id = Digest([UInt8](row[1] as Data)) else { throw damaged("its id is not 32 bytes") }
-    guard let kind = EntryKind(rawValue: row[2]) else { throw damaged("its kind is unknown: \(row[2] as String)") }
-    let (salt, codec) = ([UInt8](row[6] as Data), row[7] as Int64)
+    // A column may hold anything once somebody has written to the file: nothing is taken for its type unseen.
+    func column<Value: DatabaseValueConvertible>(_ index: Int, _ name: String) throws -> Value {
+      guard let value = Value.fromDatabaseValue(row[index]) else { throw damaged("its \(name) is of another type") }
+      return value
+    }
+    guard let id = Digest([UInt8](try column(1, "id") as Data)) else { throw damaged("its id is not 32 bytes") }
+    guard let kind = kindName.flatMap(EntryKind.init) else { throw damaged("its kind is unknown") }
+    let (salt, codec) = ([UInt8](try column(6, "salt") as Data), try column(7, "codec") as Int64)
+    let recordedAtMs: Int64 = try column(4, "time")
+    let cause: Int64? = row.hasNull(atIndex: 3) ? nil : try column(3, "cause")
+    let sealed: Data = try column(5, "body")
     guard codec == Segment.plainCodec else { throw damaged("its codec \(codec) is not known to this version") }
     func content(_ body: [UInt8]) -> NewEntry {
       NewEntry(
-        id: id, kind: kind, cause: (row[3] as Int64?).map { Position(UInt64(bitPattern: $0)) }, recordedAtMs: row[4],
+        id: id, kind: kind, cause: cause.map { Position(UInt64(bitPattern: $0)) }, recordedAtMs: recordedAtMs,
         body: body)
     }
     let bound = Segment.context(content([]), at: position, salt: salt, codec: codec)
     let body: [UInt8]
-    do { body = try sealer.open([UInt8](row[5] as Data), for: partition, context: bound) } catch {
+    do { body = try sealer.open([UInt8](sealed), for: partition, context: bound) } catch {
       throw damaged("it does not open with the tenant's key: its body, or what stands beside it, was changed")
     }
     return Entry(partition: partition, position: position, salt: salt, content: content(body))

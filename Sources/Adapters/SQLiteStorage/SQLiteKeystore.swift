@@ -5,23 +5,30 @@ import GRDB
 /// Wrapped keys and sealed secrets in a small database of their own, `synchronous=FULL`, so that a rotated token is
 /// durable before it is first used.
 package final class SQLiteKeystore: Keystore {
+  private let path: String
   private let queue: DatabaseQueue
   private let crash: any CrashInjector
 
   package init(path: String, crash: any CrashInjector = NoCrash()) throws {
-    queue = try DatabaseQueue(path: path)
+    queue = try StorageError.naming(path, .keystore) { try Self.open(path) }
+    self.path = path
     self.crash = crash
+    try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
+  }
+
+  private static func open(_ path: String) throws -> DatabaseQueue {
+    let queue = try DatabaseQueue(path: path)
     try queue.writeWithoutTransaction { db in
       try db.execute(sql: "PRAGMA synchronous=FULL")
       try db.execute(
         sql: "CREATE TABLE IF NOT EXISTS keystore(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID")
       guard try Int.fetchOne(db, sql: "PRAGMA synchronous") == 2 else { throw StorageError.notDurable(path: path) }
     }
-    try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
+    return queue
   }
 
   package func value(_ name: String) throws -> [UInt8]? {
-    try queue.read { db in
+    try read { db in
       try Data.fetchOne(db, sql: "SELECT value FROM keystore WHERE name=?", arguments: [name]).map { [UInt8]($0) }
     }
   }
@@ -38,19 +45,25 @@ package final class SQLiteKeystore: Keystore {
   }
 
   package func names(withPrefix prefix: String) throws -> [String] {
-    try queue.read { db in
+    try read { db in
       try String.fetchAll(
         db, sql: "SELECT name FROM keystore WHERE substr(name, 1, ?)=? ORDER BY name",
         arguments: [prefix.unicodeScalars.count, prefix])
     }
   }
 
+  private func read<Result>(_ body: (Database) throws -> Result) throws -> Result {
+    try StorageError.naming(path, .keystore) { try queue.read(body) }
+  }
+
   private func write(_ body: (Database) throws -> Void) throws {
-    try queue.writeWithoutTransaction { db in
-      try db.inTransaction(.immediate) {
-        try body(db)
-        crash.reach(.keystoreBeforeCommit)
-        return .commit
+    try StorageError.naming(path, .keystore) {
+      try queue.writeWithoutTransaction { db in
+        try db.inTransaction(.immediate) {
+          try body(db)
+          crash.reach(.keystoreBeforeCommit)
+          return .commit
+        }
       }
     }
     crash.reach(.keystoreAfterCommit)

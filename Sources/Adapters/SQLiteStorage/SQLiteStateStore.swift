@@ -14,12 +14,16 @@ package final class SQLiteStateStore: StateStore {
   private let crash: any CrashInjector
 
   package init(path: String, crash: any CrashInjector = NoCrash()) throws {
+    queue = try StorageError.naming(path, .state) { try Self.open(path) }
+    self.path = path
+    self.crash = crash
+  }
+
+  private static func open(_ path: String) throws -> DatabaseQueue {
     var configuration = Configuration()
     configuration.busyMode = .timeout(5)
     configuration.journalMode = .wal
-    queue = try DatabaseQueue(path: path, configuration: configuration)
-    self.path = path
-    self.crash = crash
+    let queue = try DatabaseQueue(path: path, configuration: configuration)
     try queue.writeWithoutTransaction { db in
       try db.execute(sql: "PRAGMA synchronous=NORMAL")
       try db.execute(
@@ -34,12 +38,15 @@ package final class SQLiteStateStore: StateStore {
         throw StorageError.formatMismatch(path: path, found: found, understood: Self.formatVersion)
       }
     }
+    return queue
   }
 
   /// - Throws: `DiskFull` when what changed finds no room; then nothing has changed.
   package func transaction<Result>(_ body: (any StateTransaction) throws -> Result) throws -> Result {
-    do { return try commit(body) } catch let error as DatabaseError where error.isForWantOfSpace {
-      throw DiskFull(path: path)
+    try StorageError.naming(path, .state) {
+      do { return try commit(body) } catch let error as DatabaseError where error.isForWantOfSpace {
+        throw DiskFull(path: path)
+      }
     }
   }
 
@@ -47,7 +54,7 @@ package final class SQLiteStateStore: StateStore {
     let result = try queue.writeWithoutTransaction { db in
       var result: Result?
       try db.inTransaction(.immediate) {
-        result = try body(Transaction(db: db))
+        result = try body(Transaction(db: db, path: path))
         crash.reach(.stateBeforeCommit)
         return .commit
       }
@@ -60,19 +67,23 @@ package final class SQLiteStateStore: StateStore {
   package func view<Result>(_ body: (any StateView) throws -> Result) throws -> Result {
     // The queue is this file's only connection and runs one closure at a time, so what is read belongs together without
     // a transaction; and a `StateView` cannot write. GRDB's own `read` prepares four statements around each closure.
-    try queue.unsafeRead { try body(Transaction(db: $0)) }
+    try StorageError.naming(path, .state) { try queue.unsafeRead { try body(Transaction(db: $0, path: path)) } }
   }
 
   package func close() throws { try queue.close() }
 
   /// One GRDB access; it does not outlive the closure it is given to.
   private final class Transaction: StateTransaction {
-    let db: Database
-    init(db: Database) { self.db = db }
+    private let db: Database
+    private let path: String
+    init(db: Database, path: String) {
+      self.db = db
+      self.path = path
+    }
 
     func value(_ space: Space, _ key: String) throws -> JSONValue? {
       let statement = try db.cachedStatement(sql: "SELECT value FROM state WHERE space=? AND key=?")
-      return try String.fetchOne(statement, arguments: [space.rawValue, key]).map { try read($0, space, key) }
+      return try DatabaseValue.fetchOne(statement, arguments: [space.rawValue, key]).map { try read($0, space, key) }
     }
 
     func scan(
@@ -85,8 +96,15 @@ package final class SQLiteStateStore: StateStore {
       let arguments: StatementArguments =
         until.map { [space.rawValue, from, $0, limit] } ?? [space.rawValue, from, limit]
       return try Row.fetchAll(try db.cachedStatement(sql: sql), arguments: arguments).map {
-        ($0[0], try read($0[1], space, $0[0]))
+        guard let key = String.fromDatabaseValue($0[0]) else {
+          throw StorageError.damagedRow(path: path, row: "\(space.rawValue)/?", reason: "its key is no text")
+        }
+        return (key, try read($0[1], space, key))
       }
+    }
+
+    func spaces() throws -> [Space] {
+      try String.fetchAll(db, sql: "SELECT DISTINCT space FROM state ORDER BY space").map { Space($0) }
     }
 
     func set(_ space: Space, _ key: String, _ value: JSONValue) throws {
@@ -98,10 +116,12 @@ package final class SQLiteStateStore: StateStore {
       try db.cachedStatement(sql: "DELETE FROM state WHERE space=? AND key=?").execute(arguments: [space.rawValue, key])
     }
 
-    private func read(_ text: String, _ space: Space, _ key: String) throws -> JSONValue {
-      do { return try JSONValue(parsing: text) } catch {
-        throw StorageError.damagedRow(path: db.description, row: "\(space.rawValue)/\(key)", reason: error.message)
+    private func read(_ column: DatabaseValue, _ space: Space, _ key: String) throws -> JSONValue {
+      func damaged(_ reason: String) -> StorageError {
+        .damagedRow(path: path, row: "\(space.rawValue)/\(key)", reason: reason)
       }
+      guard let text = String.fromDatabaseValue(column) else { throw damaged("its value is no text") }
+      do { return try JSONValue(parsing: text) } catch { throw damaged(error.message) }
     }
   }
 }

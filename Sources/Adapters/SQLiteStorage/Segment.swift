@@ -24,6 +24,10 @@ struct Segment {
   /// once its own preparation has run.
   static func open(number: Int, folder: String, writable: Bool) throws -> Segment {
     let path = folder + "/" + fileName(number)
+    return try StorageError.naming(path, .journal) { try open(number: number, path: path, writable: writable) }
+  }
+
+  private static func open(number: Int, path: String, writable: Bool) throws -> Segment {
     var configuration = Configuration()
     configuration.maximumReaderCount = 2
     configuration.readonly = !writable
@@ -100,43 +104,5 @@ struct Segment {
     [path, path + "-wal"].reduce(0) { sum, path in
       sum + (((try? FileManager.default.attributesOfItem(atPath: path)[.size]) as? Int) ?? 0)
     }
-  }
-}
-
-/// Why a database file cannot be used.
-package enum StorageError: OperatorError, Equatable {
-  case formatMismatch(path: String, found: Int, understood: Int)
-  case notDurable(path: String)
-  case damagedRow(path: String, row: String, reason: String)
-
-  package var code: String {
-    switch self {
-    case .formatMismatch: "storage.format_mismatch"
-    case .notDurable: "storage.not_durable"
-    case .damagedRow: "storage.damaged_row"
-    }
-  }
-  package var message: String {
-    switch self {
-    case .formatMismatch(let path, let found, let understood):
-      "\(path) has format \(found); this version of Sluice understands format \(understood)."
-    case .notDurable(let path): "\(path) could not be opened with synchronous=FULL."
-    case .damagedRow(let path, let row, let reason): "\(path), row \(row): \(reason)."
-    }
-  }
-  package var remedy: String {
-    switch self {
-    case .formatMismatch: "Run the version of Sluice that wrote this data folder, or a newer one."
-    case .notDurable: "Check the file system; Sluice does not acknowledge what may be lost."
-    case .damagedRow: "Stop the host, move the tenant's database away and start: it is rebuilt from the journal."
-    }
-  }
-}
-
-extension DatabaseError {
-  /// A full disk, as SQLite tells it: when a page finds no room, or when the log cannot be made longer.
-  var isForWantOfSpace: Bool {
-    resultCode == .SQLITE_FULL || extendedResultCode == .SQLITE_IOERR_WRITE
-      || extendedResultCode == .SQLITE_IOERR_SHMSIZE
   }
 }

@@ -23,6 +23,8 @@ package actor ConnectorInstance {
   private let log: HostLog
   private let metrics: Metrics
   private var crashLoop = CrashLoop()
+  /// Deliveries that failed, by position: how often, and when they are given again.
+  private var failing: [UInt64: (faults: CrashLoop, dueMs: Int64)] = [:]
   private var checkpoints: [StreamName: IntakeBatch.Checkpoint] = [:]
   package private(set) var state = State.idle { didSet { tellObservers() } }
   private var isStopping = false
@@ -150,7 +152,7 @@ package actor ConnectorInstance {
       } else if case .parked = state {
         pauseMs = .max
       } else {
-        pauseMs = await round()
+        pauseMs = min(await round(), state == .idle ? untilNextDelivery() : .max)
       }
       if isStopping { break }
       await rest(ms: pauseMs)
@@ -263,7 +265,7 @@ extension ConnectorInstance {
     }
     for (key, delivery) in waiting {
       if isStopping { return }
-      guard let number = UInt64(key), let stream = route.manifest.streams.last?.name else { continue }
+      guard let number = UInt64(key), let stream = route.manifest.streams.last?.name, isDue(number) else { continue }
       state = .running("receive")
       var start = OperationStart(kind: .receive)
       start.name = delivery["delivery_id"]?.string ?? key
@@ -273,7 +275,9 @@ extension ConnectorInstance {
       start.timeMs = delivery["received_at_ms"]?.integer
       start.deadlineMs = route.manifest.limits.operationTimeoutMs
       let origin = IntakeBatch.Origin.delivery(Position(number))
-      try await bring(start, stream: stream, origin: origin)
+      do { try await bring(start, stream: stream, origin: origin) } catch OperationEnding.faulty(let reason) {
+        try await failed(number, stream, reason)
+      }
       try await tenant.settle()
     }
   }
@@ -288,8 +292,6 @@ extension ConnectorInstance {
     defer { checkpoints.merge(durable) { $1 } }
     do {
       try await commits.run(&intake, durable: &durable)
-      // Whatever came of a delivery is durable: an empty batch says so, and it is done with.
-      if case .delivery = origin { try await commits.append([try intake.empty(stream: stream)]) }
     } catch {
       workers.cancel(route)
       mailbox.close()
@@ -299,6 +301,59 @@ extension ConnectorInstance {
     }
     let result = await ending
     metrics.operation(instance: route.key, kind: "\(start.kind)", ending: "\(result.name)")
+    if case .delivery(let position) = origin, let refusal = result.refusal {
+      return try await giveUp(position.number, stream, refusal)
+    }
     try OperationEnding.check(result)
+    // Whatever came of a delivery is durable: an empty batch says so, and it is done with.
+    if case .delivery(let position) = origin {
+      try await commits.append([try intake.empty(stream: stream)])
+      failing[position.number] = nil
+    }
+  }
+}
+
+// Deliveries that their plugin cannot take: each is tried again by itself, and stops nothing but itself.
+extension ConnectorInstance {
+  private func isDue(_ delivery: UInt64) -> Bool {
+    failing[delivery].map { $0.dueMs <= SystemSources.monotonicMs() } ?? true
+  }
+
+  private func untilNextDelivery() -> Int64 {
+    failing.values.map { max($0.dueMs - SystemSources.monotonicMs(), 1) }.min() ?? .max
+  }
+
+  private func failed(_ delivery: UInt64, _ stream: StreamName, _ reason: String) async throws {
+    if isStopping { return }
+    var faults = failing[delivery]?.faults ?? CrashLoop()
+    switch faults.fail(reason) {
+    case .retry(let ms):
+      failing[delivery] = (faults, SystemSources.monotonicMs() + ms)
+      log.warning(
+        "instance.delivery_retries", "\(reason) Delivery \(delivery) is given again in \(ms) ms.", route.fields)
+    case .park(let reason): try await giveUp(delivery, stream, reason)
+    }
+  }
+
+  /// Makes a dead letter of it, by an empty batch that says why.
+  private func giveUp(_ delivery: UInt64, _ stream: StreamName, _ reason: String) async throws {
+    let origin = IntakeBatch.Origin.delivery(Position(delivery))
+    let intake = Intake(instance: route.instance, origin: origin, declared: [stream])
+    let content = try intake.empty(stream: stream, failure: String(reason.prefix(1_000)))
+    try await tenant.append([
+      NewEntry(
+        id: content.id, kind: .intake, cause: nil, recordedAtMs: SystemSources.wallClockMs(), body: content.body)
+    ])
+    failing[delivery] = nil
+    metrics.add("sluice_deliveries_total", 1, [("instance", route.key), ("outcome", "dead_letter")])
+    log.warning("instance.delivery_given_up", "Delivery \(delivery) is a dead letter: \(reason)", route.fields)
+  }
+}
+
+extension WorkerPool.Outcome {
+  /// What the plugin says of something that it will never take.
+  fileprivate var refusal: String? {
+    guard case .success(let result) = self.result, result.status == .permanent else { return nil }
+    return result.message.isEmpty ? "The plugin gave no reason." : result.message
   }
 }

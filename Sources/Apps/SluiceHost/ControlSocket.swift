@@ -147,10 +147,9 @@ package enum ControlClient {
 
   /// The reply of a server: a result, or the error's words.
   package static func reply(_ work: () async throws -> JSONValue) async -> JSONValue {
-    do { return ["result": try await work()] } catch let error as any OperatorError {
+    do { return ["result": try await work()] } catch {
+      let error = UnnamedFault.named(error)
       return ["error": ["code": .string(error.code), "message": .string("\(error.message) \(error.remedy)")]]
-    } catch {
-      return ["error": ["code": "command.failed", "message": .string("\(error)")]]
     }
   }
 }

@@ -12,14 +12,17 @@ package final class DataFolder: Sendable {
   /// - Throws: `DataFolderError`.
   package init(path: String, mayMake: Bool = true) throws {
     let files = FileManager.default
+    guard !path.isEmpty else { throw DataFolderError.notAFolder(path: "The empty path") }
     let isMade = files.fileExists(atPath: path + "/format")
     guard isMade || mayMake else { throw DataFolderError.nothingThere(path: path) }
     let others = isMade ? [] : (try? files.contentsOfDirectory(atPath: path)) ?? []
     // `lost+found`: the top of a file system of its own. `lock`: an earlier start that came no further.
     guard Set(others).isSubset(of: ["lost+found", "lock"]) else { throw DataFolderError.somebodyElses(path: path) }
     if !files.fileExists(atPath: path) {
-      try files.createDirectory(
-        atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+      do {
+        try files.createDirectory(
+          atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+      } catch { throw DataFolderError.cannotMake(path: path, reason: PlainReason.text(error)) }
     }
     var status = stat()
     guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
@@ -45,12 +48,13 @@ package final class DataFolder: Sendable {
 
   private func checkFormat() throws {
     let file = path + "/format"
-    guard let text = try? String(contentsOfFile: file, encoding: .utf8) else {
-      try "\(Self.formatVersion)\n".write(toFile: file, atomically: true, encoding: .utf8)
-      return
+    guard FileManager.default.fileExists(atPath: file) else {
+      return try "\(Self.formatVersion)\n".write(toFile: file, atomically: true, encoding: .utf8)
     }
-    let found = Int(text.trimmingCharacters(in: .whitespacesAndNewlines)) ?? 0
-    guard found == Self.formatVersion else {
+    // What cannot be read as a number may be a format of tomorrow: it is refused, never written over.
+    let found = String(decoding: try OperatorFile.read(file).prefix(40), as: UTF8.self)
+      .trimmingCharacters(in: .whitespacesAndNewlines)
+    guard found == "\(Self.formatVersion)" else {
       throw DataFolderError.otherFormat(path: path, found: found, understood: Self.formatVersion)
     }
   }
@@ -68,17 +72,20 @@ package final class DataFolder: Sendable {
 
 package enum DataFolderError: OperatorError, Equatable {
   case notAFolder(path: String)
+  case cannotMake(path: String, reason: String)
   case nothingThere(path: String)
   case somebodyElses(path: String)
   case notPrivate(path: String)
   case inUse(path: String)
-  case otherFormat(path: String, found: Int, understood: Int)
+  case otherFormat(path: String, found: String, understood: Int)
   case noHostKey(path: String)
   case badHostKey(path: String)
+  case noKeystore(path: String)
 
   package var code: String {
     switch self {
     case .notAFolder: "host.not_a_folder"
+    case .cannotMake: "host.cannot_make_folder"
     case .nothingThere: "host.no_data_folder"
     case .somebodyElses: "host.folder_of_others"
     case .notPrivate: "host.folder_not_private"
@@ -86,25 +93,28 @@ package enum DataFolderError: OperatorError, Equatable {
     case .otherFormat: "host.folder_format"
     case .noHostKey: "host.no_key"
     case .badHostKey: "host.bad_key"
+    case .noKeystore: "host.no_keystore"
     }
   }
   package var message: String {
     switch self {
     case .notAFolder(let path): "\(path) is not a folder that can be used."
+    case .cannotMake(let path, let reason): "\(path) cannot be made: \(reason)."
     case .nothingThere(let path): "\(path) is not a data folder: no host has run there."
     case .somebodyElses(let path): "\(path) holds other files and is not a data folder."
     case .notPrivate(let path): "\(path) is not private: it must belong to this user with mode 0700."
     case .inUse(let path): "Another host is running on \(path)."
     case .otherFormat(let path, let found, let understood):
-      "\(path) has format \(found); this version of Sluice understands format \(understood)."
+      "\(path) has format \"\(found)\"; this version of Sluice understands format \(understood)."
     case .noHostKey(let path): "The host key \(path) does not exist, but the data folder was made with one."
     case .badHostKey(let path):
       "\(path) does not hold a host key of 64 hexadecimal characters, readable by its owner only."
+    case .noKeystore(let path): "\(path) is missing, but the folder holds journals that only its keys open."
     }
   }
   package var remedy: String {
     switch self {
-    case .notAFolder: "Give another folder with `--data-dir`."
+    case .notAFolder, .cannotMake: "Give another folder with `--data-dir`."
     case .nothingThere: "Name it with `--data-dir`, or make one with `sluice up` or `sluice tenant create`."
     case .somebodyElses: "Give an empty folder, or a new name, with `--data-dir`."
     case .notPrivate(let path): "Run `chmod 700 \(path)` as its owner, or give another folder with `--data-dir`."
@@ -112,6 +122,7 @@ package enum DataFolderError: OperatorError, Equatable {
     case .otherFormat: "Run the version of Sluice that wrote it, or a newer one; nothing was changed."
     case .noHostKey: "Restore the key file, or name it with `--host-key FILE`."
     case .badHostKey: "Run `chmod 600` on it, or restore it from where you keep keys."
+    case .noKeystore: "Restore it from a backup. A new one would open nothing that was ever stored here."
     }
   }
 }
@@ -124,9 +135,11 @@ package enum HostKey {
     guard FileManager.default.fileExists(atPath: path) else {
       guard !keystoreExists else { throw DataFolderError.noHostKey(path: path) }
       let key = random(32)
-      try FileManager.default.createDirectory(
-        atPath: (path as NSString).deletingLastPathComponent, withIntermediateDirectories: true,
-        attributes: [.posixPermissions: 0o700])
+      try OperatorFile.writing(path) {
+        try FileManager.default.createDirectory(
+          atPath: (path as NSString).deletingLastPathComponent, withIntermediateDirectories: true,
+          attributes: [.posixPermissions: 0o700])
+      }
       let made = FileManager.default.createFile(
         atPath: path, contents: Data((Hex.encode(key) + "\n").utf8), attributes: [.posixPermissions: 0o600])
       guard made else { throw DataFolderError.badHostKey(path: path) }
@@ -134,7 +147,8 @@ package enum HostKey {
     }
     var status = stat()
     guard stat(path, &status) == 0, status.st_mode & 0o077 == 0 else { throw DataFolderError.badHostKey(path: path) }
-    return try parse(try String(contentsOfFile: path, encoding: .utf8), path: path)
+    guard let text = try? OperatorFile.text(path) else { throw DataFolderError.badHostKey(path: path) }
+    return try parse(text, path: path)
   }
 
   /// Beside the data folder, never inside: a copy of the folder alone must not open.
@@ -142,7 +156,8 @@ package enum HostKey {
     if let credentials = ProcessInfo.processInfo.environment["CREDENTIALS_DIRECTORY"] {
       return credentials + "/sluice-host-key"
     }
-    let path = URL(fileURLWithPath: dataFolder).standardizedFileURL
+    // A folder has one key, by whichever name it is called: links are followed.
+    let path = URL(fileURLWithPath: dataFolder).standardizedFileURL.resolvingSymlinksInPath()
     return path.deletingLastPathComponent().path + "/" + path.lastPathComponent + ".hostkey"
   }
 

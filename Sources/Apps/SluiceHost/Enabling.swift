@@ -124,7 +124,7 @@ extension RunningHost {
         throw EnablingError.unknownEndpoint(name: endpoint, known: manifest.endpoints.map(\.name))
       }
       guard arguments["allow_private"]?.bool == true else { throw EnablingError.privateNotAllowed(endpoint: endpoint) }
-      guard let base = value.string, base.hasPrefix("http://") || base.hasPrefix("https://"), !base.contains("@") else {
+      guard let base = value.string, Self.isBase(base) else {
         throw EnablingError.badOverride(endpoint: endpoint, base: value.string ?? "")
       }
       endpoints[endpoint] = base
@@ -140,6 +140,13 @@ extension RunningHost {
       replay: arguments["replay"]?.bool ?? false, schedule: arguments["schedule"])
     _ = try enabling.clock(manifest)
     return (enabling, manifest)
+  }
+
+  private static func isBase(_ text: String) -> Bool {
+    guard text.hasPrefix("http://") || text.hasPrefix("https://"), !text.contains("@"),
+      let parts = URLComponents(string: text), parts.host?.isEmpty == false
+    else { return false }
+    return parts.port.map { (1...65_535).contains($0) } ?? true
   }
 
   /// Reads a YAML file with the place of every value.

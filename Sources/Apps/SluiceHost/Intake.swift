@@ -67,7 +67,9 @@ struct Intake {
     current = nil
   }
 
-  func empty(stream: StreamName) throws -> IntakeAssembler.NewEntryContent { try assembler(stream).empty() }
+  func empty(stream: StreamName, failure: String? = nil) throws -> IntakeAssembler.NewEntryContent {
+    try assembler(stream).empty(failure: failure)
+  }
 
   private func assembler(_ stream: StreamName) -> IntakeAssembler {
     IntakeAssembler(instance: instance, stream: stream, origin: origin, random: SystemSources.random)

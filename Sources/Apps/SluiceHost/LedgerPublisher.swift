@@ -22,13 +22,16 @@ actor LedgerPublisher {
   private let metrics: Metrics
   private let crash: any CrashInjector
   private let log: HostLog
+  private let after: @Sendable (_ ms: Int64, _ fire: @escaping @Sendable () -> Void) -> Void
   private var published = 0
-  private var lastMs: Int64 = 0
-  private var isPublishing = false
+  /// By the monotonic clock; nil before the first time.
+  private var lastMs: Int64?
+  private var isTimerSet = false
 
   init(
     tenant: TenantRuntime, journal: SQLiteJournal, objects: any ObjectStore, highWaterPath: String, vault: Vault,
-    metrics: Metrics, crash: any CrashInjector, log: HostLog
+    metrics: Metrics, crash: any CrashInjector, log: HostLog,
+    after: @escaping @Sendable (_ ms: Int64, _ fire: @escaping @Sendable () -> Void) -> Void
   ) throws {
     self.tenant = tenant
     self.journal = journal
@@ -37,6 +40,7 @@ actor LedgerPublisher {
     self.metrics = metrics
     self.crash = crash
     self.log = log
+    self.after = after
     signer = try NoteSigner(
       name: "sluice/\(tenant.tenant)", seed: try vault.ledgerSeed(.tenant(tenant.tenant)))
   }
@@ -65,17 +69,35 @@ actor LedgerPublisher {
     }
   }
 
-  /// Publishes what is new, unless that was done within the last second.
-  func publishSoon(nowMs: Int64) async {
-    guard nowMs - lastMs >= 1000 else { return }
-    do { try await publishNow(nowMs: nowMs) } catch { log.error(error, ["tenant": tenant.tenant.rawValue]) }
+  /// Publishes what is new: now, or by a timer as soon as a second has passed since the last time.
+  func publishSoon() {
+    guard !isTimerSet else { return }
+    let waitMs = lastMs.map { $0 + Self.pauseMs - SystemSources.monotonicMs() } ?? 0
+    guard waitMs <= 0 else { return publishLater(ms: waitMs) }
+    do { try publishNow() } catch {
+      log.error(error, ["tenant": tenant.tenant.rawValue])
+      // A disk that is full now may have room later, and nothing else may be applied until then.
+      publishLater(ms: Self.pauseAfterFailureMs)
+    }
   }
 
-  func publishNow(nowMs: Int64) async throws {
-    guard !isPublishing else { return }
-    isPublishing = true
-    defer { isPublishing = false }
-    lastMs = nowMs
+  private static let pauseMs: Int64 = 1_000
+  private static let pauseAfterFailureMs: Int64 = 10_000
+
+  private func publishLater(ms: Int64) {
+    isTimerSet = true
+    after(ms) { [weak self] in Task { await self?.timerFired() } }
+  }
+
+  private func timerFired() {
+    isTimerSet = false
+    publishSoon()
+  }
+
+  /// Publishes all that is new. It never waits inside, so that of two who ask at once the second one publishes what
+  /// has come since.
+  func publishNow() throws {
+    lastMs = SystemSources.monotonicMs()
     let due = try tenant.view { try LedgerRelease.Due(in: $0, after: published) }
     metrics.set("sluice_ledger_entries", due.tree.size, [("tenant", tenant.tenant.rawValue)])
     guard !due.isNothing else { return }

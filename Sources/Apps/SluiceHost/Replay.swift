@@ -6,7 +6,7 @@ import WholeLoop
 
 package enum ReplayError: OperatorError, Equatable {
   case differs(stage: String, position: Position, recorded: String, derived: String, reason: String)
-  case inputDamaged(position: Position, reason: String)
+  case inputDamaged(stage: String, reason: String)
 
   package var code: String {
     switch self {
@@ -18,8 +18,7 @@ package enum ReplayError: OperatorError, Equatable {
     switch self {
     case .differs(let stage, let position, let recorded, let derived, let reason):
       "The stage `\(stage)` at entry \(position) does not replay: \(reason) (recorded \(recorded), derived \(derived))."
-    case .inputDamaged(let position, let reason):
-      "The stage `intake`, after entry \(position), cannot be read: \(reason)."
+    case .inputDamaged(let stage, let reason): "The stage `\(stage)` cannot be replayed. \(reason)"
     }
   }
   package var remedy: String {
@@ -36,10 +35,11 @@ extension RunningHost {
     var position = Position.origin
     reading: while true {
       let entries: [Entry]
-      do { entries = try await journal.read(.tenant(tenant), after: position, countMax: 256) } catch let error
-        as JournalError
-      {
-        throw ReplayError.inputDamaged(position: position, reason: error.message)
+      do {
+        entries = try await journal.read(.tenant(tenant), after: position, countMax: 256)
+      } catch JournalError.damaged(let partition, let at, let kind, let reason) {
+        let error = JournalError.damaged(partition: partition, position: at, kind: kind, reason: reason)
+        throw ReplayError.inputDamaged(stage: kind ?? "unknown", reason: error.message)
       }
       if entries.isEmpty { break }
       for entry in entries {
@@ -120,9 +120,10 @@ extension RunningHost {
         return "\(row.space)/\(row.key) " + (stored == nil ? "is missing" : "holds another value")
       }
     }
-    for (space, count) in counts {
+    // All that are stored, not only those of the rebuilt state: a row may stand where the journal gives none.
+    for space in try view.spaces().map(\.rawValue) {
       let stored = try view.scan(Space(space))
-      guard stored.count != count else { continue }
+      guard stored.count != counts[space] else { continue }
       let known = Set(rebuilt.lazy.filter { $0.space == space }.map(\.key))
       if let surplus = stored.first(where: { !known.contains($0.0) }) {
         return "\(space)/\(surplus.0) follows from no entry of the journal"

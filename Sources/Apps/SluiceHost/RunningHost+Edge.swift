@@ -21,7 +21,10 @@ package struct HostEdge: EdgeBackend {
     guard let text = arguments["tenant"]?.string else { throw CommandError.missing("tenant") }
     let tenant = try TenantID(parsing: text)
     guard let role = known.role, user.may(role, in: tenant) else { throw CommandError.notAllowed(command) }
-    return try await known.run(.init(host: host, arguments: arguments, user: user.id, door: door))
+    do { return try await known.run(.init(host: host, arguments: arguments, user: user.id, door: door)) } catch {
+      if !(error is any OperatorError) { host.log.error(error, ["command": command]) }
+      throw UnnamedFault.named(error)
+    }
   }
 
   package func onlyReads(_ command: String) -> Bool { (try? HostCommand.named(command))?.role == .auditor }

@@ -32,7 +32,7 @@ extension RunningHost {
     let ledger = try LedgerPublisher(
       tenant: runtime, journal: journal, objects: try FileObjectStore(root: path + "/ledger"),
       highWaterPath: try folder.folder("high-water") + "/\(tenant).json", vault: vault, metrics: metrics,
-      crash: options.crash, log: log)
+      crash: options.crash, log: log, after: { [pool] ms, fire in _ = pool.after(ms: ms, fire) })
     try await ledger.start()
     return OpenTenant(runtime: runtime, actions: actions, ledger: ledger)
   }
@@ -42,8 +42,9 @@ extension RunningHost {
     try await open.actions.recover()
     await open.runtime.observe {
       Task { await open.actions.poke() }
-      Task { await open.ledger.publishSoon(nowMs: SystemSources.wallClockMs()) }
+      Task { await open.ledger.publishSoon() }
     }
     await open.actions.poke()
+    await open.ledger.publishSoon()
   }
 }

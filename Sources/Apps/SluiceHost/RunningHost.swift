@@ -70,9 +70,11 @@ package actor RunningHost {
     }
     folder = try DataFolder(path: options.dataFolder, mayMake: options.mayMakeFolder)
     let keystorePath = folder.file("keystore.db")
+    let keystoreExists = FileManager.default.fileExists(atPath: keystorePath)
+    let segments = try FileManager.default.contentsOfDirectory(atPath: try folder.folder("journal"))
+    guard keystoreExists || segments.isEmpty else { throw DataFolderError.noKeystore(path: keystorePath) }
     let hostKey = try HostKey.load(
-      path: options.hostKeyPath, keystoreExists: FileManager.default.fileExists(atPath: keystorePath),
-      random: SystemSources.random)
+      path: options.hostKeyPath, keystoreExists: keystoreExists, random: SystemSources.random)
     keystore = try SQLiteKeystore(path: keystorePath, crash: options.crash)
     vault = try Vault(hostKey: hostKey, keystore: keystore, random: { SystemSources.random($0) })
     try vault.prepare(.host)
@@ -115,7 +117,7 @@ package actor RunningHost {
     for tenant in tenants.values {
       await tenant.actions.stop()
       try? await tenant.runtime.settle()
-      try? await tenant.ledger.publishNow(nowMs: SystemSources.wallClockMs())
+      try? await tenant.ledger.publishNow()
     }
     await pool.close()
     loop.stop()

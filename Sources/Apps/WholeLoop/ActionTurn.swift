@@ -89,7 +89,8 @@ package struct ExecutorEnding: Sendable {
       switch answer {
       case .number(1): .done
       case .number(2): .rejected
-      case .number(3): .notStarted
+      // The egress knows better than the executor: what has left may have arrived.
+      case .number(3): sentWrites.isEmpty ? .notStarted : .unknown
       case .number(4): .unknown
       case .number, .none: sentWrites.isEmpty ? .notStarted : .unknown
       }

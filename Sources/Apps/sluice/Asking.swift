@@ -15,11 +15,27 @@ extension Everywhere {
 
   func answer(_ command: String, _ arguments: JSONValue) async throws -> JSONValue {
     let known = try HostCommand.named(command)
+    let untilMs = SystemSources.monotonicMs() + Self.waitForFolderMs
+    while true {
+      do { return try await answerOnce(known, arguments) } catch DataFolderError.inUse
+        where SystemSources.monotonicMs() < untilMs
+      {
+        // Another command has the folder open, or a host is starting on it: either will soon be over.
+        try await Task.sleep(for: .milliseconds(50))
+      }
+    }
+  }
+
+  /// How long a command waits for another one that has the folder of a stopped host open.
+  private static let waitForFolderMs: Int64 = 10_000
+
+  /// - Throws: `DataFolderError.inUse` before anything was asked.
+  private func answerOnce(_ known: HostCommand, _ arguments: JSONValue) async throws -> JSONValue {
     let socket = dataDir + "/control.sock"
-    if let reply = try ControlClient.ask(path: socket, command: command, arguments: arguments) { return reply }
+    if let reply = try ControlClient.ask(path: socket, command: known.name, arguments: arguments) { return reply }
     var options = hostOptions(log: HostLog.standardError(least: .warning))
     // To ask a folder that nobody has made is a slip of the keyboard; it leaves nothing behind.
-    options.mayMakeFolder = command == "tenant.create"
+    options.mayMakeFolder = known.name == "tenant.create"
     let host = try await RunningHost(options)
     do {
       let result = try await known.run(.init(host: host, arguments: arguments, user: Installation.operatorID))

@@ -2,6 +2,7 @@ import ArgumentParser
 import CanonicalJSON
 import Domain
 import Foundation
+import SluiceHost
 
 struct TenantGroup: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -43,7 +44,8 @@ struct ConnectorGroup: ParsableCommand {
 
     func run() async throws {
       var arguments: [String: JSONValue?] = [
-        "name": .string(name), "allow_private": .bool(allowPrivate), "replay": .bool(replay),
+        "name": .string(name.hasSuffix(".yaml") ? OperatorFile.absolute(name) : name),
+        "allow_private": .bool(allowPrivate), "replay": .bool(replay),
       ]
       if let instance { arguments["instance"] = .string(instance) }
       var endpoints: [String: JSONValue] = [:]
@@ -54,7 +56,7 @@ struct ConnectorGroup: ParsableCommand {
       }
       arguments["endpoints"] = .object(endpoints)
       if let config {
-        arguments["config"] = try JSONValue(parsing: [UInt8](Data(contentsOf: URL(fileURLWithPath: config))))
+        arguments["config"] = try OperatorFile.json(config)
       }
       arguments["schedule"] = times.schedule
       try await everywhere.ask("connector.enable", arguments)
@@ -135,9 +137,7 @@ struct SecretGroup: ParsableCommand {
     @Argument var slot: String
     @Option(help: "A file that holds the secret; without it, standard input.") var file: String?
     func run() async throws {
-      let bytes =
-        try file.map { try Data(contentsOf: URL(fileURLWithPath: $0)) } ?? FileHandle.standardInput.readToEnd()
-        ?? Data()
+      let bytes = try file.map { try OperatorFile.read($0) } ?? [UInt8](FileHandle.standardInput.readToEnd() ?? Data())
       try await everywhere.ask(
         "secret.set",
         [

@@ -1,6 +1,7 @@
 import ArgumentParser
 import CanonicalJSON
 import Domain
+import SluiceHost
 
 // The groups of commands that only pass words on: each names its command of the host and its arguments.
 
@@ -177,12 +178,16 @@ struct LedgerGroup: ParsableCommand {
   struct Verify: AsyncParsableCommand {
     @OptionGroup var everywhere: Everywhere
     @Option(help: "A file with an earlier checkpoint that this log must extend.") var since: String?
-    func run() async throws { try await everywhere.ask("ledger.verify", ["since": since.map { .string($0) }]) }
+    func run() async throws {
+      // The note itself goes to the host, which opens no file for anybody.
+      let note = try since.map { JSONValue.string(try OperatorFile.text($0)) }
+      try await everywhere.ask("ledger.verify", ["since": note])
+    }
   }
   struct Export: AsyncParsableCommand {
     @OptionGroup var everywhere: Everywhere
     @Option(help: "The folder to write.") var to: String
-    func run() async throws { try await everywhere.ask("ledger.export", ["to": .string(to)]) }
+    func run() async throws { try await everywhere.ask("ledger.export", ["to": .string(OperatorFile.absolute(to))]) }
   }
 }
 
@@ -237,5 +242,5 @@ struct Apply: AsyncParsableCommand {
     commandName: "apply", abstract: "Put a folder's thresholds, playbooks and policies into effect.")
   @OptionGroup var everywhere: Everywhere
   @Option(name: .customShort("f"), help: "The folder that holds them.") var folder = "."
-  func run() async throws { try await everywhere.ask("apply", ["folder": .string(folder)]) }
+  func run() async throws { try await everywhere.ask("apply", ["folder": .string(OperatorFile.absolute(folder))]) }
 }

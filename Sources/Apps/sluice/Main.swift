@@ -20,27 +20,33 @@ struct Sluice: AsyncParsableCommand {
     ])
 
   static func main() async {
+    var command: any ParsableCommand
+    do { command = try parseAsRoot() } catch { answerOfParser(error) }
     do {
-      var command = try parseAsRoot()
       if var asynchronous = command as? any AsyncParsableCommand {
         try await asynchronous.run()
       } else {
         try command.run()
       }
-    } catch let error as any OperatorError {
+    } catch  where error is ExitCode || error is ValidationError || error is CleanExit {
+      answerOfParser(error)
+    } catch {
+      let error = UnnamedFault.named(error)
       StandardStream.error("sluice: \(error.message) \(error.remedy) [\(error.code)]\n")
       Foundation.exit(1)
-    } catch {
-      // The parser's own: help is 0, wrong usage is 2.
-      let code = exitCode(for: error)
-      let text = fullMessage(for: error)
-      if code.isSuccess {
-        print(text)
-        Foundation.exit(0)
-      }
-      StandardStream.error(text + "\n")
-      Foundation.exit(code == .validationFailure ? 2 : 1)
     }
+  }
+
+  /// Help is 0, wrong usage is 2.
+  private static func answerOfParser(_ error: any Error) -> Never {
+    let code = exitCode(for: error)
+    let text = fullMessage(for: error)
+    if code.isSuccess {
+      print(text)
+      Foundation.exit(0)
+    }
+    StandardStream.error(text + "\n")
+    Foundation.exit(code == .validationFailure ? 2 : 1)
   }
 }
 

@@ -40,7 +40,7 @@ struct PolicyGroup: ParsableCommand {
     @Argument(help: "A folder as `apply` takes it, or a hash.") var set: String
     func run() async throws {
       let isHash = set.count == 64 && set.allSatisfy(\.isHexDigit)
-      let path = URL(filePath: set).path
+      let path = OperatorFile.absolute(set)
       try await everywhere.ask("policy.diff", [isHash ? "hash" : "folder": .string(isHash ? set : path)])
     }
   }

@@ -82,6 +82,21 @@ package struct Order: Codable, Equatable, Sendable {
   }
 }
 
+// Dead letters that are whole deliveries.
+extension Order {
+  private static let deliveryPrefix = "delivery-"
+
+  /// The delivery that this order is about; nil when it is about something else.
+  package var delivery: Position? { Self.delivery(ofLetter: target) }
+
+  package static func letter(ofDelivery position: Position) -> String { deliveryPrefix + String(position.number) }
+
+  package static func delivery(ofLetter id: String) -> Position? {
+    guard id.hasPrefix(deliveryPrefix) else { return nil }
+    return UInt64(id.dropFirst(deliveryPrefix.count)).map { Position($0) }
+  }
+}
+
 extension EntryKind {
   /// The kinds that the trust ledger proves: what was decided, permitted, done and ordered, and under which rules.
   package var isLedgered: Bool {

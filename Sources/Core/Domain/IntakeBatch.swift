@@ -15,12 +15,17 @@ package struct IntakeBatch: Sendable, Equatable {
     /// What brought the records: a scheduled pull, or a delivery that was pushed.
     package var origin: Origin
     package var checkpoint: Checkpoint?
+    /// Why a delivery was given up: its plugin cannot take it. Only in a batch that brings nothing.
+    package var failure: String?
 
-    package init(instance: InstanceID, stream: StreamName, origin: Origin, checkpoint: Checkpoint?) {
+    package init(
+      instance: InstanceID, stream: StreamName, origin: Origin, checkpoint: Checkpoint?, failure: String? = nil
+    ) {
       self.instance = instance
       self.stream = stream
       self.origin = origin
       self.checkpoint = checkpoint
+      self.failure = failure
     }
   }
 

@@ -62,6 +62,13 @@ package struct StreamName: Name {
   package static var noun: String { "a stream" }
 }
 
+/// A place for one secret of an instance.
+package struct SlotName: Name {
+  package let rawValue: String
+  package init(unchecked: String) { rawValue = unchecked }
+  package static var noun: String { "a slot" }
+}
+
 /// Someone who signs in: an approver, an operator, an auditor.
 package struct UserID: Name {
   package let rawValue: String

@@ -10,6 +10,8 @@ package struct FabricStage: Stage {
   package static let checkpoints = Space("fabric.checkpoint")
   /// position → the delivery, until its records have been taken in.
   package static let deliveries = Space("fabric.delivery")
+  /// position → a delivery that its plugin could not take, with the reason.
+  package static let deadDeliveries = Space("fabric.dead_delivery")
 
   package init() {}
 
@@ -21,15 +23,24 @@ package struct FabricStage: Stage {
     case .delivery:
       try state.set(Self.deliveries, Self.key(entry.position), try JSONValue(parsing: entry.body))
     case .intake: try applyIntake(entry, state)
-    case .order: try follow(try JSONValue(parsing: entry.body).decode(Order.self), state)
+    case .order: try follow(JSONValue(parsing: entry.body).decode(Order.self), state)
     default: break
     }
     return []
   }
 
-  /// A person has said where a stream goes on.
   private func follow(_ order: Order, _ state: any StateTransaction) throws {
-    guard order.verb == .setCheckpoint else { return }
+    switch order.verb {
+    case .setCheckpoint: try setCheckpoint(order, state)
+    case .replayDeadLetter: try replay(order, state)
+    case .dropDeadLetter:
+      if let position = order.delivery { try state.remove(Self.deadDeliveries, Self.key(position)) }
+    default: break
+    }
+  }
+
+  /// A person has said where a stream goes on.
+  private func setCheckpoint(_ order: Order, _ state: any StateTransaction) throws {
     guard let text = order.argument else { return try state.remove(Self.checkpoints, order.target) }
     let checkpoint = try JSONValue(parsing: text).decode(IntakeBatch.Checkpoint.self)
     try state.set(Self.checkpoints, order.target, try JSONValue(encoding: checkpoint))
@@ -45,14 +56,50 @@ package struct FabricStage: Stage {
     // A delivery may come in several entries, and the host may end between two of them: an empty one says that it is all
     // taken in. Until then it is given to its plugin again.
     if case .delivery(let position) = header.origin, recordCount == 0 {
-      try state.remove(Self.deliveries, Self.key(position))
+      let key = Self.key(position)
+      if let failure = header.failure, case .object(let delivery)? = try state.value(Self.deliveries, key) {
+        try state.set(Self.deadDeliveries, key, .object(delivery.merging(["reason": .string(failure)]) { $1 }))
+      }
+      try state.remove(Self.deliveries, key)
     }
+  }
+
+  private func replay(_ order: Order, _ state: any StateTransaction) throws {
+    guard let key = order.delivery.map(Self.key),
+      case .object(var delivery)? = try state.value(Self.deadDeliveries, key)
+    else { return }
+    delivery["reason"] = nil
+    try state.set(Self.deliveries, key, .object(delivery))
+    try state.remove(Self.deadDeliveries, key)
   }
 
   /// Decimal digits, padded so that keys sort as positions do.
   package static func key(_ position: Position) -> String {
     let digits = String(position.number)
     return String(repeating: "0", count: max(0, 20 - digits.count)) + digits
+  }
+
+  /// A delivery that was given up; nil when there is none of this id.
+  package static func deadDelivery(_ id: String, in view: any StateView) throws -> JSONValue? {
+    guard let position = Order.delivery(ofLetter: id), let row = try view.value(deadDeliveries, key(position)) else {
+      return nil
+    }
+    return named(row, position)
+  }
+
+  /// Deliveries that were given up, as rows among the dead letters, oldest first.
+  package static func deadDeliveries(in view: any StateView, countMax: Int) throws -> [JSONValue] {
+    try view.scan(deadDeliveries, countMax: countMax).compactMap { key, row in
+      UInt64(key).map { named(row, Position($0)) }
+    }
+  }
+
+  private static func named(_ row: JSONValue, _ position: Position) -> JSONValue {
+    let name: JSONValue = [
+      "id": .string(Order.letter(ofDelivery: position)), "position": .integer(Int64(position.number)),
+      "code": "fabric.delivery_failed",
+    ]
+    return .object((row.object ?? [:]).merging(name.object ?? [:]) { $1 })
   }
 
   package static func checkpoint(

@@ -75,8 +75,9 @@ package struct IntakeAssembler {
   }
 
   /// A batch without records: the end of a delivery.
-  package func empty() throws -> NewEntryContent {
-    try content(.init(instance: instance, stream: stream, origin: origin, checkpoint: nil), [])
+  /// - Parameter failure: Why the plugin cannot take it; nil when it has.
+  package func empty(failure: String? = nil) throws -> NewEntryContent {
+    try content(.init(instance: instance, stream: stream, origin: origin, checkpoint: nil, failure: failure), [])
   }
 
   private func content(_ header: IntakeBatch.Header, _ records: [[UInt8]]) throws -> NewEntryContent {

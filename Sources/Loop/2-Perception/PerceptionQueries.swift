@@ -25,4 +25,26 @@ package struct PerceptionQueries {
     members["id"] = .string(id)
     return .object(members)
   }
+
+  /// Which versions of each record of a stream have been delivered, in order of the records' keys.
+  /// - Parameter after: Only records behind this one.
+  package func versions(
+    instance: String, stream: String, after key: String?, countMax: Int
+  ) throws -> [(key: String, ordinals: [UInt64])] {
+    let all = RowKey.prefix(instance, stream)
+    var from = key.flatMap { prefixEnd(RowKey.prefix(instance, stream, $0)) } ?? all
+    var found: [(key: String, ordinals: [UInt64])] = []
+    while found.count <= countMax {
+      let rows = try view.scan(.version, from: from, until: prefixEnd(all), reversed: false, countMax: 500)
+      for (row, _) in rows {
+        let parts = RowKey.parts(row)
+        guard parts.count == 4, let ordinal = UInt64(parts[3]) else { continue }
+        if found.last?.key != parts[2] { found.append((parts[2], [])) }
+        found[found.count - 1].ordinals.append(ordinal)
+      }
+      guard rows.count == 500, let last = rows.last else { break }
+      from = last.0 + "\u{0}"
+    }
+    return Array(found.prefix(countMax))
+  }
 }

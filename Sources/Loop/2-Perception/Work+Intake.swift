@@ -149,7 +149,8 @@ extension Work {
   }
 
   func obey(_ order: Order) throws {
-    guard order.verb == .replayDeadLetter || order.verb == .dropDeadLetter else { return }
+    // A delivery has brought nothing yet; it is the fabric that gives it to its plugin again.
+    guard order.verb == .replayDeadLetter || order.verb == .dropDeadLetter, order.delivery == nil else { return }
     guard let key = DeadLetter.key(id: order.target),
       let letter = try rows.get(.deadLetter, key).flatMap(DeadLetter.init)
     else { return try count("orders_without_dead_letter") }

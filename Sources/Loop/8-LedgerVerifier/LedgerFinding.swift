@@ -14,6 +14,7 @@ package enum LedgerFinding: OperatorError, Equatable {
   case tileMissing(path: String)
   case tileWrongSize(path: String, expectedBytes: Int, foundBytes: Int)
   case tileDiffers(path: String, slot: Int, expected: Digest, found: Digest)
+  case payloadMissing(path: String, entry: Int)
   case payloadDiffers(path: String, entry: Int, expected: Digest, found: Digest)
   case logShrank(earlierSize: Int, size: Int)
   case historyRewritten(size: Int, expected: Digest, found: Digest)
@@ -34,6 +35,7 @@ package enum LedgerFinding: OperatorError, Equatable {
     case .tileMissing: "ledger.tile_missing"
     case .tileWrongSize: "ledger.tile_wrong_size"
     case .tileDiffers: "ledger.tile_differs"
+    case .payloadMissing: "ledger.payload_missing"
     case .payloadDiffers: "ledger.payload_differs"
     case .logShrank: "ledger.log_shrank"
     case .historyRewritten: "ledger.history_rewritten"
@@ -61,6 +63,7 @@ package enum LedgerFinding: OperatorError, Equatable {
       "The tile \(path) has \(foundBytes) bytes instead of \(expectedBytes)."
     case .tileDiffers(let path, let slot, let expected, let found):
       "Hash \(slot) of the tile \(path) must be \(expected), it is \(found)."
+    case .payloadMissing(let path, let entry): "The payload \(path) of entry \(entry) is missing."
     case .payloadDiffers(let path, let entry, let expected, let found):
       "The payload \(path) of entry \(entry) was changed: its commitment must be \(expected), it is \(found)."
     case .logShrank(let earlierSize, let size):
@@ -77,12 +80,28 @@ package enum LedgerFinding: OperatorError, Equatable {
     switch self {
     case .keyMalformed, .checkpointMalformed, .checkpointUnsigned, .checkpointForged, .proofMalformed:
       "Fetch it again from where it was first shown; if it stays so, the log cannot be trusted."
-    case .bundleMissing, .bundleMalformed, .tileMissing, .tileWrongSize, .tileDiffers, .entryDiffers, .payloadDiffers:
+    case .bundleMissing, .bundleMalformed, .tileMissing, .tileWrongSize, .tileDiffers, .entryDiffers, .payloadMissing,
+      .payloadDiffers:
       "Restore the file from a backup and verify again; keep the damaged one as evidence."
     case .entryMalformed: "Look for the host's version that wrote it; no proof can be read from it."
     case .entryNotProven: "Compare the entry's bytes with the log's; this proof is of another entry or of none."
     case .rootDiffers, .logShrank, .historyRewritten:
       "Keep both checkpoints and the log: together they prove that entries were changed after signing."
     }
+  }
+}
+
+extension [LedgerFinding] {
+  /// The finding that says most: a root that differs tells that something was changed; a payload that is missing, that
+  /// it or the entry that names it was; the others tell what.
+  package var mostSpecific: LedgerFinding? {
+    func vagueness(_ finding: LedgerFinding) -> Int {
+      switch finding {
+      case .rootDiffers: 2
+      case .payloadMissing: 1
+      default: 0
+      }
+    }
+    return self.min { vagueness($0) < vagueness($1) }
   }
 }

@@ -14,8 +14,6 @@ package struct LedgerReport: Sendable, Equatable {
   package internal(set) var entriesChecked = 0
   package internal(set) var tilesChecked = 0
   package internal(set) var payloadsChecked = 0
-  /// Payload objects that are gone: erased, which a log allows, so no finding.
-  package internal(set) var payloadsErased = 0
   /// Whether an earlier checkpoint was given and this log begins with its tree.
   package internal(set) var extendsEarlier: Bool?
   package internal(set) var findings: [LedgerFinding] = []
@@ -113,7 +111,7 @@ package struct LedgerVerification {
     }
     let path = LogPath.payload(commitment)
     guard let object = read(path) else {
-      report.payloadsErased += 1
+      report.findings.append(.payloadMissing(path: path, entry: index))
       return
     }
     report.payloadsChecked += 1

@@ -28,7 +28,7 @@ package struct LedgerBench: Sendable {
     let durable = try await clock.measure { try await appendAll(to: open.runtime) }
     let applying = try await clock.measure { try await open.runtime.settle() }
     let publishing = try await clock.measure {
-      try await open.ledger.publishNow(nowMs: SystemSources.wallClockMs())
+      try await open.ledger.publishNow()
     }
     let waits = try await probe(open, clock).sorted()
     let report = try LedgerCheck.verify(open.ledger.objects, vkey: open.ledger.vkey, since: nil)
@@ -69,7 +69,7 @@ package struct LedgerBench: Sendable {
       waits.append(
         try await clock.measure {
           try await open.runtime.applied(to: position)
-          try await open.ledger.publishNow(nowMs: SystemSources.wallClockMs())
+          try await open.ledger.publishNow()
         })
     }
     return waits

@@ -127,7 +127,7 @@ private enum CheckpointText {
   static func bytes(_ text: String) throws -> [UInt8] {
     guard text.hasPrefix("hex:") else { return Array(text.utf8) }
     guard let bytes = Hex.decode(String(text.dropFirst(4))) else {
-      throw CommandError.refused(code: "checkpoint.bad_state", message: "What follows hex: is not hexadecimal.")
+      throw CommandError.refused(code: "checkpoint.bad_hex", message: "What follows hex: is not hexadecimal.")
     }
     return bytes
   }

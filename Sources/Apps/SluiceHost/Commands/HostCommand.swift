@@ -57,7 +57,8 @@ package struct HostCommand: Sendable {
   /// Every command there is. To add one, add it here.
   package static let all: [HostCommand] =
     tenantCommands + userCommands + connectorCommands
-    + configurationCommands + policyCommands + loopCommands + approvalCommands + ledgerCommands + topCommands
+    + configurationCommands + policyCommands + loopCommands + deadLetterCommands + approvalCommands + ledgerCommands
+    + topCommands
 
   package static func named(_ name: String) throws -> HostCommand {
     guard let command = all.first(where: { $0.name == name }) else { throw CommandError.unknown(name) }

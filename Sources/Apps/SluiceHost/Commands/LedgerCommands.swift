@@ -19,7 +19,7 @@ extension HostCommand {
       ]
     },
     HostCommand("ledger.publish", "Publish what is new now", role: .operator) { call in
-      try await call.host.opened(try call.tenant()).ledger.publishNow(nowMs: SystemSources.wallClockMs())
+      try await call.host.opened(try call.tenant()).ledger.publishNow()
       return ["published": true]
     },
     HostCommand(
@@ -27,41 +27,43 @@ extension HostCommand {
     ) {
       call in
       let ledger = try await call.host.opened(try call.tenant()).ledger
-      try await ledger.publishNow(nowMs: SystemSources.wallClockMs())
+      try await ledger.publishNow()
       return try LedgerCheck.verify(ledger.objects, vkey: ledger.vkey, since: call.optional("since"))
     },
     HostCommand("ledger.export", "Copy the published log into a folder", role: nil) { call in
       let ledger = try await call.host.opened(try call.tenant()).ledger
-      try await ledger.publishNow(nowMs: SystemSources.wallClockMs())
-      let target = try FileObjectStore(root: try call.string("to"))
-      var count = 0
-      for path in try ledger.objects.list("") {
-        guard let bytes = try ledger.objects.read(path) else { continue }
-        try target.write([(path, bytes)])
-        count += 1
+      try await ledger.publishNow()
+      let to = try call.string("to")
+      let count = try OperatorFile.writing(to) {
+        let target = try FileObjectStore(root: to)
+        return try ledger.objects.list("").reduce(0) { count, path in
+          guard let bytes = try ledger.objects.read(path) else { return count }
+          try target.write([(path, bytes)])
+          return count + 1
+        }
       }
-      return ["files": .integer(Int64(count)), "to": .string(try call.string("to"))]
+      return ["files": .integer(Int64(count)), "to": .string(to)]
     },
   ]
 }
 
 /// The verifier's answer, in words and numbers.
 enum LedgerCheck {
-  /// - Throws: The first finding, when the log is not sound.
+  /// - Parameter since: The text of an earlier signed checkpoint.
+  /// - Throws: The finding that says most, when the log is not sound.
   static func verify(_ objects: any ObjectStore, vkey: String, since: String?) throws -> JSONValue {
     guard let note = try objects.read("checkpoint") else {
       return ["sound": true, "size": 0, "note": "nothing has been published yet"]
     }
-    let earlier = try since.map { [UInt8](try Data(contentsOf: URL(fileURLWithPath: $0))) }
-    let report = LedgerVerification.verify(checkpoint: note, vkey: vkey, earlier: earlier) { path in
+    let report = LedgerVerification.verify(checkpoint: note, vkey: vkey, earlier: since.map { Array($0.utf8) }) {
+      path in
       try? objects.read(path)
     }
-    if let finding = report.findings.first { throw finding }
+    if let finding = report.findings.mostSpecific { throw finding }
     return [
       "sound": true, "size": .integer(Int64(report.size)), "root": .string(report.root?.hex ?? ""),
       "entries_checked": .integer(Int64(report.entriesChecked)), "tiles_checked": .integer(Int64(report.tilesChecked)),
-      "payloads_checked": .integer(Int64(report.payloadsChecked)),
-      "payloads_erased": .integer(Int64(report.payloadsErased)), "witnesses": "none: self-attested",
+      "payloads_checked": .integer(Int64(report.payloadsChecked)), "witnesses": "none: self-attested",
     ]
   }
 }

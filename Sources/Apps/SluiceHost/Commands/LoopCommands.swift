@@ -62,23 +62,18 @@ extension HostCommand {
     HostCommand("doctor.deep", "Rebuild every projection from the journal and compare", role: .auditor) { call in
       try await call.host.inspect(try call.tenant())
     },
-    HostCommand("deadletter.list", "List records that did not fit, with the reason", role: .auditor) { call in
-      try await call.view { .array(try PerceptionQueries($0).deadLetters(countMax: try call.limit()).map(letterRow)) }
-    },
-    HostCommand("deadletter.show", "Show a dead letter with everything that was kept of it", role: .auditor) { call in
-      try await call.deadLetter().letter
-    },
-    HostCommand("deadletter.drop", "Give a dead letter up; its record stays in the journal", role: .operator) { call in
-      try await call.order(.dropDeadLetter, target: try call.deadLetter().id, argument: nil)
-    },
-    HostCommand("deadletter.replay", "Try a record again that did not fit", role: .operator) { call in
-      let id = try await call.deadLetter().id
-      _ = try await call.order(.replayDeadLetter, target: id, argument: nil)
-      let left = try await call.view { try PerceptionQueries($0).deadLetter(id) }
-      return [
-        "id": .string(id), "taken": .bool(left == nil), "reason": left?["reason"] ?? .null,
-        "remedy": left?["remedy"] ?? .null,
-      ]
+    HostCommand("record.versions", "List which versions of a stream's records have been delivered", role: .auditor) {
+      call in
+      let (instance, stream) = (try call.string("instance"), try call.string("stream"))
+      let (after, limit) = (call.optional("after"), try call.limit())
+      return try await call.view { view in
+        let found = try PerceptionQueries(view).versions(
+          instance: instance, stream: stream, after: after, countMax: limit)
+        return .array(
+          found.map { record in
+            ["key": .string(record.key), "versions": .array(record.ordinals.map { .integer(Int64(clamping: $0)) })]
+          })
+      }
     },
     HostCommand("kill", "Stop a tool, playbook, account, owner or all, before the next action", role: .operator) {
       call in
@@ -94,11 +89,6 @@ extension HostCommand {
       try await call.host.summary(try call.tenant())
     },
   ]
-
-  private static func letterRow(_ letter: JSONValue) -> JSONValue {
-    let names = ["id", "instance", "stream", "key", "version", "code", "reason", "remedy", "attempts"]
-    return .object(Dictionary(uniqueKeysWithValues: names.map { ($0, letter[$0] ?? .null) }))
-  }
 
   private static func decisionRow(_ record: ProposalRecord) -> JSONValue {
     let proposal = record.proposal
@@ -119,14 +109,6 @@ extension HostCommand.Call {
   /// Asks the tenant's state.
   func view<Answer: Sendable>(_ body: @Sendable (any StateView) throws -> Answer) async throws -> Answer {
     try await host.tenant(try tenant()).view(body)
-  }
-
-  fileprivate func deadLetter() async throws -> (id: String, letter: JSONValue) {
-    let id = try string("id")
-    guard let letter = try await view({ try PerceptionQueries($0).deadLetter(id) }) else {
-      throw HostError.unknown("the dead letter \(id)")
-    }
-    return (id, letter)
   }
 
   fileprivate func killTarget() throws -> KillTarget {

@@ -22,7 +22,8 @@ extension HostCommand {
     HostCommand("secret.set", "Store a secret in a connector's slot", role: nil) { call in
       try call.host.vault.put(
         Array(try call.string("value").utf8), tenant: try call.tenant(),
-        instance: try InstanceID(parsing: try call.string("instance")), slot: try call.string("slot"))
+        instance: try InstanceID(parsing: try call.string("instance")),
+        slot: try SlotName(parsing: try call.string("slot")).rawValue)
       try await call.host.refreshHooks(of: try call.tenant())
       return ["slot": .string(try call.string("slot"))]
     },

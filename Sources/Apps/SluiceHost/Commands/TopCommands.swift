@@ -1,3 +1,4 @@
+import ConnectorFabric
 import Domain
 import Identity
 import Perception
@@ -16,7 +17,11 @@ extension HostCommand {
         "unapplied": .integer(Int64(runtime.lag)), "ledger_entries": .integer(Int64(tree.size)),
         "held": .integer(Int64(try await call.host.heldCount(tenant))),
         "dead_letters": .integer(
-          Int64(try runtime.view { try PerceptionQueries($0).deadLetters(countMax: 10_000).count })),
+          Int64(
+            try runtime.view { view in
+              try PerceptionQueries(view).deadLetters(countMax: 10_000).count
+                + FabricStage.deadDeliveries(in: view, countMax: 10_000).count
+            })),
         "obstacles": .array(await call.host.obstacles().map { .string($0) }),
       ]
     }

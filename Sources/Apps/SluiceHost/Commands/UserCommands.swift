@@ -1,3 +1,4 @@
+import CanonicalJSON
 import Domain
 import Identity
 
@@ -5,7 +6,7 @@ extension HostCommand {
   static let userCommands: [HostCommand] = [
     HostCommand("user.create", "Create a user", role: nil) { call in
       let id = try UserID(parsing: try call.string("name"))
-      let roles = (call.arguments["roles"]?.array ?? ["approver"]).compactMap { $0.string.flatMap(User.Role.init) }
+      let roles = try (call.arguments["roles"]?.array ?? ["approver"]).map(role)
       try call.host.directory.create(User(id: id, tenants: [try call.tenant()], roles: roles))
       return ["user": .string(id.rawValue), "roles": .array(roles.map { .string($0.rawValue) })]
     },
@@ -26,4 +27,13 @@ extension HostCommand {
       return ["token": .string(try call.host.directory.issueToken(id))]
     },
   ]
+
+  private static func role(_ value: JSONValue) throws -> User.Role {
+    guard let role = value.string.flatMap(User.Role.init) else {
+      let known = User.Role.allCases.map(\.rawValue).joined(separator: ", ")
+      throw CommandError.refused(
+        code: "user.unknown_role", message: "\(value.canonicalText.prefix(80)) is no role. There are: \(known).")
+    }
+    return role
+  }
 }

@@ -27,9 +27,12 @@ struct Demo: AsyncParsableCommand {
   @Option(help: "Passed to the world: a file of edits.") var edits: String?
 
   func run() async throws {
+    if let summary { try OperatorFile.checkWritable(summary) }
     let folder = dataDir ?? NSTemporaryDirectory() + "sluice-demo-\(UUID().uuidString)"
-    try FileManager.default.createDirectory(
-      atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    try OperatorFile.writing(folder) {
+      try FileManager.default.createDirectory(
+        atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    }
     let run = DemoRun(options: self, folder: folder)
     do { try await run.run() } catch {
       if !keep, dataDir == nil { try? FileManager.default.removeItem(atPath: folder) }

@@ -154,13 +154,31 @@ final class DemoRun {
       .init(host: host, arguments: .object(all), user: Installation.operatorID))
   }
 
+  private func storedVersions(_ host: RunningHost, of stream: String) async throws -> [String: Set<Int>] {
+    var stored: [String: Set<Int>] = [:]
+    var last: JSONValue?
+    while true {
+      var arguments: [String: JSONValue] = [
+        "instance": .string(Self.source.rawValue), "stream": .string(stream), "limit": 1_000,
+      ]
+      arguments["after"] = last
+      let rows = try await ask(host, "record.versions", arguments).array ?? []
+      for row in rows {
+        stored[row["key"]?.string ?? ""] = Set((row["versions"]?.array ?? []).compactMap { $0.integer.map(Int.init) })
+      }
+      guard rows.count == 1_000, let key = rows.last?["key"] else { return stored }
+      last = key
+    }
+  }
+
   /// Checks what can be checked, tells it, and writes the summary.
   private func close(_ host: RunningHost, _ world: WorldProcess, seconds: Double) async throws {
     guard case .object(var summary) = try await host.summary(Self.tenant) else { return }
     screen.closing(.object(summary), seconds: seconds)
     let account = DemoAccount(
       effects: try await world.effects(), started: try await ask(host, "effect.list").array ?? [],
-      status: try await world.status(), summary: .object(summary))
+      versions: try await world.versions(of: "opportunities"),
+      stored: try await storedVersions(host, of: "opportunities"))
     let ledger = try await ask(host, "ledger.verify")
     let replay = try await ask(host, "decision.replay")
     screen.proof(account: account, judged: judged, ledger: ledger, replay: replay)
@@ -174,7 +192,9 @@ final class DemoRun {
     summary["replay"] = replay
     summary["seconds"] = .integer(Int64(seconds))
     if let path = options.summary {
-      try Data((JSONValue.object(summary).canonicalText + "\n").utf8).write(to: URL(fileURLWithPath: path))
+      try OperatorFile.writing(path) {
+        try Data((JSONValue.object(summary).canonicalText + "\n").utf8).write(to: URL(fileURLWithPath: path))
+      }
     }
     guard account.isSound else { throw DemoError.unsound(account.json.canonicalText) }
   }

@@ -99,6 +99,7 @@ final class DemoScreen {
           doubled \(account.doubled), without a permit \(account.unpermitted), claimed but missing \(account.missing)
         Held calls judged by a person        \(judged.approved) approved, \(judged.rejected) rejected, \(judged.refused) no longer standing
         Deal versions in the CRM and here    \(account.worldVersions) and \(account.storedVersions)
+          \(account.unread.count) of ours overwritten before anybody could read them, not accounted for \(account.unaccounted.count)
         Ledger                               \(ledger["size"]?.integer ?? 0) entries, \(ledger["payloads_checked"]?.integer ?? 0) payloads: verified by separate code
         Replay                               \(replay["decisions"]?.integer ?? 0) decisions recomputed from \(replay["entries"]?.integer ?? 0) entries, byte for byte the same
       """)

@@ -89,7 +89,11 @@ final class WorldProcess: Sendable {
     }
   }
 
-  func status() async throws -> JSONValue { try await control("GET", "/control/status", nil) }
+  /// The newest version of each record of a stream.
+  func versions(of stream: String) async throws -> [String: Int] {
+    let answer = try await control("GET", "/control/versions?stream=\(stream)", nil)
+    return (answer.object ?? [:]).compactMapValues { $0.integer.map(Int.init) }
+  }
 
   private func control(_ method: String, _ path: String, _ body: JSONValue?) async throws -> JSONValue {
     var request = URLRequest(url: URL(string: address + path)!)

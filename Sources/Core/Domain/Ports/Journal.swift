@@ -19,7 +19,8 @@ package protocol Journal: Sendable {
 package enum JournalError: OperatorError, Equatable {
   case fenced(partition: String, epoch: UInt64, current: UInt64)
   case entryTooLarge(bytes: Int, bytesMax: Int)
-  case damaged(partition: String, position: UInt64, reason: String)
+  /// `kind`: as the entry's row names it, when it does.
+  case damaged(partition: String, position: UInt64, kind: String?, reason: String)
   case closed
   case behindState(partition: String, head: UInt64, applied: UInt64)
 
@@ -37,7 +38,7 @@ package enum JournalError: OperatorError, Equatable {
     case .fenced(let partition, let epoch, let current):
       "A writer of partition \(partition) holds epoch \(epoch), but epoch \(current) has taken over."
     case .entryTooLarge(let bytes, let max): "An entry has \(bytes) bytes; the journal takes at most \(max)."
-    case .damaged(let partition, let position, let reason):
+    case .damaged(let partition, let position, _, let reason):
       "Entry \(position) of partition \(partition) cannot be read: \(reason)."
     case .closed: "The journal is closed; the host is stopping."
     case .behindState(let partition, let head, let applied):

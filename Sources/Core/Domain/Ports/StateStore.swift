@@ -14,6 +14,8 @@ package protocol StateView: AnyObject {
   func value(_ space: Space, _ key: String) throws -> JSONValue?
   /// Pairs with `from <= key < until` in key order (or the reverse), at most `countMax`.
   func scan(_ space: Space, from: String, until: String?, reversed: Bool, countMax: Int) throws -> [(String, JSONValue)]
+  /// Every space that holds a row, in order of their names.
+  func spaces() throws -> [Space]
 }
 
 package protocol StateTransaction: StateView {

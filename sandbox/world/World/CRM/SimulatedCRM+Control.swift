@@ -7,6 +7,7 @@ extension SimulatedCRM {
     switch (call.method, call.parts.dropFirst().joined(separator: "/")) {
     case ("GET", "status"): return Answer(200, await status())
     case ("GET", "effects"): return effects(call)
+    case ("GET", "versions"): return versions(call)
     case ("POST", "barrier"): return await barrier(call)
     case ("POST", "webhooks"): return await register(call)
     case ("POST", "faults"): return replaceFaults(call)
@@ -42,9 +43,33 @@ extension SimulatedCRM {
     return Answer(
       200,
       [
-        "items": .array(log.effects.dropFirst(after).map(\.json)), "last": .integer(log.effects.count),
+        "items": .array(log.effects.dropFirst(after).map(told)), "last": .integer(log.effects.count),
         "superseded": .array(superseded),
       ])
+  }
+
+  /// An effect, and what becomes of the webhook of the version that it made; `pending` until a late one is sent.
+  private func told(_ effect: EffectLog.Effect) -> JSONValue {
+    guard effect.method == "PATCH", effect.subject["stream"]?.string == RecordStream.opportunities.rawValue,
+      let id = effect.subject["id"]?.string, let version = effect.subject["version"]?.integer
+    else { return effect.json }
+    let webhookID = plan.webhookID(id: id, version: version)
+    let fate =
+      switch plan.fate(id: id, version: version) {
+      case .onTime: "on_time"
+      case .lost: "lost"
+      case .doubled: "doubled"
+      case .late: late.values.contains { $0.contains { $0.id == webhookID } } ? "pending" : "late"
+      }
+    return .object((effect.json.object ?? [:]).merging(["webhook": .string(fate)]) { $1 })
+  }
+
+  /// The newest version of each record of a stream.
+  private func versions(_ call: Call) -> Answer {
+    guard let stream = RecordStream(rawValue: call.query["stream"] ?? "") else {
+      return .error(400, "bad_request", "'stream' must name a stream")
+    }
+    return Answer(200, .object(world.newestVersions(of: stream).mapValues { .integer($0) }))
   }
 
   private func register(_ call: Call) async -> Answer {

@@ -67,6 +67,7 @@ struct RecordTable: Sendable {
   var live: some Sequence<Record> { byID.values.lazy.filter { !$0.isDeleted } }
 
   subscript(id: String) -> Record? { byID[id] }
+  var newestVersions: [String: Int] { byID.mapValues(\.version) }
 
   /// Stores a new version of a record.
   mutating func put(_ record: Record) {

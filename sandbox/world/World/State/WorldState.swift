@@ -54,6 +54,8 @@ package struct WorldState: Sendable {
 
   package func count(of stream: RecordStream) -> Int { tables[stream]?.count ?? 0 }
   package func versions(of stream: RecordStream) -> Int { tables[stream]?.versions ?? 0 }
+  /// The newest version of each record of a stream.
+  package func newestVersions(of stream: RecordStream) -> [String: Int] { tables[stream]?.newestVersions ?? [:] }
   package func record(_ stream: RecordStream, _ id: String) -> Record? { tables[stream]?[id] }
   package func live(_ stream: RecordStream) -> [Record] { tables[stream].map { Array($0.live) } ?? [] }
 

@@ -29,8 +29,10 @@ package struct WebhookPlan: Sendable {
     self.shares = shares
   }
 
-  package func fate(of record: Record) -> Fate {
-    var chance = Chance(seed: seed, about: "webhook", record.id, String(record.version))
+  package func fate(of record: Record) -> Fate { fate(id: record.id, version: record.version) }
+
+  func fate(id: String, version: Int) -> Fate {
+    var chance = Chance(seed: seed, about: "webhook", id, String(version))
     let share = chance.share()
     if share < shares.lost { return .lost }
     if share < shares.lost + shares.doubled { return .doubled }
@@ -42,10 +44,14 @@ package struct WebhookPlan: Sendable {
   package func webhook(for change: WorldState.Change) -> Webhook? {
     let record = change.record
     guard change.stream == .opportunities, record.version > 1 || record.stage != .prospecting else { return nil }
-    var chance = Chance(seed: seed, about: "webhook-id", record.id, String(record.version))
     let type = record.isDeleted ? "opportunity.deleted" : "opportunity.changed"
     let body: JSONValue = ["type": .string(type), "data": record.json]
-    return Webhook(id: "msg_" + String(chance.next(), radix: 36) + String(chance.next(), radix: 36), body: body.bytes)
+    return Webhook(id: webhookID(id: record.id, version: record.version), body: body.bytes)
+  }
+
+  func webhookID(id: String, version: Int) -> String {
+    var chance = Chance(seed: seed, about: "webhook-id", id, String(version))
+    return "msg_" + String(chance.next(), radix: 36) + String(chance.next(), radix: 36)
   }
 }
 

@@ -1,0 +1,76 @@
+import Domain
+import GRDB
+
+/// Why a database file cannot be used.
+package enum StorageError: OperatorError, Equatable {
+  /// What a file is for; it decides what can be done about it.
+  package enum Purpose: Sendable { case state, journal, keystore }
+
+  case formatMismatch(path: String, found: Int, understood: Int)
+  case notDurable(path: String)
+  case damagedRow(path: String, row: String, reason: String)
+  case unusable(path: String, purpose: Purpose, reason: String)
+
+  package var code: String {
+    switch self {
+    case .formatMismatch: "storage.format_mismatch"
+    case .notDurable: "storage.not_durable"
+    case .damagedRow: "storage.damaged_row"
+    case .unusable: "storage.unusable_file"
+    }
+  }
+  package var message: String {
+    switch self {
+    case .formatMismatch(let path, let found, let understood):
+      "\(path) has format \(found); this version of Sluice understands format \(understood)."
+    case .notDurable(let path): "\(path) could not be opened with synchronous=FULL."
+    case .damagedRow(let path, let row, let reason): "\(path), row \(row): \(reason)."
+    case .unusable(let path, _, let reason): "\(path) cannot be used: \(reason)."
+    }
+  }
+  package var remedy: String {
+    switch self {
+    case .formatMismatch: "Run the version of Sluice that wrote this data folder, or a newer one."
+    case .notDurable: "Check the file system; Sluice does not acknowledge what may be lost."
+    case .damagedRow, .unusable(_, .state, _):
+      "Stop the host, move the tenant's database away and start: it is rebuilt from the journal."
+    case .unusable(_, .journal, _): "Stop the host and restore the segment from a backup; keep the damaged one."
+    case .unusable(_, .keystore, _): "Stop the host and restore the keystore from a backup; without it nothing opens."
+    }
+  }
+}
+
+extension StorageError {
+  init(_ error: DatabaseError, path: String, purpose: Purpose) {
+    self = .unusable(path: path, purpose: purpose, reason: error.plainReason)
+  }
+
+  /// Runs `body`; what SQLite refuses in it is said of this file, in our words.
+  static func naming<Result>(_ path: String, _ purpose: Purpose, _ body: () throws -> Result) throws -> Result {
+    do { return try body() } catch let error as DatabaseError {
+      throw StorageError(error, path: path, purpose: purpose)
+    }
+  }
+}
+
+extension DatabaseError {
+  /// A full disk, as SQLite tells it: when a page finds no room, or when the log cannot be made longer.
+  var isForWantOfSpace: Bool {
+    resultCode == .SQLITE_FULL || extendedResultCode == .SQLITE_IOERR_WRITE
+      || extendedResultCode == .SQLITE_IOERR_SHMSIZE
+  }
+
+  /// What [SQLite's result](https://sqlite.org/rescode.html) means to an operator.
+  fileprivate var plainReason: String {
+    switch resultCode {
+    case .SQLITE_NOTADB: "it is no database"
+    case .SQLITE_CORRUPT, .SQLITE_ERROR, .SQLITE_MISMATCH: "it is damaged, or the database of another program"
+    case .SQLITE_CANTOPEN: "it cannot be opened"
+    case .SQLITE_READONLY, .SQLITE_PERM, .SQLITE_AUTH: "this user may not write it"
+    case .SQLITE_BUSY, .SQLITE_LOCKED: "another program holds it"
+    case .SQLITE_IOERR: "the disk fails to read or write it"
+    case .SQLITE_FULL: "there is no room on the disk"
+    default: "the database engine refuses it with result \(extendedResultCode.rawValue)"
+    }
+  }
+}

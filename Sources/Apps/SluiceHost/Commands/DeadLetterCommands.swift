@@ -1,0 +1,64 @@
+import CanonicalJSON
+import ConnectorFabric
+import Domain
+import Identity
+import Perception
+
+extension HostCommand {
+  static let deadLetterCommands: [HostCommand] = [
+    HostCommand("deadletter.list", "List deliveries and records that did not fit, with the reason", role: .auditor) {
+      call in
+      let limit = try call.limit()
+      return try await call.view { view in
+        let deliveries = try FabricStage.deadDeliveries(in: view, countMax: limit)
+        let records = try PerceptionQueries(view).deadLetters(countMax: limit - deliveries.count)
+        return .array((deliveries + records).map(letterRow))
+      }
+    },
+    HostCommand("deadletter.show", "Show a dead letter with everything that was kept of it", role: .auditor) { call in
+      try await call.deadLetter().content
+    },
+    HostCommand("deadletter.drop", "Give a dead letter up; what came stays in the journal", role: .operator) { call in
+      try await call.order(.dropDeadLetter, target: try call.deadLetter().id, argument: nil)
+    },
+    HostCommand("deadletter.replay", "Try a delivery or record again that did not fit", role: .operator) { call in
+      let letter = try await call.deadLetter()
+      _ = try await call.order(.replayDeadLetter, target: letter.id, argument: nil)
+      if let name = letter.deliveredTo {
+        // Its plugin takes it in its own time: whether it fits shows in the list.
+        try await call.host.instance(try call.tenant(), name).takeDeliveries()
+        return ["id": .string(letter.id), "taken": .null, "given_to": .string(name.rawValue)]
+      }
+      let left = try await call.view { try PerceptionQueries($0).deadLetter(letter.id) }
+      return [
+        "id": .string(letter.id), "taken": .bool(left == nil), "reason": left?["reason"] ?? .null,
+        "remedy": left?["remedy"] ?? .null,
+      ]
+    },
+  ]
+
+  private static func letterRow(_ letter: JSONValue) -> JSONValue {
+    let names = ["id", "instance", "stream", "key", "version", "code", "reason", "remedy", "attempts"]
+    return .object(Dictionary(uniqueKeysWithValues: names.map { ($0, letter[$0] ?? .null) }))
+  }
+}
+
+extension HostCommand.Call {
+  fileprivate struct Letter {
+    let id: String
+    let content: JSONValue
+    /// The instance whose delivery it is; nil for a record.
+    let deliveredTo: InstanceID?
+  }
+
+  fileprivate func deadLetter() async throws -> Letter {
+    let id = try string("id")
+    if let delivery = try await view({ try FabricStage.deadDelivery(id, in: $0) }) {
+      return Letter(id: id, content: delivery, deliveredTo: delivery["instance"]?.string.flatMap(InstanceID.init))
+    }
+    guard let record = try await view({ try PerceptionQueries($0).deadLetter(id) }) else {
+      throw HostError.unknown("the dead letter \(id)")
+    }
+    return Letter(id: id, content: record, deliveredTo: nil)
+  }
+}

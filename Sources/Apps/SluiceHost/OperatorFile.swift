@@ -1,0 +1,134 @@
+import CanonicalJSON
+package import Domain
+import Foundation
+
+/// The files that operators name: the one place where they are read, checked and made.
+package enum OperatorFile {
+  /// Enough for a checkpoint, a secret or an instance's configuration.
+  package static let bytesMax = 16 << 20
+
+  /// As the command line means it: from the caller's folder, which is not the host's.
+  package static func absolute(_ path: String) -> String {
+    path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path
+  }
+
+  /// - Throws: `OperatorFileError`.
+  package static func read(_ path: String) throws -> [UInt8] {
+    let file = open(path, O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else { throw OperatorFileError.unreadable(path: path, reason: PlainReason.text(errno)) }
+    defer { close(file) }
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 65_536)
+    while true {
+      let count = Foundation.read(file, &buffer, buffer.count)
+      if count < 0, errno == EINTR { continue }
+      guard count >= 0 else { throw OperatorFileError.unreadable(path: path, reason: PlainReason.text(errno)) }
+      if count == 0 { return bytes }
+      bytes += buffer.prefix(count)
+      guard bytes.count <= bytesMax else { throw OperatorFileError.tooLarge(path: path, bytesMax: bytesMax) }
+    }
+  }
+
+  package static func text(_ path: String) throws -> String {
+    guard let text = String(validating: try read(path), as: UTF8.self) else {
+      throw OperatorFileError.notText(path: path)
+    }
+    return text
+  }
+
+  package static func json(_ path: String) throws -> JSONValue {
+    let bytes = try read(path)
+    do { return try JSONValue(parsing: bytes) } catch {
+      throw OperatorFileError.notJSON(path: path, reason: error.message)
+    }
+  }
+
+  /// Whether a file can be written there, before work is done whose result it is to hold. Changes nothing.
+  package static func checkWritable(_ path: String) throws {
+    let isNew = access(path, F_OK) != 0
+    let file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o644)
+    guard file >= 0 else { throw OperatorFileError.unwritable(path: path, reason: PlainReason.text(errno)) }
+    close(file)
+    if isNew { unlink(path) }
+  }
+
+  /// Runs what writes at `path`; what the system refuses is said of that path.
+  package static func writing<Result>(_ path: String, _ body: () throws -> Result) throws -> Result {
+    do { return try body() } catch let error as any OperatorError { throw error } catch {
+      throw OperatorFileError.unwritable(path: path, reason: PlainReason.text(error))
+    }
+  }
+}
+
+package enum OperatorFileError: OperatorError, Equatable {
+  case unreadable(path: String, reason: String)
+  case tooLarge(path: String, bytesMax: Int)
+  case notText(path: String)
+  case notJSON(path: String, reason: String)
+  case unwritable(path: String, reason: String)
+
+  package var code: String {
+    switch self {
+    case .unreadable: "file.unreadable"
+    case .tooLarge: "file.too_large"
+    case .notText: "file.not_text"
+    case .notJSON: "file.not_json"
+    case .unwritable: "file.unwritable"
+    }
+  }
+  package var message: String {
+    switch self {
+    case .unreadable(let path, let reason): "\(path) cannot be read: \(reason)."
+    case .tooLarge(let path, let bytesMax): "\(path) has more than \(bytesMax) bytes."
+    case .notText(let path): "\(path) is not text in UTF-8."
+    case .notJSON(let path, let reason): "\(path) is not JSON. \(reason)"
+    case .unwritable(let path, let reason): "\(path) cannot be written: \(reason)."
+    }
+  }
+  package var remedy: String {
+    switch self {
+    case .unreadable: "Name a file that exists and that this user may read."
+    case .tooLarge: "Check that it is the file you mean."
+    case .notText: "Save it as UTF-8, or name another file."
+    case .notJSON: "Correct the file, or name another one."
+    case .unwritable: "Name a place where this user may write."
+    }
+  }
+}
+
+/// What failed without a code of ours, in words that people can use: never the text of a library.
+package struct UnnamedFault: OperatorError {
+  package let message: String
+  package init(_ error: any Error) {
+    let path = (error as NSError).userInfo[NSFilePathErrorKey] as? String
+    message = path.map { "\($0): \(PlainReason.text(error))." } ?? "Something failed: \(PlainReason.text(error))."
+  }
+  package var code: String { "command.failed" }
+  package var remedy: String {
+    "Check the path and the rights of this user; if it stays so, report it with the host's log."
+  }
+
+  /// The error itself when it has a code, else this.
+  package static func named(_ error: any Error) -> any OperatorError {
+    error as? any OperatorError ?? UnnamedFault(error)
+  }
+}
+
+/// Why the operating system refused, in its own short words.
+enum PlainReason {
+  static func text(_ number: Int32) -> String { String(cString: strerror(number)) }
+
+  static func text(_ error: any Error) -> String {
+    let error = error as NSError
+    let cause = error.userInfo[NSUnderlyingErrorKey] as? NSError ?? error
+    if cause.domain == NSPOSIXErrorDomain { return text(Int32(cause.code)) }
+    guard error.domain == NSCocoaErrorDomain else { return "\(error.domain) \(error.code)" }
+    switch CocoaError.Code(rawValue: error.code) {
+    case .fileNoSuchFile, .fileReadNoSuchFile: return text(ENOENT)
+    case .fileReadNoPermission, .fileWriteNoPermission: return text(EACCES)
+    case .fileWriteFileExists: return text(EEXIST)
+    case .fileWriteOutOfSpace: return text(ENOSPC)
+    default: return "the system refused it (\(error.code))"
+    }
+  }
+}
