@@ -90,6 +90,7 @@ let rooms: [Room] = [
   Room(
     name: "CLibCrypto", path: "Sources/System/CLibCrypto", kind: .system(pkgConfig: "libcrypto", apt: "libssl-dev")),
   Room(name: "CSimdJSON", path: "Sources/System/CSimdJSON", kind: .clang, linked: ["simdjson"]),
+  Room(name: "CSync", path: "Sources/System/CSync", kind: .clang),
   Room(name: "CUv", path: "Sources/System/CUv", kind: .system(pkgConfig: "libuv", apt: "libuv1-dev")),
   Room(
     name: "CCurl", path: "Sources/System/CCurl", kind: .system(pkgConfig: "libcurl", apt: "libcurl4-openssl-dev")),
@@ -142,7 +143,7 @@ let rooms: [Room] = [
     name: "HTTPEdgeTests", path: "Tests/HTTPEdgeTests", kind: .test,
     uses: ["HTTPEdge", "Identity", "Domain", "CanonicalJSON"]),
 
-  Room(name: "FileStorage", path: "Sources/Adapters/FileStorage", uses: ["Domain"]),
+  Room(name: "FileStorage", path: "Sources/Adapters/FileStorage", uses: ["Domain", "CSync"]),
   Room(
     name: "FileStorageTests", path: "Tests/FileStorageTests", kind: .test, uses: ["FileStorage", "Domain"]),
 

@@ -370,8 +370,12 @@ class Host:
         return (self.state.value("perception.clock", "clock") or {}).get("ticked") or ""
 
     def is_settled(self):
-        return (self.state.rows("SELECT count(*) FROM state WHERE space='loop.outbox'")[0][0] == 0
-                and (self.state.value("loop.position", "applied") or 0) == self.head())
+        # Position and outbox by one statement, as one transaction wrote them, and the journal's head afterwards: when it
+        # is still that position, nothing was left to apply or to append.
+        applied, waiting = self.state.rows(
+            "SELECT (SELECT value FROM state WHERE space='loop.position' AND key='applied'),"
+            " (SELECT count(*) FROM state WHERE space='loop.outbox')")[0]
+        return waiting == 0 and int(applied or 0) == self.head()
 
     def is_quiet(self):
         """Nothing is on its way to an effect or from one."""

@@ -111,3 +111,25 @@ def test_hostile_bodies(rig):
     scenario.run()
     records = {k for k in scenario.host.state.space("perception.entity") if k.startswith("opportunity/")}
     expect(records >= {"opportunity/" + i for i in scenario.world.list("opportunities")}, "records are missing")
+
+
+def test_delivery_that_no_plugin_takes(rig):
+    """a delivery that its plugin cannot take is a dead letter with the reason, stops nothing behind it, and is shown, replayed and dropped by hand"""
+    scenario = ready(rig)
+    host, secret = scenario.host, scenario.world.secrets["webhook_secret"]
+
+    def letters():
+        return [row for row in host.ask("deadletter.list") if row["id"].startswith("delivery-")]
+    for number in range(2):
+        expect_equal(post(scenario, signed(secret, b"no JSON", f"poison-{number}"), b"no JSON")[0], 202, "the answer")
+    wait_for(lambda: len(letters()) == 2, lambda: f"both are dead letters: {host.ask('connector.list')}")
+    first, second = letters()
+    expect_equal((first["instance"], first["code"], bool(first["reason"])), ("crm", "fabric.delivery_failed", True), "the first letter")
+    expect_equal(host.ask("deadletter.show", id=first["id"])["body"], "no JSON", "what was kept of it")
+    host.ask("deadletter.replay", id=first["id"])
+    wait_for(lambda: [row["id"] for row in letters()] == [first["id"], second["id"]] and not host.state.space("fabric.delivery"), "the first was tried again, and is back")
+    for row in (first, second):
+        host.ask("deadletter.drop", id=row["id"])
+    expect_equal(letters(), [], "letters after they were dropped")
+    scenario.run()
+    scenario.check_sound()

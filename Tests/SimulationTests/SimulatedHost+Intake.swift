@@ -48,12 +48,15 @@ extension SimulatedHost {
   /// - Returns: Whether one waited.
   @discardableResult
   func receive() throws -> Bool {
-    guard let (key, row) = try view({ try $0.scan(FabricStage.deliveries, countMax: 1) }).first,
-      let position = UInt64(key), let offsets = row["versions"]?.array?.compactMap(\.integer)
-    else { return false }
+    let oldest = try view {
+      try FabricStage.deliveries(for: Self.source, after: .origin, countMax: 1, in: $0)
+    }.first
+    guard let (position, row) = oldest, let offsets = row["versions"]?.array?.compactMap(\.integer) else {
+      return false
+    }
     let versions = offsets.map { around.crm.log[Int($0)] }
     trace.note("received", "\(versions.map(\.key).joined(separator: " "))")
-    try bring(versions, "opportunities", .delivery(Position(position)), nil)
+    try bring(versions, "opportunities", .delivery(position), nil)
     try settle()
     return true
   }

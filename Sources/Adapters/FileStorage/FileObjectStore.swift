@@ -1,6 +1,7 @@
 // FileStorage: the object port on a folder. Comes in: paths and bytes. Goes out: the same, durable. It never overwrites in
 // place: a reader sees the old object or the new one.
 
+import CSync
 import Domain
 import Foundation
 
@@ -20,21 +21,38 @@ package final class FileObjectStore: ObjectStore {
     return FileManager.default.contents(atPath: "\(root)/\(path)").map { [UInt8]($0) }
   }
 
+  /// All bytes first, under names that nobody reads; once they are durable, the names.
   package func write(_ objects: [(path: String, bytes: [UInt8])]) throws {
+    let isEachSynchronized = objects.count <= Self.synchronizedOneByOneMax
     var folders: Set<String> = []
     for (path, bytes) in objects {
       try check(path)
-      let target = "\(root)/\(path)"
-      let folder = (target as NSString).deletingLastPathComponent
-      if !FileManager.default.fileExists(atPath: folder) {
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        folders.insert((folder as NSString).deletingLastPathComponent)
-      }
-      try replace(target, with: bytes)
-      folders.insert(folder)
+      let folder = ("\(root)/\(path)" as NSString).deletingLastPathComponent
+      if folders.insert(folder).inserted { folders.formUnion(try makeFolder(folder)) }
+      try writeAside("\(root)/\(path)", bytes, synchronized: isEachSynchronized)
+    }
+    if !isEachSynchronized { try synchronizeAll() }
+    for path in Set(objects.map(\.path)) where rename("\(root)/\(path).new", "\(root)/\(path)") != 0 {
+      throw failure(path)
     }
     // A new name is durable when its folder is.
-    for folder in folders { try synchronize(folder, O_RDONLY | O_DIRECTORY) }
+    for folder in folders { try synchronize(folder) }
+  }
+
+  /// More files than this are made durable together, with whatever else was written to the file system.
+  private static let synchronizedOneByOneMax = 8
+
+  /// - Returns: The folders that hold a new one.
+  private func makeFolder(_ folder: String) throws -> Set<String> {
+    guard !FileManager.default.fileExists(atPath: folder) else { return [] }
+    var holders: Set<String> = []
+    var holder = folder
+    repeat {
+      holder = (holder as NSString).deletingLastPathComponent
+      holders.insert(holder)
+    } while holder.utf8.count > root.utf8.count && !FileManager.default.fileExists(atPath: holder)
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    return holders
   }
 
   package func list(_ prefix: String) throws -> [String] {
@@ -50,36 +68,42 @@ package final class FileObjectStore: ObjectStore {
     return paths.sorted()
   }
 
-  private func replace(_ target: String, with bytes: [UInt8]) throws {
-    let temporary = target + ".new"
-    let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-    guard file >= 0 else { throw ObjectStoreError.cannotWrite(path: target, reason: String(cString: strerror(errno))) }
+  private func writeAside(_ target: String, _ bytes: [UInt8], synchronized: Bool) throws {
+    let aside = target + ".new"
+    let file = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+    guard file >= 0 else { throw failure(target) }
+    defer { close(file) }
     var written = 0
     while written < bytes.count {
       let count = bytes[written...].withUnsafeBytes { Foundation.write(file, $0.baseAddress, $0.count) }
       if count < 0, errno == EINTR { continue }
       guard count > 0 else {
-        let reason = String(cString: strerror(errno))
-        close(file)
-        unlink(temporary)
-        throw ObjectStoreError.cannotWrite(path: target, reason: reason)
+        let failure = failure(target)
+        unlink(aside)
+        throw failure
       }
       written += count
     }
-    let isDurable = fsync(file) == 0
-    close(file)
-    guard isDurable, rename(temporary, target) == 0 else {
-      throw ObjectStoreError.cannotWrite(path: target, reason: String(cString: strerror(errno)))
-    }
+    if synchronized, fsync(file) != 0 { throw failure(target) }
   }
 
-  private func synchronize(_ path: String, _ flags: Int32) throws {
-    let folder = open(path, flags | O_CLOEXEC)
-    guard folder >= 0 else { throw ObjectStoreError.cannotWrite(path: path, reason: String(cString: strerror(errno))) }
+  private func synchronize(_ path: String) throws {
+    let folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard folder >= 0 else { throw failure(path) }
     defer { close(folder) }
-    guard fsync(folder) == 0 else {
-      throw ObjectStoreError.cannotWrite(path: path, reason: String(cString: strerror(errno)))
-    }
+    guard fsync(folder) == 0 else { throw failure(path) }
+  }
+
+  private func synchronizeAll() throws {
+    let folder = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard folder >= 0 else { throw failure(root) }
+    defer { close(folder) }
+    let reason = sluice_syncfs(folder)
+    guard reason == 0 else { throw failure(root, reason) }
+  }
+
+  private func failure(_ path: String, _ reason: Int32 = errno) -> ObjectStoreError {
+    .cannotWrite(path: path, reason: String(cString: strerror(reason)))
   }
 
   /// Paths are ours, but one that leaves the folder must never be followed.

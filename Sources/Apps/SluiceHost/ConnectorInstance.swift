@@ -18,16 +18,15 @@ package actor ConnectorInstance {
   }
 
   package nonisolated let route: InstanceRoute
-  private let workers: WorkerPool
-  private let tenant: TenantRuntime
-  private let log: HostLog
-  private let metrics: Metrics
+  let workers: WorkerPool
+  let tenant: TenantRuntime
+  let log: HostLog
+  let metrics: Metrics
   private var crashLoop = CrashLoop()
-  /// Deliveries that failed, by position: how often, and when they are given again.
-  private var failing: [UInt64: (faults: CrashLoop, dueMs: Int64)] = [:]
+  var retries = DeliveryRetries()
   private var checkpoints: [StreamName: IntakeBatch.Checkpoint] = [:]
-  package private(set) var state = State.idle { didSet { tellObservers() } }
-  private var isStopping = false
+  package internal(set) var state = State.idle { didSet { tellObservers() } }
+  var isStopping = false
   private var isPoked = false
   private var isPullDue = false
   /// Nil for one that only receives.
@@ -152,7 +151,7 @@ package actor ConnectorInstance {
       } else if case .parked = state {
         pauseMs = .max
       } else {
-        pauseMs = min(await round(), state == .idle ? untilNextDelivery() : .max)
+        pauseMs = min(await round(), state == .idle ? retries.untilNextMs(nowMs: SystemSources.monotonicMs()) : .max)
       }
       if isStopping { break }
       await rest(ms: pauseMs)
@@ -248,7 +247,13 @@ extension ConnectorInstance {
       start.state = Hex.decode(checkpoint.stateHex) ?? []
       start.stateVersion = checkpoint.stateVersion
     }
-    try await bring(start, stream: stream, origin: .pull)
+    var durable: [StreamName: IntakeBatch.Checkpoint] = [:]
+    defer { checkpoints.merge(durable) { $1 } }
+    let result = try await run(start) { mailbox in
+      let commits = IntakeCommits(route: route, workers: workers, tenant: tenant, metrics: metrics, mailbox: mailbox)
+      try await commits.run(durable: &durable)
+    }
+    try OperationEnding.check(result)
   }
 
   private func checkpoint(of stream: StreamName) throws -> IntakeBatch.Checkpoint? {
@@ -256,43 +261,13 @@ extension ConnectorInstance {
     return try tenant.view { try FabricStage.checkpoint(of: route.instance, stream: stream, in: $0) }
   }
 
-  /// Gives the plugin every delivery that waits for this instance, in order.
-  private func receiveDeliveries() async throws {
-    let waiting = try tenant.view { view in
-      try view.scan(FabricStage.deliveries, countMax: 200).filter {
-        $0.1["instance"]?.string == route.instance.rawValue
-      }
-    }
-    for (key, delivery) in waiting {
-      if isStopping { return }
-      guard let number = UInt64(key), let stream = route.manifest.streams.last?.name, isDue(number) else { continue }
-      state = .running("receive")
-      var start = OperationStart(kind: .receive)
-      start.name = delivery["delivery_id"]?.string ?? key
-      start.body =
-        delivery["body_base64"]?.string.flatMap { Base64.decode(Array($0.utf8)) }
-        ?? Array((delivery["body"]?.string ?? "").utf8)
-      start.timeMs = delivery["received_at_ms"]?.integer
-      start.deadlineMs = route.manifest.limits.operationTimeoutMs
-      let origin = IntakeBatch.Origin.delivery(Position(number))
-      do { try await bring(start, stream: stream, origin: origin) } catch OperationEnding.faulty(let reason) {
-        try await failed(number, stream, reason)
-      }
-      try await tenant.settle()
-    }
-  }
-
-  /// Runs an operation that emits, and makes what it emits durable as it comes.
-  private func bring(_ start: OperationStart, stream: StreamName, origin: IntakeBatch.Origin) async throws {
+  /// Runs an operation that emits, beside what takes in what it emits.
+  func run(
+    _ start: OperationStart, _ takeIn: (Mailbox<OperationSession.Event>) async throws -> Void
+  ) async throws -> WorkerPool.Outcome {
     let mailbox = Mailbox<OperationSession.Event>()
     async let ending = workers.run(start, operation: .reading, route: route, mailbox: mailbox)
-    var intake = Intake(instance: route.instance, origin: origin, declared: Set(route.manifest.streams.map(\.name)))
-    let commits = IntakeCommits(route: route, workers: workers, tenant: tenant, metrics: metrics, mailbox: mailbox)
-    var durable: [StreamName: IntakeBatch.Checkpoint] = [:]
-    defer { checkpoints.merge(durable) { $1 } }
-    do {
-      try await commits.run(&intake, durable: &durable)
-    } catch {
+    do { try await takeIn(mailbox) } catch {
       workers.cancel(route)
       mailbox.close()
       _ = await ending
@@ -301,59 +276,6 @@ extension ConnectorInstance {
     }
     let result = await ending
     metrics.operation(instance: route.key, kind: "\(start.kind)", ending: "\(result.name)")
-    if case .delivery(let position) = origin, let refusal = result.refusal {
-      return try await giveUp(position.number, stream, refusal)
-    }
-    try OperationEnding.check(result)
-    // Whatever came of a delivery is durable: an empty batch says so, and it is done with.
-    if case .delivery(let position) = origin {
-      try await commits.append([try intake.empty(stream: stream)])
-      failing[position.number] = nil
-    }
-  }
-}
-
-// Deliveries that their plugin cannot take: each is tried again by itself, and stops nothing but itself.
-extension ConnectorInstance {
-  private func isDue(_ delivery: UInt64) -> Bool {
-    failing[delivery].map { $0.dueMs <= SystemSources.monotonicMs() } ?? true
-  }
-
-  private func untilNextDelivery() -> Int64 {
-    failing.values.map { max($0.dueMs - SystemSources.monotonicMs(), 1) }.min() ?? .max
-  }
-
-  private func failed(_ delivery: UInt64, _ stream: StreamName, _ reason: String) async throws {
-    if isStopping { return }
-    var faults = failing[delivery]?.faults ?? CrashLoop()
-    switch faults.fail(reason) {
-    case .retry(let ms):
-      failing[delivery] = (faults, SystemSources.monotonicMs() + ms)
-      log.warning(
-        "instance.delivery_retries", "\(reason) Delivery \(delivery) is given again in \(ms) ms.", route.fields)
-    case .park(let reason): try await giveUp(delivery, stream, reason)
-    }
-  }
-
-  /// Makes a dead letter of it, by an empty batch that says why.
-  private func giveUp(_ delivery: UInt64, _ stream: StreamName, _ reason: String) async throws {
-    let origin = IntakeBatch.Origin.delivery(Position(delivery))
-    let intake = Intake(instance: route.instance, origin: origin, declared: [stream])
-    let content = try intake.empty(stream: stream, failure: String(reason.prefix(1_000)))
-    try await tenant.append([
-      NewEntry(
-        id: content.id, kind: .intake, cause: nil, recordedAtMs: SystemSources.wallClockMs(), body: content.body)
-    ])
-    failing[delivery] = nil
-    metrics.add("sluice_deliveries_total", 1, [("instance", route.key), ("outcome", "dead_letter")])
-    log.warning("instance.delivery_given_up", "Delivery \(delivery) is a dead letter: \(reason)", route.fields)
-  }
-}
-
-extension WorkerPool.Outcome {
-  /// What the plugin says of something that it will never take.
-  fileprivate var refusal: String? {
-    guard case .success(let result) = self.result, result.status == .permanent else { return nil }
-    return result.message.isEmpty ? "The plugin gave no reason." : result.message
+    return result
   }
 }

@@ -16,6 +16,30 @@ final class Ingress: Sendable {
     let secret: Secret
     let tenant: TenantRuntime
     let instance: ConnectorInstance
+    let news: News
+  }
+
+  /// Tells an instance that deliveries wait: one task for however many came meanwhile.
+  private final class News: Sendable {
+    private let last = Mutex<(position: Position, isOnItsWay: Bool)>((.origin, false))
+
+    func tell(_ position: Position, _ tenant: TenantRuntime, _ instance: ConnectorInstance) {
+      let isFirst = last.withLock { last in
+        defer { last = (max(last.position, position), true) }
+        return !last.isOnItsWay
+      }
+      guard isFirst else { return }
+      Task {
+        // The first of them will do: the instance takes what it finds, until nothing is left.
+        try? await tenant.reached(position)
+        await instance.takeDeliveries()
+        let later = last.withLock { last in
+          last.isOnItsWay = false
+          return last.position
+        }
+        if later > position { tell(later, tenant, instance) }
+      }
+    }
   }
 
   private let hooks = Mutex<[String: Hook]>([:])
@@ -34,7 +58,7 @@ final class Ingress: Sendable {
       log.warning("ingress.no_secret", "The slot \(webhook.slot) holds no secret: webhooks are refused.", route.fields)
       return
     }
-    let hook = Hook(route: route, webhook: webhook, secret: secret, tenant: tenant, instance: instance)
+    let hook = Hook(route: route, webhook: webhook, secret: secret, tenant: tenant, instance: instance, news: News())
     hooks.withLock { $0[id] = hook }
   }
 
@@ -85,10 +109,7 @@ final class Ingress: Sendable {
     }
     metrics.add("sluice_deliveries_total", 1, [("instance", hook.route.key), ("outcome", "accepted")])
     // The instance finds it once it is applied; the sender need not wait for that.
-    Task {
-      try? await hook.tenant.applied(to: position)
-      await hook.instance.takeDeliveries()
-    }
+    hook.news.tell(position, hook.tenant, hook.instance)
     return .accepted
   }
 

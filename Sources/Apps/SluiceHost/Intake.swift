@@ -11,6 +11,7 @@ struct Intake {
     var records = 0
     var bytes = 0
     var durableTokens: [Int] = []
+    var entryBytes: Int { entries.reduce(0) { $0 + $1.body.count } }
     var isEmpty: Bool { entries.isEmpty && durableTokens.isEmpty && bytes == 0 }
   }
 
@@ -20,10 +21,10 @@ struct Intake {
   private var taken = Taken()
   private var current: (stream: StreamName, assembler: IntakeAssembler)?
 
-  init(instance: InstanceID, origin: IntakeBatch.Origin, declared: Set<StreamName>) {
-    self.instance = instance
+  init(_ route: InstanceRoute, origin: IntakeBatch.Origin) {
+    instance = route.instance
     self.origin = origin
-    self.declared = declared
+    declared = Set(route.manifest.streams.map(\.name))
   }
 
   mutating func add(_ events: [OperationSession.Event]) throws {

@@ -1,7 +1,7 @@
 import ConnectorFabric
 import Domain
 
-/// Makes durable what one operation emits, as it comes: one commit at a time, and while it is under way what comes
+/// Makes durable what one pull emits, as it comes: one commit at a time, and while it is under way what comes
 /// meanwhile is assembled for the next one. So order is kept, disk and processor work at once, and a slow disk makes
 /// larger commits instead of more of them.
 struct IntakeCommits: Sendable {
@@ -16,7 +16,8 @@ struct IntakeCommits: Sendable {
 
   /// Takes events until the mailbox is closed.
   /// - Parameter durable: Gets the last durable checkpoint of each stream, also when this throws.
-  func run(_ intake: inout Intake, durable: inout [StreamName: IntakeBatch.Checkpoint]) async throws {
+  func run(durable: inout [StreamName: IntakeBatch.Checkpoint]) async throws {
+    var intake = Intake(route, origin: .pull)
     var underWay: Task<Intake.Taken, any Error>?
     func begin() throws {
       let taken = try intake.take()
@@ -52,7 +53,8 @@ struct IntakeCommits: Sendable {
       throw error
     }
     // Invariant 3: credit and `durable` are given only after the entries are.
-    workers.complete(route, records: taken.records, bytes: taken.bytes, durableTokens: taken.durableTokens)
+    workers.complete(
+      route, mailbox, records: taken.records, bytes: taken.bytes, durableTokens: taken.durableTokens)
     if tenant.lag > Self.lagMax {
       let since = SystemSources.monotonicMs()
       try await tenant.catchUp(to: Self.lagMax / 2)
@@ -62,12 +64,19 @@ struct IntakeCommits: Sendable {
     return taken
   }
 
-  func append(_ contents: [IntakeAssembler.NewEntryContent]) async throws {
+  private func append(_ contents: [IntakeAssembler.NewEntryContent]) async throws {
     guard !contents.isEmpty else { return }
-    let now = SystemSources.wallClockMs()
     let since = SystemSources.monotonicMs()
-    try await tenant.append(
-      contents.map { NewEntry(id: $0.id, kind: .intake, cause: nil, recordedAtMs: now, body: $0.body) })
+    try await tenant.append(contents)
     metrics.wait(.storageSlow, instance: route.key, ms: Int(SystemSources.monotonicMs() - since))
+  }
+}
+
+extension TenantRuntime {
+  @discardableResult
+  nonisolated func append(_ contents: [IntakeAssembler.NewEntryContent]) async throws -> [Position] {
+    let now = SystemSources.wallClockMs()
+    return try await append(
+      contents.map { NewEntry(id: $0.id, kind: .intake, cause: nil, recordedAtMs: now, body: $0.body) })
   }
 }

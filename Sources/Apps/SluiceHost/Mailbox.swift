@@ -9,12 +9,15 @@ final class Mailbox<Item: Sendable>: Sendable {
   }
   private let content = Mutex(Content())
 
-  func put(_ item: Item) {
+  /// - Returns: Whether the mailbox was still open.
+  @discardableResult
+  func put(_ item: Item) -> Bool {
     content.withLock { content in
-      guard !content.isClosed else { return }
+      guard !content.isClosed else { return false }
       content.items.append(item)
       content.waiting?.resume()
       content.waiting = nil
+      return true
     }
   }
 

@@ -48,6 +48,8 @@ final class OperationSession: OperationHandler {
       limit: .init(records: route.manifest.limits.windowRecords, bytes: route.manifest.limits.windowBytes))
   }
 
+  func fills(_ mailbox: Mailbox<Event>) -> Bool { self.mailbox === mailbox }
+
   /// Gives the first credit, or what has become free.
   func grant() {
     guard !isOver else { return }

@@ -22,14 +22,21 @@ package actor TenantRuntime {
     var epoch: UInt64 = 0
     var head = Position.origin
     var applied = Position.origin
+    /// Somebody applies, or is about to.
+    var isApplying = false
     var lag: UInt64 { head.number - min(applied.number, head.number) }
+
+    /// - Returns: Whether the caller is the one to apply.
+    mutating func begin() -> Bool {
+      defer { isApplying = true }
+      return !isApplying
+    }
   }
   private nonisolated let progress = Mutex(Progress())
-  private var isApplying = false
   private var failure: (any Error)?
   private var waiting: [(position: Position, done: CheckedContinuation<Void, any Error>)] = []
   private var changed: [CheckedContinuation<Void, any Error>] = []
-  private var trailing: [(lagMax: UInt64, done: CheckedContinuation<Void, any Error>)] = []
+  private var trailing: [(isMet: @Sendable (Progress) -> Bool, done: CheckedContinuation<Void, any Error>)] = []
   private var observers: [@Sendable () -> Void] = []
 
   package init(
@@ -54,7 +61,7 @@ package actor TenantRuntime {
       throw JournalError.behindState(partition: partition.name, head: head.number, applied: applied.number)
     }
     progress.withLock { $0 = Progress(epoch: epoch, head: head, applied: applied) }
-    try await applyAll()
+    try await applyAll(progress.withLock { $0.begin() })
   }
 
   /// Appends entries and returns when they are durable. Applying goes on by itself.
@@ -63,7 +70,8 @@ package actor TenantRuntime {
   package nonisolated func append(_ entries: [NewEntry]) async throws -> [Position] {
     if entries.contains(where: \.kind.canWait), let shortage = reserve.shortage() { throw shortage }
     let positions = try await appendDurably(entries)
-    Task { try? await self.applyAll() }
+    // Who applies already finds these too.
+    if progress.withLock({ $0.begin() }) { Task { try? await self.applyAll(true) } }
     return positions
   }
 
@@ -84,7 +92,7 @@ package actor TenantRuntime {
   /// Returns when the entry at `position`, and everything that followed from what was applied by then, is applied.
   package func applied(to position: Position) async throws {
     if let failure { throw failure }
-    if progress.withLock({ $0.applied }) >= position, !isApplying { return }
+    if progress.withLock({ $0.applied >= position && !$0.isApplying }) { return }
     try await withCheckedThrowingContinuation { waiting.append((position, $0)) }
   }
 
@@ -92,10 +100,15 @@ package actor TenantRuntime {
   package func settle() async throws { try await applied(to: progress.withLock { $0.head }) }
 
   /// Returns when at most `lagMax` durable entries wait to be applied.
-  package func catchUp(to lagMax: UInt64) async throws {
+  package func catchUp(to lagMax: UInt64) async throws { try await trail { $0.lag <= lagMax } }
+
+  /// Returns as soon as the entry at `position` is applied. What follows from it may still be on its way.
+  package func reached(_ position: Position) async throws { try await trail { $0.applied >= position } }
+
+  private func trail(_ isMet: @escaping @Sendable (Progress) -> Bool) async throws {
     if let failure { throw failure }
-    if lag <= lagMax { return }
-    try await withCheckedThrowingContinuation { trailing.append((lagMax, $0)) }
+    if progress.withLock({ isMet($0) }) { return }
+    try await withCheckedThrowingContinuation { trailing.append((isMet, $0)) }
   }
 
   /// Returns when the condition holds; it is asked again after everything that is applied.
@@ -122,18 +135,21 @@ package actor TenantRuntime {
     try store.view(body)
   }
 
-  private func applyAll() async throws {
-    guard !isApplying else { return }
-    isApplying = true
+  /// - Parameter isOurs: What `Progress.begin` said: somebody else applies when it is false.
+  private func applyAll(_ isOurs: Bool) async throws {
+    guard isOurs else { return }
     do {
       while true {
         if try await step() { continue }
         // What became durable while the journal was read found us applying, and woke nobody.
-        if lag == 0 { break }
+        let isDone = progress.withLock { progress in
+          if progress.lag == 0 { progress.isApplying = false }
+          return progress.lag == 0
+        }
+        if isDone { break }
       }
-      isApplying = false
     } catch {
-      isApplying = false
+      progress.withLock { $0.isApplying = false }
       if error is DiskFull { applyAgainSoon() } else { failure = error }
       for waiter in waiting { waiter.done.resume(throwing: error) }
       for waiter in changed { waiter.resume(throwing: error) }
@@ -155,7 +171,7 @@ package actor TenantRuntime {
     _ = reserve.release()
     Task {
       try? await Task.sleep(for: .seconds(1))
-      try? await self.applyAll()
+      try? await self.applyAll(self.progress.withLock { $0.begin() })
     }
   }
 
@@ -181,9 +197,11 @@ package actor TenantRuntime {
     for entry in entries { try metrics.count(entry, of: tenant) }
     metrics.set("sluice_applied_position", Int(now.applied.number), [("tenant", tenant.rawValue)])
     metrics.set("sluice_journal_position", Int(now.head.number), [("tenant", tenant.rawValue)])
-    let near = trailing.filter { $0.lagMax >= lag }
-    trailing.removeAll { $0.lagMax >= lag }
-    for waiter in near { waiter.done.resume() }
+    guard !trailing.isEmpty else { return }
+    let met = progress.withLock { progress in trailing.map { $0.isMet(progress) } }
+    let ready = zip(trailing, met).filter(\.1).map(\.0)
+    trailing = zip(trailing, met).filter { !$0.1 }.map(\.0)
+    for waiter in ready { waiter.done.resume() }
   }
 
   @discardableResult

@@ -107,10 +107,12 @@ final class WorkerPool: Sendable {
     }
   }
 
-  /// Gives credit back and answers `wait_durable`.
-  func complete(_ route: InstanceRoute, records: Int, bytes: Int, durableTokens: [Int]) {
+  /// Gives credit back and answers `wait_durable`, unless the operation that fills the mailbox has ended.
+  func complete(
+    _ route: InstanceRoute, _ mailbox: Mailbox<OperationSession.Event>, records: Int, bytes: Int, durableTokens: [Int]
+  ) {
     loop.post { [onLoop] in
-      guard let session = onLoop.slots[route.key]?.session else { return }
+      guard let session = onLoop.slots[route.key]?.session, session.fills(mailbox) else { return }
       session.complete(records: records, bytes: bytes)
       for token in durableTokens { session.durable(token: token) }
     }

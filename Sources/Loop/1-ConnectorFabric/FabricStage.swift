@@ -8,7 +8,7 @@ package struct FabricStage: Stage {
   package static let instances = Space("fabric.instance")
   /// `instance/stream` → the durable checkpoint.
   package static let checkpoints = Space("fabric.checkpoint")
-  /// position → the delivery, until its records have been taken in.
+  /// instance/position → the delivery, until its records have been taken in.
   package static let deliveries = Space("fabric.delivery")
   /// position → a delivery that its plugin could not take, with the reason.
   package static let deadDeliveries = Space("fabric.dead_delivery")
@@ -21,7 +21,8 @@ package struct FabricStage: Stage {
       let activation = try JSONValue(parsing: entry.body).decode(Activation.self)
       if activation.kind == .instance { try state.set(Self.instances, activation.name, activation.document) }
     case .delivery:
-      try state.set(Self.deliveries, Self.key(entry.position), try JSONValue(parsing: entry.body))
+      let delivery = try JSONValue(parsing: entry.body)
+      try state.set(Self.deliveries, Self.key(delivery["instance"]?.string ?? "", entry.position), delivery)
     case .intake: try applyIntake(entry, state)
     case .order: try follow(JSONValue(parsing: entry.body).decode(Order.self), state)
     default: break
@@ -56,27 +57,45 @@ package struct FabricStage: Stage {
     // A delivery may come in several entries, and the host may end between two of them: an empty one says that it is all
     // taken in. Until then it is given to its plugin again.
     if case .delivery(let position) = header.origin, recordCount == 0 {
-      let key = Self.key(position)
+      let key = Self.key(header.instance.rawValue, position)
       if let failure = header.failure, case .object(let delivery)? = try state.value(Self.deliveries, key) {
-        try state.set(Self.deadDeliveries, key, .object(delivery.merging(["reason": .string(failure)]) { $1 }))
+        try state.set(
+          Self.deadDeliveries, Self.key(position), .object(delivery.merging(["reason": .string(failure)]) { $1 }))
       }
       try state.remove(Self.deliveries, key)
     }
   }
 
   private func replay(_ order: Order, _ state: any StateTransaction) throws {
-    guard let key = order.delivery.map(Self.key),
-      case .object(var delivery)? = try state.value(Self.deadDeliveries, key)
+    guard let position = order.delivery,
+      case .object(var delivery)? = try state.value(Self.deadDeliveries, Self.key(position))
     else { return }
     delivery["reason"] = nil
-    try state.set(Self.deliveries, key, .object(delivery))
-    try state.remove(Self.deadDeliveries, key)
+    let instance = delivery["instance"]?.string ?? ""
+    try state.set(Self.deliveries, Self.key(instance, position), .object(delivery))
+    try state.remove(Self.deadDeliveries, Self.key(position))
   }
 
   /// Decimal digits, padded so that keys sort as positions do.
   package static func key(_ position: Position) -> String {
     let digits = String(position.number)
     return String(repeating: "0", count: max(0, 20 - digits.count)) + digits
+  }
+
+  private static func key(_ instance: String, _ position: Position) -> String {
+    RowKey.of(instance, RowKey.number(position.number))
+  }
+
+  /// The deliveries that wait for an instance, in order.
+  package static func deliveries(
+    for instance: InstanceID, after position: Position, countMax: Int, in view: any StateView
+  ) throws -> [(position: Position, document: JSONValue)] {
+    let end = prefixEnd(RowKey.prefix(instance.rawValue))
+    return try view.scan(
+      deliveries, from: key(instance.rawValue, position.next), until: end, reversed: false, countMax: countMax
+    ).compactMap { key, document in
+      RowKey.parts(key).last.flatMap { UInt64($0) }.map { (Position($0), document) }
+    }
   }
 
   /// A delivery that was given up; nil when there is none of this id.
@@ -97,7 +116,7 @@ package struct FabricStage: Stage {
   private static func named(_ row: JSONValue, _ position: Position) -> JSONValue {
     let name: JSONValue = [
       "id": .string(Order.letter(ofDelivery: position)), "position": .integer(Int64(position.number)),
-      "code": "fabric.delivery_failed",
+      "code": "fabric.delivery_failed", "remedy": "Correct the plugin and replay the letter, or drop it.",
     ]
     return .object((row.object ?? [:]).merging(name.object ?? [:]) { $1 })
   }

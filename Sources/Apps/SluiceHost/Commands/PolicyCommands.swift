@@ -41,24 +41,7 @@ extension HostCommand {
       ]
     },
     HostCommand("policy.diff", "Show what a folder, or a set by its hash, would change", role: nil) { call in
-      let sets: [(Activation.Kind, name: String, document: JSONValue)]
-      if let folder = call.optional("folder") {
-        sets = try ConfigurationFolder.read(folder)
-      } else {
-        let found = try await call.ruleSet()
-        sets = [(found.kind, found.name, found.document)]
-      }
-      var rows: [JSONValue] = []
-      for (kind, name, document) in sets {
-        let now = try await call.inForce(kind, name) ?? [:]
-        for change in JSONChange.between(now, document) {
-          rows.append([
-            "kind": .string(kind.rawValue), "name": .string(name), "path": .string(change.path),
-            "now": change.before ?? .null, "then": change.after ?? .null,
-          ])
-        }
-      }
-      return .array(rows)
+      try await call.differences()
     },
     HostCommand("policy.activate", "Put a suggested or an earlier set into effect, by its hash", role: .operator) {
       call in
@@ -85,6 +68,36 @@ extension HostCommand.Call {
     return (known.kind, known.name, try await host.activation(at: known.position, of: try tenant()).document)
   }
 
+  /// What the folder holds, or else the one set that `hash` names.
+  private func setsToCompare() async throws -> [(Activation.Kind, name: String, document: JSONValue)] {
+    guard let folder = optional("folder") else {
+      let found = try await ruleSet()
+      return [(found.kind, found.name, found.document)]
+    }
+    return try ConfigurationFolder.read(folder)
+  }
+
+  // Functions of their own, not inlined: of one closure Swift 6.3's optimizer makes a crash of its own.
+  fileprivate func differences() async throws -> JSONValue {
+    var rows: [JSONValue] = []
+    for (kind, name, document) in try await setsToCompare() {
+      rows += Self.rows(kind, name, from: try await inForce(kind, name), to: document)
+    }
+    return .array(rows)
+  }
+
+  private static func rows(
+    _ kind: Activation.Kind, _ name: String, from now: JSONValue?, to then: JSONValue
+  ) -> [JSONValue] {
+    JSONChange.between(now ?? [:], then).map { change in
+      [
+        "kind": .string(kind.rawValue), "name": .string(name), "path": .string(change.path),
+        "now": change.before ?? .null, "then": change.after ?? .null,
+      ]
+    }
+  }
+
+  @inline(never)
   fileprivate func inForce(_ kind: Activation.Kind, _ name: String) async throws -> JSONValue? {
     let found = try await view { try SetsInForce.all(in: $0).first { ($0.kind, $0.name) == (kind, name) } }
     guard let found else { return nil }

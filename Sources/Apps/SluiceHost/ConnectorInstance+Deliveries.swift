@@ -1,0 +1,116 @@
+import ConnectorFabric
+import Cryptography
+import Domain
+import PluginHost
+import Vault
+
+extension ConnectorInstance {
+  /// Gives the plugin every delivery that waits for this instance, in order. What comes of them becomes durable
+  /// meanwhile; all of it is applied when this returns, so that none is given twice.
+  func receiveDeliveries() async throws {
+    guard let stream = route.manifest.streams.last?.name, try !deliveries(after: .origin, countMax: 1).isEmpty else {
+      return
+    }
+    let line = DeliveryLine(route: route, workers: workers, tenant: tenant, metrics: metrics)
+    async let taken: Void = line.run()
+    do {
+      var last = Position.origin
+      while case let waiting = try deliveries(after: last, countMax: 200), let end = waiting.last, !isStopping {
+        for (position, delivery) in waiting where !isStopping && isDue(position) {
+          await line.room()
+          try await receive(delivery, at: position, stream, line)
+        }
+        last = end.position
+      }
+    } catch {
+      line.close()
+      try await taken  // why the line broke, before what that led to
+      throw error
+    }
+    line.close()
+    try await taken
+  }
+
+  private func deliveries(after position: Position, countMax: Int) throws -> [(position: Position, document: JSONValue)]
+  {
+    try tenant.view { try FabricStage.deliveries(for: route.instance, after: position, countMax: countMax, in: $0) }
+  }
+
+  private func isDue(_ position: Position) -> Bool {
+    retries.isDue(position, nowMs: SystemSources.monotonicMs())
+  }
+
+  private func receive(
+    _ delivery: JSONValue, at position: Position, _ stream: StreamName, _ line: DeliveryLine
+  ) async throws {
+    state = .running("receive")
+    var start = OperationStart(kind: .receive)
+    start.name = delivery["delivery_id"]?.string ?? "\(position)"
+    start.body =
+      delivery["body_base64"]?.string.flatMap { Base64.decode(Array($0.utf8)) }
+      ?? Array((delivery["body"]?.string ?? "").utf8)
+    start.timeMs = delivery["received_at_ms"]?.integer
+    start.deadlineMs = route.manifest.limits.operationTimeoutMs
+    var intake = Intake(route, origin: .delivery(position))
+    let result = try await run(start) { mailbox in
+      while let events = await mailbox.takeAll() {
+        try intake.add(events)
+        try line.add(try intake.take(), of: mailbox)
+      }
+    }
+    // A delivery that its plugin cannot take is tried again by itself, and stops nothing but itself.
+    if let refusal = result.refusal { return try giveUp(position, stream, refusal, line) }
+    do { try OperationEnding.check(result) } catch OperationEnding.faulty(let reason) {
+      return try failed(position, stream, reason, line)
+    }
+    // Whatever came of the delivery is taken: an empty batch says so, and it is done with.
+    try line.end(with: try intake.empty(stream: stream))
+    retries.forget(position)
+  }
+
+  private func failed(_ position: Position, _ stream: StreamName, _ reason: String, _ line: DeliveryLine) throws {
+    if isStopping { return }
+    switch retries.fail(position, reason, nowMs: SystemSources.monotonicMs()) {
+    case .retry(let ms):
+      log.warning(
+        "instance.delivery_retries", "\(reason) Delivery \(position) is given again in \(ms) ms.", route.fields)
+    case .park(let reason): try giveUp(position, stream, reason, line)
+    }
+  }
+
+  /// Makes a dead letter of it, by an empty batch that says why.
+  private func giveUp(_ position: Position, _ stream: StreamName, _ reason: String, _ line: DeliveryLine) throws {
+    let intake = Intake(route, origin: .delivery(position))
+    try line.end(with: try intake.empty(stream: stream, failure: String(reason.prefix(1_000))))
+    retries.forget(position)
+    metrics.add("sluice_deliveries_total", 1, [("instance", route.key), ("outcome", "dead_letter")])
+    log.warning("instance.delivery_given_up", "Delivery \(position) is a dead letter: \(reason)", route.fields)
+  }
+}
+
+/// Deliveries that failed: how often each, and when it is given again.
+struct DeliveryRetries {
+  private var failing: [Position: (faults: CrashLoop, dueMs: Int64)] = [:]
+
+  func isDue(_ position: Position, nowMs: Int64) -> Bool { failing[position].map { $0.dueMs <= nowMs } ?? true }
+
+  /// How long until the next of them is due, in milliseconds; beyond all time when there is none.
+  func untilNextMs(nowMs: Int64) -> Int64 { failing.values.map { max($0.dueMs - nowMs, 1) }.min() ?? .max }
+
+  mutating func fail(_ position: Position, _ reason: String, nowMs: Int64) -> CrashLoop.Next {
+    var faults = failing[position]?.faults ?? CrashLoop()
+    let next = faults.fail(reason)
+    if case .retry(let ms) = next { failing[position] = (faults, nowMs + ms) }
+    return next
+  }
+
+  mutating func forget(_ position: Position) { failing[position] = nil }
+}
+
+extension WorkerPool.Outcome {
+  /// What the plugin says of something that it will never take.
+  fileprivate var refusal: String? {
+    guard case .success(let result) = self.result, result.status == .permanent else { return nil }
+    return result.message.isEmpty ? "The plugin gave no reason." : result.message
+  }
+}
