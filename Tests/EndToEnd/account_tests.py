@@ -111,3 +111,28 @@ class Judge:
             body = json.dumps({"tenant": self.host.tenant, "id": held["id"], "call_hash": held["call_hash"]})
             status, _, answer = request(self.host.address, "POST", "/api/v1/approval.approve", body, {"Authorization": "Bearer " + self.token, "Content-Type": "application/json"})
             expect(status in (200, 409), f"the answer to an approval: {status} {answer}")
+
+
+def test_what_a_terminal_would_obey(rig):
+    """what the CRM's people write reaches a terminal as text: no escape, no other direction, no line of its own"""
+    data = rig.generate("data", 3, opportunities=60, days=4)
+    with open(os.path.join(data, "accounts.csv"), encoding="utf-8") as f:
+        old = f.read().splitlines()[1].split(",")[0]
+    new = f"{old}\x1b]0;owned\x07\x1b[31m\u202e\x9b2J"
+    for name in os.listdir(data):
+        path = os.path.join(data, name)
+        with open(path, encoding="utf-8") as f:
+            text = f.read()
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text.replace(old, new))
+    scenario = rig.scenario(world=("--data", data))
+    scenario.start()
+    scenario.run()
+    seen = 0
+    for words in (("account", "show", new), ("account", "show", old + "?"), ("signal", "list", "--limit", "1000"), ("decision", "list", "--limit", "1000"), ("deadletter", "list"), ("top", "--once")):
+        done = sluice(*words, "--data-dir", scenario.host.data)
+        said = done.stdout + done.stderr
+        found = [character for character in said if character != "\n" and (ord(character) < 32 or 127 <= ord(character) < 160 or character in "\u202a\u202b\u202d\u202e\u2066\u2067\u2068")]
+        expect_equal(found, [], f"characters that a terminal obeys in the answer to {words[0]} {words[1]}")
+        seen += said.count("\\u{1b}")
+    expect(seen, "the name was never printed")

@@ -9,12 +9,12 @@ DISK_MB, LOW_MB, BALLAST_MB = 96, 16, 4
 def small_disk(rig, folder):
     """A file system of its own for the host's data folder; needs root."""
     if os.geteuid() != 0:
-        raise Skip("only root may mount a small file system")
+        raise NotAllowed("only root may mount a small file system")
     path = os.path.join(folder, "data")
     os.makedirs(path, mode=0o700)
     made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m,mode=700", "sluice-test", path], capture_output=True, text=True)
     if made.returncode != 0:
-        raise Skip(f"no small file system can be mounted here: {made.stderr.strip()}")
+        raise NotAllowed(f"no small file system can be mounted here: {made.stderr.strip()}")
     try:
         yield path
     finally:

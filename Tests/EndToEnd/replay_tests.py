@@ -23,7 +23,7 @@ def replayed(host, *words, under=()):
 def without_network():
     words = ("unshare", "-rn")
     if shutil.which("unshare") is None or subprocess.run([*words, "true"], capture_output=True).returncode != 0:
-        raise Skip("unshare -rn is not allowed here")
+        raise NotAllowed("unshare -rn is not allowed here")
     return words
 
 

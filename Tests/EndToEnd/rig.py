@@ -20,11 +20,16 @@ class Settings:
     programs = os.path.join(PROJECT, ".build", "debug")
     seed = 7
     whole = False
+    require = bool(os.environ.get("REQUIRE"))
     shared = os.environ.get("SLUICE_SHARED", "")
 
 
 class Skip(Exception):
-    """Why a test cannot tell anything here."""
+    """Why a test cannot tell anything here: something is missing that can be had. With REQUIRE=1 it is a failure."""
+
+
+class NotAllowed(Skip):
+    """What this user may not do here; no installation would change it."""
 
 
 class HostDied(Exception):

@@ -2,6 +2,7 @@
 
 usage: run.py [--programs DIR] [--only WORD] [--seed N] [--whole] [--keep]
 
+With REQUIRE=1 in the environment a test that misses something fails instead of being skipped.
 Prints sentences; last line: N passed, N failed. `--whole` runs the crash sweep at every point and many visits.
 """
 import argparse
@@ -12,11 +13,11 @@ import time
 import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from rig import Rig, Settings, Skip
+from rig import NotAllowed, Rig, Settings, Skip
 
 ROOMS = ("pipeline_tests", "host_tests", "crash_tests", "worker_tests", "upstream_tests", "webhook_tests", "secret_tests", "input_tests", "learning_tests",
          "disk_tests", "hostile_tests", "console_tests", "order_tests", "tamper_tests", "edit_tests", "replay_tests", "approval_tests", "browser_tests",
-         "connector_tests", "account_tests", "door_tests")
+         "connector_tests", "account_tests", "door_tests", "foreign_tests")
 
 
 def all_tests():
@@ -51,15 +52,16 @@ def main():
             passed += 1
             print(f"ok    {sentence} ({time.monotonic() - begin:.1f} s){'' if not notes else chr(10) + '      ' + notes}", flush=True)
         except Skip as reason:
-            skipped += 1
-            print(f"skip  {sentence}: {reason}", flush=True)
+            missing = Settings.require and not isinstance(reason, NotAllowed)
+            failed, skipped = failed + missing, skipped + (not missing)
+            print(f"{'FAIL' if missing else 'skip'}  {sentence}: {reason}", flush=True)
         except Exception:
             failed += 1
             print(f"FAIL  {sentence} [{name}, SEED={Settings.seed}]\n{traceback.format_exc()}", flush=True)
     if skipped:
         print(f"{skipped} skipped")
     print(f"{passed} passed, {failed} failed", flush=True)
-    return 1 if failed or not passed + skipped else 0
+    return 1 if failed or not passed else 0
 
 
 if __name__ == "__main__":

@@ -131,14 +131,14 @@ struct ApprovalSheet {
   private var evidence: HTML {
     let rows = (approval["evidence"]?.array ?? []).map { item -> [HTML] in
       [
-        console.data(item["stream"]), console.data(item["key"]),
-        "<code class=\"hash\">\(Words.exact(item["commitment"]))</code>",
+        console.data(item["stream"]), console.data(item["key"]), console.day(item["day"]),
+        console.facts(item["fields"], isWhole: true), "<code class=\"hash\">\(Words.exact(item["commitment"]))</code>",
       ]
     }
     guard !rows.isEmpty else { return "<p>–</p>" }
     return """
       <p>The stored record versions this rests on, each by its commitment.</p>
-      \(console.table("Evidence", ["Stream", "Key", "Commitment"], rows))
+      \(console.table("Evidence", ["Stream", "Key", "Since", "What it says", "Commitment"], rows))
       """
   }
 

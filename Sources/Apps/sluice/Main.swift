@@ -32,7 +32,7 @@ struct Sluice: AsyncParsableCommand {
       answerOfParser(error)
     } catch {
       let error = UnnamedFault.named(error)
-      StandardStream.error("sluice: \(error.message) \(error.remedy) [\(error.code)]\n")
+      StandardStream.error("sluice: \(error.message) \(error.remedy) [\(error.code)]".harmlessLines + "\n")
       Foundation.exit(1)
     }
   }

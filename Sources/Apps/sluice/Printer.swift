@@ -10,10 +10,19 @@ enum Printer {
     case .object(let members):
       let width = members.keys.map(\.count).max() ?? 0
       return members.sorted { $0.key < $1.key }.map { name, value in
-        "\(name.padded(width))  \(plain(value))\n"
+        switch value {
+        case .array(let rows) where rows.contains { $0.object != nil }: "\(name)\n\(indented(table(rows)))"
+        case .object(let inner) where !inner.isEmpty: "\(name)\n\(indented(text(value, asJSON: false)))"
+        case .string(let lines) where lines.contains("\n"): "\(name)\n\(indented(lines.harmlessLines + "\n"))"
+        default: "\(name.padded(width))  \(plain(value))\n"
+        }
       }.joined()
     default: return plain(value) + "\n"
     }
+  }
+
+  private static func indented(_ lines: String) -> String {
+    lines.split(separator: "\n", omittingEmptySubsequences: false).dropLast().map { "    \($0)\n" }.joined()
   }
 
   private static func table(_ rows: [JSONValue]) -> String {
@@ -31,14 +40,40 @@ enum Printer {
 
   private static func plain(_ value: JSONValue) -> String {
     switch value {
-    case .string(let text): text
+    case .string(let text): text.harmless
     case .null: "-"
-    default: value.canonicalText
+    default: value.canonicalText.harmless
     }
   }
 }
 
 extension String {
+  /// Without what a terminal obeys, or what makes text read otherwise than it stands there: most of what is printed was
+  /// written by somebody else. Each such character is shown by its number.
+  var harmless: String {
+    guard unicodeScalars.contains(where: Self.isObeyed) else { return self }
+    return unicodeScalars.reduce(into: "") { text, scalar in
+      if Self.isObeyed(scalar) {
+        text += "\\u{\(String(scalar.value, radix: 16))}"
+      } else {
+        text.unicodeScalars.append(scalar)
+      }
+    }
+  }
+
+  /// The same, line by line.
+  var harmlessLines: String {
+    split(separator: "\n", omittingEmptySubsequences: false).map { String($0).harmless }.joined(separator: "\n")
+  }
+
+  private static func isObeyed(_ scalar: Unicode.Scalar) -> Bool {
+    switch scalar.properties.generalCategory {
+    case .control, .lineSeparator, .paragraphSeparator: true
+    case .format: scalar != "\u{200D}"  // joins the parts of one sign
+    default: false
+    }
+  }
+
   func padded(_ width: Int) -> String { self + String(repeating: " ", count: max(0, width - count)) }
   fileprivate func trimmingEnd() -> String {
     var text = self

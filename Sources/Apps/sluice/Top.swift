@@ -62,10 +62,11 @@ struct TopReading {
     ledger = number(answer, "ledger_entries")
     held = number(answer, "held")
     deadLetters = number(answer, "dead_letters")
-    obstacles = (answer["obstacles"]?.array ?? []).compactMap(\.string)
+    obstacles = (answer["obstacles"]?.array ?? []).compactMap { $0.string?.harmless }
     instances = (answer["instances"]?.array ?? []).map { row in
       Instance(
-        name: row["instance"]?.string ?? "", state: row["state"]?.string ?? "", records: number(row, "records"),
+        name: row["instance"]?.string ?? "", state: (row["state"]?.string ?? "").harmless,
+        records: number(row, "records"),
         bytes: number(row, "bytes"), requests: number(row, "requests"), refusals: number(row, "refusals"),
         drops: number(row, "drops"), waits: (row["waits"]?.object ?? [:]).compactMapValues(\.integer))
     }

@@ -13,6 +13,18 @@ package struct WorldQueries {
     try versions(type, id, asOf, countMax: asOf.day == nil ? 1 : .max).first.flatMap { $0 }
   }
 
+  /// The version of a node that a piece of evidence made; nil when it made none.
+  package func version(madeBy evidence: EvidenceID) throws -> NodeView? {
+    for type in Self.recordTypes {
+      let made = try versions(type, evidence.key, AsOf(), countMax: .max).lazy.compactMap(\.self)
+      if let found = made.first(where: { $0.evidence == evidence }) { return found }
+    }
+    return nil
+  }
+
+  /// The types whose nodes bear their record's key.
+  private static let recordTypes = ["opportunity", "account", "product", "rep"]
+
   /// What was believed of a node, latest first, at most `countMax`; nil where it was gone.
   private func versions(_ type: String, _ id: String, _ asOf: AsOf, countMax: Int) throws -> [NodeView?] {
     let prefix = RowKey.prefix(type, id)

@@ -5,6 +5,7 @@ import Decision
 import Domain
 import Identity
 import Policy
+import WorldModel
 
 extension HostCommand {
   static let approvalCommands: [HostCommand] = [
@@ -79,7 +80,7 @@ extension HostCommand {
     let action = try ActionRecord.of(id, in: view)
     let now = approval.state(atMs: SystemSources.wallClockMs()).rawValue
     members["state"] = .string(action.map { $0.state == .awaiting ? now : $0.state.rawValue } ?? now)
-    members["evidence"] = try JSONValue(encoding: proposal.evidence)
+    members["evidence"] = .array(try proposal.evidence.map { try piece($0, view) })
     members["signals"] = .array(
       record.signal.map { signal in
         [
@@ -102,6 +103,33 @@ extension HostCommand {
     members["note"] = approval.note.map { .string($0) } ?? .null
     members["result"] = action?.reason.map { .string($0) } ?? .null
     return .object(members)
+  }
+
+  /// A record's version as it was stored, with what it says.
+  private static func piece(_ evidence: EvidenceID, _ view: any StateView) throws -> JSONValue {
+    let record = try WorldQueries(view).version(madeBy: evidence)
+    return [
+      "stream": .string(evidence.stream.rawValue), "key": .string(evidence.key),
+      "commitment": .string(evidence.commitment.hex), "version": record.map { .string($0.sourceVersion) } ?? .null,
+      "day": record.map { .string($0.validFrom.description) } ?? .null,
+      "fields": record.map { .object(told($0.fields)) } ?? .null,
+    ]
+  }
+
+  /// Fields as a person reads them: a reference by its text and whom it was taken for, money by its unit.
+  private static func told(_ fields: [String: JSONValue]) -> [String: JSONValue] {
+    var told: [String: JSONValue] = [:]
+    for (name, value) in fields {
+      if let reference = Reference(value) {
+        let known = reference.id.map { "is \($0)" } ?? "is not known"
+        told[name] = .string(
+          reference.id == reference.text ? reference.text : "\(reference.text) (\(known): \(reference.reason.rawValue))"
+        )
+      } else {
+        told[["value", "list_price"].contains(name) ? name + "_cents" : name] = value
+      }
+    }
+    return told
   }
 
   /// What the call sets, beside what stands there now.

@@ -1,0 +1,59 @@
+"""A real host's ledger and metrics, checked by other people's programs."""
+from approval_tests import holding
+from rig import *
+
+SOURCE = os.path.join(PROJECT, "Tests", "Foreign", "tlog")
+GO = {"GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOFLAGS": "", "CGO_ENABLED": "0"}
+
+
+def verifier(rig):
+    """The program in Tests/Foreign/tlog, built from Debian's golang-golang-x-mod-dev without a network."""
+    if not shutil.which("go") or not os.path.exists("/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog"):
+        raise Skip("needs the packages golang-go and golang-golang-x-mod-dev")
+    target = os.path.join(rig.folder, "tlog")
+    made = subprocess.run(["go", "build", "-o", target, "main.go"], cwd=SOURCE, env={**os.environ, **GO, "GOCACHE": os.path.join(rig.folder, "cache")},
+                          capture_output=True, text=True, timeout=180)
+    expect_equal(made.returncode, 0, f"exit of go build ({made.stderr})")
+    return target
+
+
+def test_go_verifies_an_export(rig):
+    """Go's checksum database finds an exported log sound, and that it extends what was exported before; not so after a flipped bit"""
+    program, log = verifier(rig), os.path.join(rig.folder, "log")
+    scenario = rig.scenario(mode="act", world=("--seed", Settings.seed, "--opportunities", 300, "--days", 12))
+    scenario.start()
+    checkpoints = []
+    for day in (2, 5, None):
+        scenario.run(**({"days": day} if day else {}))
+        scenario.host.ask("ledger.export", to=log)
+        with open(os.path.join(log, "checkpoint")) as f:
+            checkpoints.append(f.read())
+    sizes = [int(text.splitlines()[1]) for text in checkpoints]
+    expect(sizes == sorted(set(sizes)) and sizes[-1] > 256, f"sizes of the log: {sizes}")
+    with open(os.path.join(log, "log.vkey"), "w") as f:
+        f.write(scenario.host.ask("ledger.status")["vkey"] + "\n")
+    for number, text in enumerate(checkpoints, 1):
+        with open(os.path.join(log, f"checkpoint.{number}"), "w") as f:
+            f.write(text)
+    done = subprocess.run([program, log], capture_output=True, text=True, timeout=60)
+    expect_equal(done.returncode, 0, f"exit of the foreign verifier ({done.stdout[-500:]})")
+    bundle = os.path.join(log, "tile", "entries", "000")
+    with open(bundle, "r+b") as f:
+        data = bytearray(f.read())
+        data[len(data) // 2] ^= 1
+        f.seek(0)
+        f.write(data)
+    expect_equal(subprocess.run([program, log], capture_output=True, timeout=60).returncode, 1, "exit of the foreign verifier after a flipped bit")
+    return f"golang.org/x/mod/sumdb: {done.stdout.strip()}"
+
+
+def test_promtool_accepts_the_metrics(rig):
+    """Prometheus' own check finds nothing to say of the metrics of a host that has worked"""
+    if not shutil.which("promtool"):
+        raise Skip("needs the package prometheus")
+    scenario, _ = holding(rig)
+    status, _, metrics = request(scenario.host.address, "GET", "/metrics", headers={"Host": scenario.host.address})
+    expect_equal(status, 200, "status of /metrics")
+    done = subprocess.run(["promtool", "check", "metrics"], input=metrics, capture_output=True, timeout=60)
+    expect_equal((done.returncode, (done.stdout + done.stderr).decode()), (0, ""), "what promtool says")
+    expect(metrics.count(b"# TYPE ") > 10, "metrics are missing")
