@@ -107,7 +107,7 @@ def test_control_socket(rig):
             s.sendall(line)
             return s.recv(4096)
     for line in (b"\n", b"{}\n", b"[]\n", b"\xff\xfe\n", b'{"command":5}\n', b'{"x":' + b"[" * 100_000 + b"\n", b'{"command":"tenant.list"}\n{"command":"tenant.list"}\n'):
-        expect_equal(say(line), b"", f"the answer to {line[:40]}")
+        expect_equal(json.loads(say(line))["error"]["code"], "command.not_json", f"the answer to {line[:40]}")
     for line, code in ((b'{"command":"nosuch"}\n', "command.unknown"), (b'{"command":"top"}\n', "command.missing_argument"), (b'{"command":"top","arguments":[]}\n', "command.missing_argument"),
                        (b'{"command":"tenant.create","arguments":{"tenant":5}}\n', "command.missing_argument"), (b'{"command":"tenant.create","arguments":{"tenant":"../x"}}\n', "domain.bad_name")):
         expect_equal(json.loads(say(line))["error"]["code"], code, f"the answer to {line}")

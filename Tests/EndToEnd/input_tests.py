@@ -1,4 +1,5 @@
 """Bad files and wrong words: refused with the place and the reason, and with the right exit code."""
+from door_tests import CODE
 from rig import *
 
 
@@ -223,3 +224,28 @@ def test_configuration_fits_its_schema(rig):
         expect(done.returncode == 1 and next(iter(config)) in done.stderr, f"{config}: {done.returncode} {done.stdout}{done.stderr}")
     done = sluice("connector", "enable", "crm", "--endpoint", "crm=http://127.0.0.1:99999", "--allow-private", "--data-dir", host.data)
     expect_equal((done.returncode, "[connector.bad_override]" in done.stderr), (1, True), f"a port beyond 65535 ({done.stdout})")
+
+
+def test_apply_is_one_change(rig):
+    """apply makes what is in force equal to the folder, in one step: what is new, changed, the same and gone is told, and a diff tells it before"""
+    host = ready(rig)
+    host.ask("apply", folder=PROJECT)
+    names = {row["name"] for row in host.ask("policy.list") if row["kind"] == "playbooks" and row["state"] == "in force"}
+    expect_equal({row["change"] for row in host.ask("apply", folder=PROJECT)}, {"unchanged"}, "changes of the same folder")
+    folder = rig.path("rules")
+    for name in ("policies", "playbooks"):
+        shutil.copytree(os.path.join(PROJECT, name), os.path.join(folder, name))
+    gone, changed = sorted(names)[:2]
+    os.remove(os.path.join(folder, "playbooks", gone))
+    path = os.path.join(folder, "playbooks", changed)
+    with open(path) as f:
+        text = f.read()
+    with open(path, "w") as f:
+        f.write(re.sub(r"(?m)^summary: .*$", "summary: Something else.", text))
+    differing = {row["name"] for row in host.ask("policy.diff", folder=folder)}
+    expect_equal(differing, {gone, changed}, "sets that differ")
+    entries = host.head()
+    told = {row["name"]: row["change"] for row in host.ask("apply", folder=folder)}
+    expect_equal({name: change for name, change in told.items() if change != "unchanged"}, {gone: "removed", changed: "changed"}, "what apply did")
+    expect_equal(host.head() - entries, 2, "entries that apply made")
+    expect_equal({row["name"] for row in host.ask("policy.list") if row["kind"] == "playbooks" and row["state"] == "in force"}, names - {gone}, "playbooks in force")

@@ -11,7 +11,7 @@ struct ErrorEntry: Equatable, Sendable {
 /// Finds every error code in the sources and writes docs/errors.md.
 ///
 /// Two forms are read: a type with `var code: String` beside `message` (or `sentence`) and `remedy`, each a literal or a
-/// switch over the cases; and a literal `code: "…", message: "…"` where a refusal is made on the spot.
+/// switch over the cases; and a literal `code: "…", message: "…", remedy: "…"` where a refusal is made on the spot.
 enum ErrorReference {
   static let path = "docs/errors.md"
 
@@ -40,7 +40,7 @@ enum ErrorReference {
       }
     }
     return entries
-      + source.onTheSpot().map { ErrorEntry(code: $0.code, message: $0.message, remedy: "", path: file.path) }
+      + source.onTheSpot().map { ErrorEntry(code: $0.code, message: $0.message, remedy: $0.remedy, path: file.path) }
   }
 
   static let form = Pattern(#"^[a-z][a-z0-9_]*(\.([a-z][a-z0-9_]*|\{\w+\}))+$"#)
@@ -52,6 +52,10 @@ enum ErrorReference {
         violations.append(
           Violation(place: code, sentence: "more than one error bears it: \(same.map(\.path).joined(separator: ", ")).")
         )
+      }
+      // Codes of the egress go to a plugin's author, in a message of their own.
+      if same[0].remedy.isEmpty, !code.hasPrefix("egress.") {
+        violations.append(Violation(place: code, sentence: "it must say what to do (\(same[0].path))."))
       }
       if !form.isFound(in: code) {
         violations.append(Violation(place: code, sentence: "a code is dotted and lower-case (\(same[0].path))."))
@@ -177,7 +181,9 @@ private struct Source {
 
   private static let made = Pattern(#""?\bcode"?: "([a-z][a-z0-9_.]*)",\s*"?message"?: (?:\.string\()?(")"#)
 
-  func onTheSpot() -> [(code: String, message: String)] {
+  private static let advised = Pattern(#"^\)?,\s*"?remedy"?: #?(")"#)
+
+  func onTheSpot() -> [(code: String, message: String, remedy: String)] {
     let text = String(decoding: bytes, as: UTF8.self)
     var from = 0
     return Self.made.matches(in: text).compactMap { match in
@@ -186,7 +192,11 @@ private struct Source {
       guard let start = (from..<bytes.count).first(where: { bytes[$0...].starts(with: wanted) }) else { return nil }
       from = start + wanted.count
       var reader = LiteralReader(bytes: bytes, at: from - 1)
-      return (match[1], reader.read())
+      let message = reader.read()
+      let rest = String(decoding: bytes[reader.at..<min(reader.at + 120, bytes.count)], as: UTF8.self)
+      guard let advice = Self.advised.matches(in: rest).first else { return (match[1], message, "") }
+      reader.at += advice[0].utf8.count - 1
+      return (match[1], message, reader.read())
     }
   }
 }

@@ -127,7 +127,7 @@ import Testing
           }
         }
       }
-      func f() { throw .refused(code: "x.late", message: "Too \(late).") }
+      func f() { throw .refused(code: "x.late", message: "Too \(late).", remedy: "Come soon.") }
       """#)
 
   @Test func `is read with its code, its sentence and its remedy`() {
@@ -138,15 +138,18 @@ import Testing
           code: "x.full", message: "The disk {disk} has bytes left: {names}.", remedy: "Run `chmod {octal}`.",
           path: path),
         ErrorEntry(code: "x.gone", message: "It is gone.", remedy: "Bring it back.", path: path),
-        ErrorEntry(code: "x.late", message: "Too {late}.", remedy: "", path: path),
+        ErrorEntry(code: "x.late", message: "Too {late}.", remedy: "Come soon.", path: path),
         ErrorEntry(code: "x.odd.{number}", message: "It is gone.", remedy: "Run `chmod {octal}`.", path: path),
       ])
   }
 
   @Test func `code that is taken or misspelt is found`() {
-    func entry(_ code: String) -> ErrorEntry { ErrorEntry(code: code, message: "", remedy: "", path: "X.swift") }
+    func entry(_ code: String, remedy: String = "Do it.") -> ErrorEntry {
+      ErrorEntry(code: code, message: "", remedy: remedy, path: "X.swift")
+    }
     #expect(ErrorReference.violations([entry("a.b"), entry("a.c"), entry("a.d.{step}")]) == [])
     #expect(ErrorReference.violations([entry("a.b"), entry("a.b")]).count == 1)
+    #expect(ErrorReference.violations([entry("a.b", remedy: ""), entry("egress.a", remedy: "")]).count == 1)
     #expect(ErrorReference.violations([entry("plain"), entry("Big.letter"), entry("a.")]).count == 3)
   }
 }

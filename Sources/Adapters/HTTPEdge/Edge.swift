@@ -72,46 +72,34 @@ package struct Edge: Sendable {
     guard let authorization = request.headers["authorization"], authorization.hasPrefix("Bearer "),
       let user = try? await backend.user(token: String(authorization.dropFirst(7)))
     else {
-      var refused = json(401, ["error": ["code": "api.not_identified", "message": "Give an API token as bearer."]])
+      var refused = self.refused(401, EdgeRefusal.notIdentified)
       refused.headers.append(("WWW-Authenticate", "Bearer"))
       return refused
     }
     guard request.path.hasPrefix("/api/v1/"), request.method == "POST" || request.method == "GET" else {
-      return json(404, ["error": ["code": "api.unknown", "message": "Ask POST /api/v1/{command}."]])
+      return refused(404, EdgeRefusal.unknown)
     }
     var arguments: JSONValue = .object(request.query.mapValues { .string($0) })
     if request.method == "POST" {
       guard request.headers["content-type"]?.hasPrefix("application/json") == true else {
-        return notJSON
+        return refused(400, EdgeRefusal.notJSON)
       }
       do { arguments = try JSONValue(parsing: request.body.isEmpty ? Array("{}".utf8) : request.body) } catch {
         // What is JSON but cannot be kept says why.
-        return error == .malformed ? notJSON : refused(400, error)
+        return refused(400, error == .malformed ? EdgeRefusal.notJSON : error)
       }
     }
     do {
       let command = String(request.path.dropFirst("/api/v1/".count))
       guard request.method == "POST" || backend.onlyReads(command) else {
-        return json(
-          405, ["error": ["code": "api.not_by_get", "message": "This command may change something: POST it."]])
+        return refused(405, EdgeRefusal.notByGet)
       }
       return json(200, try await backend.call(command, arguments: arguments, user: user, door: .api))
     } catch let error as any OperatorError {
       return refused(Self.status(error), error)
     } catch {
-      return json(
-        500,
-        [
-          "error": [
-            "code": "api.failed",
-            "message": "The command failed in a way nobody has named. Look into the host's log and report it.",
-          ]
-        ])
+      return refused(500, EdgeRefusal.failed)
     }
-  }
-
-  private var notJSON: EdgeResponse {
-    json(400, ["error": ["code": "api.not_json", "message": "The body must be JSON, and say so."]])
   }
 
   private func refused(_ status: Int, _ error: any OperatorError) -> EdgeResponse {

@@ -76,11 +76,10 @@ package final class ControlServer: Sendable {
       credentials.uid == geteuid() || credentials.uid == 0, let line = ControlLine.read(peer)
     else { return }
     guard let request = try? JSONValue(parsing: line), let command = request["command"]?.string else {
-      let refusal: JSONValue = [
-        "error": [
-          "code": "command.not_json", "message": "One line of JSON is asked for: {\"command\":…,\"arguments\":{…}}.",
-        ]
-      ]
+      let refusal = ControlClient.refusal(
+        CommandError.refused(
+          code: "command.not_json", message: "This line is no command.",
+          remedy: #"Send one line of JSON: {"command":"NAME","arguments":{}}."#))
       return ControlLine.write(peer, refusal.canonicalBytes)
     }
     let reply = Mutex<JSONValue>(.null)
@@ -135,12 +134,15 @@ package enum ControlClient {
     guard connected == 0 else { return nil }
     ControlLine.write(peer, (["command": .string(command), "arguments": arguments] as JSONValue).canonicalBytes)
     guard let line = ControlLine.read(peer) else {
-      throw CommandError.refused(code: "command.cut_off", message: "The host ended before it answered.")
+      throw CommandError.refused(
+        code: "command.cut_off", message: "The host ended before it answered.",
+        remedy: "Look into its log, start it again, and look whether the command took effect before you repeat it.")
     }
     let reply = try JSONValue(parsing: line)
     if let error = reply["error"] {
       throw CommandError.refused(
-        code: error["code"]?.string ?? "command.failed", message: error["message"]?.string ?? "The command failed.")
+        code: error["code"]?.string ?? "command.failed", message: error["message"]?.string ?? "The command failed.",
+        remedy: "")
     }
     return reply["result"] ?? .null
   }
@@ -148,9 +150,12 @@ package enum ControlClient {
   /// The reply of a server: a result, or the error's words.
   package static func reply(_ work: () async throws -> JSONValue) async -> JSONValue {
     do { return ["result": try await work()] } catch {
-      let error = UnnamedFault.named(error)
-      return ["error": ["code": .string(error.code), "message": .string("\(error.message) \(error.remedy)")]]
+      return refusal(UnnamedFault.named(error))
     }
+  }
+
+  static func refusal(_ error: any OperatorError) -> JSONValue {
+    ["error": ["code": .string(error.code), "message": .string("\(error.message) \(error.remedy)")]]
   }
 }
 

@@ -158,7 +158,8 @@ extension RunningHost {
   /// Journals that a connector is enabled, as it is from now on, and starts it.
   package func enable(_ enabling: Enabling, for tenant: TenantID, by user: UserID?) async throws {
     try await activate(
-      .instance, name: enabling.instance.rawValue, document: try JSONValue(encoding: enabling), for: tenant, by: user)
+      [(.instance, name: enabling.instance.rawValue, document: try JSONValue(encoding: enabling))], for: tenant,
+      by: user)
     if isRunningInstances { try await startInstances(of: tenant) }
   }
 

@@ -13,7 +13,9 @@ final class Listening: Sendable {
   init(address: String, host running: RunningHost) throws {
     let parts = address.split(separator: ":")
     guard parts.count == 2, let port = Int(parts[1]), (0...65_535).contains(port) else {
-      throw CommandError.refused(code: "command.bad_address", message: "\"\(address)\" is not host:port.")
+      throw CommandError.refused(
+        code: "command.bad_address", message: "\"\(address)\" is not host:port.",
+        remedy: "Write it as 127.0.0.1:7070.")
     }
     host = String(parts[0])
     self.port = port
@@ -33,7 +35,8 @@ final class Listening: Sendable {
       var reason = "the server ended"
       do { try await serving.value } catch { reason = "\(error)" }
       throw CommandError.refused(
-        code: "command.cannot_listen", message: "Nothing can be served on \(host):\(port): \(reason).")
+        code: "command.cannot_listen", message: "Nothing can be served on \(host):\(port): \(reason).",
+        remedy: "Stop what listens there, or give another address with `--listen`.")
     }
     names.allow(["\(host):\(bound)", "localhost:\(bound)"])
     return "http://\(host):\(bound)"

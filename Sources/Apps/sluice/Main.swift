@@ -28,9 +28,9 @@ struct Sluice: AsyncParsableCommand {
       } else {
         try command.run()
       }
-    } catch  where error is ExitCode || error is ValidationError || error is CleanExit {
-      answerOfParser(error)
     } catch {
+      // The parser's errors are of several types, some of which nobody else can name.
+      if String(reflecting: type(of: error)).hasPrefix("ArgumentParser.") { answerOfParser(error) }
       let error = UnnamedFault.named(error)
       StandardStream.error("sluice: \(error.message) \(error.remedy) [\(error.code)]".harmlessLines + "\n")
       Foundation.exit(1)

@@ -61,7 +61,9 @@ struct PolicyGroup: ParsableCommand {
     func run() throws {
       var isFolder: ObjCBool = false
       guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-        throw CommandError.refused(code: "policy.no_corpus", message: "\(path) does not exist.")
+        throw CommandError.refused(
+          code: "policy.no_corpus", message: "\(path) does not exist.",
+          remedy: "Name the folder or archive of the corpus.")
       }
       var run = Cedar.CorpusRun()
       if isFolder.boolValue {
@@ -101,7 +103,8 @@ struct PolicyGroup: ParsableCommand {
       tar.waitUntilExit()
       guard tar.terminationStatus == 0 else {
         throw CommandError.refused(
-          code: "policy.bad_archive", message: "\(archive) is no archive that can be unpacked.")
+          code: "policy.bad_archive", message: "\(archive) is no archive that can be unpacked.",
+          remedy: "Name a .tar.gz, or the folder of an unpacked one.")
       }
     }
   }

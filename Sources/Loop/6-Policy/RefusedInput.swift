@@ -7,6 +7,7 @@ package struct RefusedInput: Codable, Equatable, Sendable {
   package let kind: EntryKind
   package let code: String
   package let message: String
+  package let remedy: String?
   /// The action, target or document it was about.
   package let about: String
   package let by: UserID?
@@ -21,7 +22,8 @@ package struct RefusedInput: Codable, Equatable, Sendable {
     in space: Space = space, _ state: any StateTransaction
   ) throws {
     let refused = RefusedInput(
-      kind: entry.kind, code: error.code, message: error.message, about: about, by: by, atMs: entry.recordedAtMs)
+      kind: entry.kind, code: error.code, message: error.message, remedy: error.remedy, about: about, by: by,
+      atMs: entry.recordedAtMs)
     try state.set(
       space, "\(padded(entry.position.number))/\(padded(UInt64(ordinal)))", try JSONValue(encoding: refused))
   }

@@ -165,7 +165,8 @@ extension HostCommand {
     let note = call.optional("note")
     guard note?.count ?? 0 <= Choice.noteLengthMax else {
       throw CommandError.refused(
-        code: "approval.note_too_long", message: "A note has at most \(Choice.noteLengthMax) characters.")
+        code: "approval.note_too_long", message: "A note has at most \(Choice.noteLengthMax) characters.",
+        remedy: "Shorten it; nothing was answered.")
     }
     let choice = Choice(
       proposal: id, callHash: try call.digest("call_hash"), answer: answer, by: call.user, note: note,
@@ -188,7 +189,7 @@ extension HostCommand {
       guard let refusal = try view.scan(space, prefix: RowKey.number(position.number)).first?.1 else { continue }
       throw CommandError.refused(
         code: refusal["code"]?.string ?? "command.refused",
-        message: refusal["message"]?.string ?? "It was not taken.")
+        message: refusal["message"]?.string ?? "It was not taken.", remedy: refusal["remedy"]?.string ?? "")
     }
   }
 }

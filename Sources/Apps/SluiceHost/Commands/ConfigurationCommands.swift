@@ -10,20 +10,25 @@ import Policy
 extension HostCommand {
   static let configurationCommands: [HostCommand] = [
     HostCommand("apply", "Put a folder's thresholds, playbooks and policies into effect", role: nil) { call in
-      let folder = try call.string("folder")
-      var applied: [JSONValue] = []
-      for (kind, name, document) in try ConfigurationFolder.read(folder) {
-        try await call.host.activate(kind, name: name, document: document, for: try call.tenant(), by: call.user)
-        applied.append(["kind": .string(kind.rawValue), "name": .string(name)])
-      }
-      return .array(applied)
+      let read = try ConfigurationFolder.read(try call.string("folder"))
+      let steps = try await call.view { ConfigurationFolder.steps(from: try SetsInForce.all(in: $0), to: read) }
+      let changes = steps.filter { $0.change != .unchanged }.map { ($0.kind, name: $0.name, document: $0.document) }
+      try await call.host.activate(changes, for: try call.tenant(), by: call.user)
+      return .array(
+        steps.map { step in
+          [
+            "kind": .string(step.kind.rawValue), "name": .string(step.name), "change": .string(step.change.rawValue),
+          ]
+        })
     },
     HostCommand("tenant.mode", "Set how far a tenant lets the loop go", role: .operator) { call in
       guard let mode = TenantMode(rawValue: try call.string("mode")) else {
-        throw CommandError.refused(code: "command.bad_mode", message: "The mode must be observe, propose or act.")
+        throw CommandError.refused(
+          code: "command.bad_mode", message: "The mode must be observe, propose or act.",
+          remedy: "Give one of the three.")
       }
       try await call.host.activate(
-        .mode, name: "mode", document: ["mode": .string(mode.rawValue)], for: try call.tenant(), by: call.user)
+        [(.mode, name: "mode", document: ["mode": .string(mode.rawValue)])], for: try call.tenant(), by: call.user)
       return ["mode": .string(mode.rawValue)]
     },
   ]
@@ -46,6 +51,32 @@ enum ConfigurationFolder {
       read.append((.playbooks, name, document.value))
     }
     return read
+  }
+
+  /// What must be done for a folder to be what is in force.
+  struct Step {
+    enum Change: String { case added, changed, unchanged, removed }
+    let kind: Activation.Kind
+    let name: String
+    /// Null for one that is removed.
+    let document: JSONValue
+    let change: Change
+  }
+
+  /// - Parameter read: All of a folder: a playbook that it does not hold is removed.
+  static func steps(
+    from inForce: [SetsInForce.Row], to read: [(Activation.Kind, name: String, document: JSONValue)]
+  ) -> [Step] {
+    let known = Dictionary(inForce.map { ("\($0.kind)/\($0.name)", $0.hash) }) { first, _ in first }
+    let steps = read.map { kind, name, document in
+      let hash = known["\(kind)/\(name)"]
+      let isSame = hash == SHA256.digest(document.canonicalBytes)
+      return Step(
+        kind: kind, name: name, document: document, change: hash == nil ? .added : isSame ? .unchanged : .changed)
+    }
+    let names = Set(read.filter { $0.0 == .playbooks }.map(\.name))
+    let gone = inForce.filter { $0.kind == .playbooks && !names.contains($0.name) }
+    return steps + gone.map { Step(kind: .playbooks, name: $0.name, document: .null, change: .removed) }
   }
 
   /// Checks a document as reading it from its file would.
@@ -71,14 +102,18 @@ enum ConfigurationFolder {
 
   private static func files(_ folder: String, ending: String) throws -> [String] {
     guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder) else {
-      throw CommandError.refused(code: "config.no_folder", message: "There is no folder \(folder).")
+      throw CommandError.refused(
+        code: "config.no_folder", message: "There is no folder \(folder).",
+        remedy: "Name a folder that holds `policies` and `playbooks`, with `-f`.")
     }
     return names.filter { $0.hasSuffix(ending) }.sorted()
   }
 
   private static func text(_ path: String) throws -> String {
     guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
-      throw CommandError.refused(code: "config.no_file", message: "\(path) cannot be read.")
+      throw CommandError.refused(
+        code: "config.no_file", message: "\(path) cannot be read.",
+        remedy: "Put the file there, readable for this user and in UTF-8.")
     }
     return text
   }
@@ -94,16 +129,20 @@ package enum ConfigurationCheck {
 }
 
 extension RunningHost {
-  /// Journals that a document takes effect, and returns when it has.
+  /// Puts sets of rules into effect, all at once: either all are in the journal or none.
   func activate(
-    _ kind: Activation.Kind, name: String, document: JSONValue, for tenant: TenantID, by user: UserID?
+    _ sets: [(kind: Activation.Kind, name: String, document: JSONValue)], for tenant: TenantID, by user: UserID?
   ) async throws {
     let runtime = try self.tenant(tenant)
-    let hash = SHA256.digest(document.canonicalBytes)
-    let position = try await runtime.append(
-      .activation, Activation(kind: kind, name: name, hash: hash, document: document, by: user),
-      id: StableID.of(
-        "activation", [tenant.rawValue, kind.rawValue, name, hash.hex, "\(SystemSources.wallClockMs())"]))
-    try await runtime.applied(to: position)
+    let now = SystemSources.wallClockMs()
+    let entries = try sets.map { kind, name, document in
+      let hash = SHA256.digest(document.canonicalBytes)
+      let activation = Activation(kind: kind, name: name, hash: hash, document: document, by: user)
+      return NewEntry(
+        id: StableID.of("activation", [tenant.rawValue, kind.rawValue, name, hash.hex, "\(now)"]), kind: .activation,
+        cause: nil, recordedAtMs: now, body: try JSONValue(encoding: activation).canonicalBytes)
+    }
+    guard let last = try await runtime.append(entries).last else { return }
+    try await runtime.applied(to: last)
   }
 }

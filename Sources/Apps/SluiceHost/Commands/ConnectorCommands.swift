@@ -63,7 +63,8 @@ extension HostCommand {
       let version = call.arguments["state_version"]?.integer ?? 1
       guard version >= 0, version <= Int64(UInt32.max), state.count <= 64 << 10 else {
         throw CommandError.refused(
-          code: "checkpoint.bad_state", message: "A checkpoint has at most 65536 bytes and a version from 0 on.")
+          code: "checkpoint.bad_state", message: "A checkpoint has at most 65536 bytes and a version from 0 on.",
+          remedy: "Take what `sluice checkpoint show` printed.")
       }
       let checkpoint = IntakeBatch.Checkpoint(
         stateHex: Hex.encode(state), stateVersion: Int(version), watermarkMs: nil)
@@ -96,7 +97,7 @@ extension HostCommand.Call {
     guard !enabling.settings.enabled || enabling.settings.pausedFor != nil else {
       throw CommandError.refused(
         code: "checkpoint.not_paused",
-        message: "\(name) runs. Pause it first: `sluice connector pause \(name) --drain`.")
+        message: "\(name) runs.", remedy: "Pause it first: `sluice connector pause \(name) --drain`.")
     }
     if enabling.settings.enabled, let running = try? await host.instance(tenant, name) { await running.whenPaused() }
     let argument = try checkpoint.map { try JSONValue(encoding: $0).canonicalText }
@@ -127,7 +128,9 @@ private enum CheckpointText {
   static func bytes(_ text: String) throws -> [UInt8] {
     guard text.hasPrefix("hex:") else { return Array(text.utf8) }
     guard let bytes = Hex.decode(String(text.dropFirst(4))) else {
-      throw CommandError.refused(code: "checkpoint.bad_hex", message: "What follows hex: is not hexadecimal.")
+      throw CommandError.refused(
+        code: "checkpoint.bad_hex", message: "What follows hex: is not hexadecimal.",
+        remedy: "Give pairs of 0-9 and a-f, or the text itself without `hex:`.")
     }
     return bytes
   }

@@ -33,7 +33,8 @@ package struct HostCommand: Sendable {
       // A query of a GET is text.
       guard let number = given.integer ?? given.string.flatMap({ Int64($0) }), (0...10_000).contains(number) else {
         throw CommandError.refused(
-          code: "command.bad_limit", message: "\(given.canonicalText.prefix(40)) is no number of rows from 0 to 10000.")
+          code: "command.bad_limit", message: "\(given.canonicalText.prefix(40)) is no number of rows from 0 to 10000.",
+          remedy: "Ask for fewer rows.")
       }
       return Int(number)
     }
@@ -69,7 +70,7 @@ package struct HostCommand: Sendable {
 package enum CommandError: OperatorError, Equatable {
   case unknown(String)
   case missing(String)
-  case refused(code: String, message: String)
+  case refused(code: String, message: String, remedy: String)
   case noHost(path: String)
   case notAllowed(String)
 
@@ -77,7 +78,7 @@ package enum CommandError: OperatorError, Equatable {
     switch self {
     case .unknown: "command.unknown"
     case .missing: "command.missing_argument"
-    case .refused(let code, _): code
+    case .refused(let code, _, _): code
     case .noHost: "command.no_host"
     case .notAllowed: "command.not_allowed"
     }
@@ -86,7 +87,7 @@ package enum CommandError: OperatorError, Equatable {
     switch self {
     case .unknown(let name): "There is no command \"\(name)\"."
     case .missing(let key): "The argument \"\(key)\" is missing."
-    case .refused(_, let message): message
+    case .refused(_, let message, _): message
     case .notAllowed(let name): "Your roles do not allow \"\(name)\" here."
     case .noHost(let path): "No host runs on \(path), and this command needs one."
     }
@@ -94,7 +95,7 @@ package enum CommandError: OperatorError, Equatable {
   package var remedy: String {
     switch self {
     case .unknown, .missing: "See `sluice --help`."
-    case .refused: ""
+    case .refused(_, _, let remedy): remedy
     case .notAllowed: "Ask an operator for the role, or use `sluice` on the host itself."
     case .noHost: "Start one: `sluice up --data-dir \(messagePath)`."
     }

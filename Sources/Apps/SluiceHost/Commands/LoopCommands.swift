@@ -22,7 +22,9 @@ extension HostCommand {
       var day: BusinessDay?
       if let text = call.optional("as_of") {
         guard let parsed = BusinessDay(text) else {
-          throw CommandError.refused(code: "command.bad_day", message: "\"\(text)\" is not a day as YYYY-MM-DD.")
+          throw CommandError.refused(
+            code: "command.bad_day", message: "\"\(text)\" is not a day as YYYY-MM-DD.",
+            remedy: "Write it as 2017-04-30.")
         }
         day = parsed
       }
@@ -121,7 +123,8 @@ extension HostCommand.Call {
     let text = try string(key)
     guard let digest = Digest(hex: text) else {
       throw CommandError.refused(
-        code: "command.bad_id", message: "\"\(text.prefix(80))\" is not an id of 64 characters.")
+        code: "command.bad_id", message: "\"\(text.prefix(80))\" is not an id of 64 characters.",
+        remedy: "Copy it whole from the list that shows it.")
     }
     return digest
   }

@@ -48,7 +48,7 @@ extension HostCommand {
       let found = try await call.ruleSet()
       try ConfigurationFolder.check(found.kind, found.name, found.document)
       try await call.host.activate(
-        found.kind, name: found.name, document: found.document, for: try call.tenant(), by: call.user)
+        [(found.kind, name: found.name, document: found.document)], for: try call.tenant(), by: call.user)
       return [
         "kind": .string(found.kind.rawValue), "name": .string(found.name), "hash": .string(found.document.hash.hex),
       ]
@@ -74,7 +74,12 @@ extension HostCommand.Call {
       let found = try await ruleSet()
       return [(found.kind, found.name, found.document)]
     }
-    return try ConfigurationFolder.read(folder)
+    let read = try ConfigurationFolder.read(folder)
+    return try await view { view in
+      ConfigurationFolder.steps(from: try SetsInForce.all(in: view), to: read).map {
+        ($0.kind, name: $0.name, document: $0.document)
+      }
+    }
   }
 
   // Functions of their own, not inlined: of one closure Swift 6.3's optimizer makes a crash of its own.

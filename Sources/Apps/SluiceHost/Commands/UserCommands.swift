@@ -32,7 +32,8 @@ extension HostCommand {
     guard let role = value.string.flatMap(User.Role.init) else {
       let known = User.Role.allCases.map(\.rawValue).joined(separator: ", ")
       throw CommandError.refused(
-        code: "user.unknown_role", message: "\(value.canonicalText.prefix(80)) is no role. There are: \(known).")
+        code: "user.unknown_role", message: "\(value.canonicalText.prefix(80)) is no role. There are: \(known).",
+        remedy: "Give one of them with `--role`.")
     }
     return role
   }
