@@ -175,8 +175,9 @@ final class DemoRun {
   private func close(_ host: RunningHost, _ world: WorldProcess, seconds: Double) async throws {
     guard case .object(var summary) = try await host.summary(Self.tenant) else { return }
     screen.closing(.object(summary), seconds: seconds)
+    let effects = try await world.effects()
     let account = DemoAccount(
-      effects: try await world.effects(), started: try await ask(host, "effect.list").array ?? [],
+      effects: effects.all, started: try await ask(host, "effect.list").array ?? [],
       versions: try await world.versions(of: "opportunities"),
       stored: try await storedVersions(host, of: "opportunities"))
     let ledger = try await ask(host, "ledger.verify")
@@ -191,6 +192,14 @@ final class DemoRun {
     summary["ledger"] = ledger
     summary["replay"] = replay
     summary["seconds"] = .integer(Int64(seconds))
+    // Beside a folder that is kept: what the world itself says was done to it.
+    if options.keep || options.dataDir != nil {
+      let path = folder + "/effects.json"
+      try OperatorFile.writing(path) {
+        let record: JSONValue = ["items": .array(effects.all), "superseded": .array(effects.superseded)]
+        try Data((record.canonicalText + "\n").utf8).write(to: URL(fileURLWithPath: path))
+      }
+    }
     if let path = options.summary {
       try OperatorFile.writing(path) {
         try Data((JSONValue.object(summary).canonicalText + "\n").utf8).write(to: URL(fileURLWithPath: path))

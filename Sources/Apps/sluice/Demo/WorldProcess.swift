@@ -79,12 +79,13 @@ final class WorldProcess: Sendable {
   }
 
   /// Every effect that the world has recorded.
-  func effects() async throws -> [JSONValue] {
+  /// - Returns: Every effect; and the closings of the data that did not take place, since we had closed the deal.
+  func effects() async throws -> (all: [JSONValue], superseded: [JSONValue]) {
     var all: [JSONValue] = []
     while true {
       let answer = try await control("GET", "/control/effects?after=\(all.count)", nil)
       let items = answer["items"]?.array ?? []
-      if items.isEmpty { return all }
+      if items.isEmpty { return (all, answer["superseded"]?.array ?? []) }
       all += items
     }
   }
