@@ -163,7 +163,7 @@ def test_wrong_instance_config(rig):
 def test_orders_that_do_nothing(rig):
     """an order that stops, takes back, resolves, replays or revokes nothing exits 1 and says why"""
     host = ready(rig)
-    for words in (("kill", "tol:crm.reassign"), ("kill", ""), ("kill", "tool:"), ("unkill", "tool:none"), ("action", "undo", "0" * 64), ("action", "resolve", "0" * 64, "done"),
+    for words in (("kill", "tol:crm.reassign"), ("kill", "tool:crm.reasign"), ("kill", "playbook:none"), ("kill", "account:Nobody"), ("kill", "owner:Nobody"), ("kill", ""), ("kill", "tool:"), ("unkill", "tool:none"), ("action", "undo", "0" * 64), ("action", "resolve", "0" * 64, "done"),
                   ("action", "resolve", "0" * 64, "perhaps"), ("deadletter", "replay", "7/1"), ("secret", "revoke", "crm", "none"), ("user", "create", "eve", "--role", "emperor"),
                   ("secret", "set", "crm", "../api")):
         done = sluice(*words, "--data-dir", host.data, input="x")

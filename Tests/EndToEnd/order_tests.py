@@ -136,7 +136,7 @@ def test_kill_switch(rig):
     host = scenario.host
     host.start()
     host.ask("tenant.create")
-    for words in (("kill", "tool:crm.create_task", "--reason", "quarter end"), ("kill", "all")):
+    for words in (("kill", "tool:crm.create_task", "--reason", "quarter end", "--unseen"), ("kill", "all")):
         done = sluice(*words, "--data-dir", host.data)
         expect_equal(done.returncode, 0, f"exit of {' '.join(words)} ({done.stderr})")
     scenario.set_up()

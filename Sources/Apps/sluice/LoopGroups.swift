@@ -225,8 +225,10 @@ struct Kill: AsyncParsableCommand {
   @OptionGroup var everywhere: Everywhere
   @Argument var target: String
   @Option(help: "Why.") var reason: String?
+  @Flag(help: "Stop it though nothing is known by this name yet.") var unseen = false
   func run() async throws {
-    try await everywhere.ask("kill", ["target": .string(target), "reason": reason.map { .string($0) }])
+    try await everywhere.ask(
+      "kill", ["target": .string(target), "reason": reason.map { .string($0) }, "unseen": .bool(unseen)])
   }
 }
 

@@ -32,7 +32,8 @@ struct Sluice: AsyncParsableCommand {
       // The parser's errors are of several types, some of which nobody else can name.
       if String(reflecting: type(of: error)).hasPrefix("ArgumentParser.") { answerOfParser(error) }
       let error = UnnamedFault.named(error)
-      StandardStream.error("sluice: \(error.message) \(error.remedy) [\(error.code)]".harmlessLines + "\n")
+      let text = [error.message, error.remedy, "[\(error.code)]"].filter { !$0.isEmpty }.joined(separator: " ")
+      StandardStream.error("sluice: \(text)".harmlessLines + "\n")
       Foundation.exit(1)
     }
   }

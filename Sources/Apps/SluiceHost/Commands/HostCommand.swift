@@ -58,7 +58,8 @@ package struct HostCommand: Sendable {
   /// Every command there is. To add one, add it here.
   package static let all: [HostCommand] =
     tenantCommands + userCommands + connectorCommands
-    + configurationCommands + policyCommands + loopCommands + deadLetterCommands + approvalCommands + ledgerCommands
+    + configurationCommands + policyCommands + loopCommands + deadLetterCommands + killCommands + approvalCommands
+    + ledgerCommands
     + topCommands
 
   package static func named(_ name: String) throws -> HostCommand {

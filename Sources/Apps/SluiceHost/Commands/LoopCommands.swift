@@ -77,16 +77,6 @@ extension HostCommand {
           })
       }
     },
-    HostCommand("kill", "Stop a tool, playbook, account, owner or all, before the next action", role: .operator) {
-      call in
-      try await call.order(.kill, target: try call.killTarget().description, argument: call.optional("reason"))
-    },
-    HostCommand("unkill", "Take a kill switch back", role: .operator) { call in
-      let target = try call.killTarget()
-      guard try await call.view({ view in try KillSwitch.all(in: view).contains { $0.target == target.description } })
-      else { throw HostError.unknown("the kill switch \(target)") }
-      return try await call.order(.unkill, target: target.description, argument: nil)
-    },
     HostCommand("summary", "Count what the loop has found", role: .auditor) { call in
       try await call.host.summary(try call.tenant())
     },
@@ -111,12 +101,6 @@ extension HostCommand.Call {
   /// Asks the tenant's state.
   func view<Answer: Sendable>(_ body: @Sendable (any StateView) throws -> Answer) async throws -> Answer {
     try await host.tenant(try tenant()).view(body)
-  }
-
-  fileprivate func killTarget() throws -> KillTarget {
-    let text = try string("target")
-    guard let target = KillTarget(text) else { throw RulesRefusal.killTargetInvalid(target: text) }
-    return target
   }
 
   func digest(_ key: String) throws -> Digest {

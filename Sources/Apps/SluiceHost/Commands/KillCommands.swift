@@ -1,0 +1,53 @@
+import Decision
+import Domain
+import Identity
+import Policy
+import WholeLoop
+import WorldModel
+
+extension HostCommand {
+  static let killCommands: [HostCommand] = [
+    HostCommand("kill", "Stop a tool, playbook, account, owner or all, before the next action", role: .operator) {
+      call in
+      let target = try call.killTarget()
+      // A switch on a name that nothing bears stops nothing, and whoever threw it believes otherwise.
+      let isThere = try await call.view { try target.isThere(in: $0) }
+      guard isThere || call.arguments["unseen"]?.bool == true else { throw UnknownKillTarget(target: target) }
+      return try await call.order(.kill, target: target.description, argument: call.optional("reason"))
+    },
+    HostCommand("unkill", "Take a kill switch back", role: .operator) { call in
+      let target = try call.killTarget()
+      guard try await call.view({ view in try KillSwitch.all(in: view).contains { $0.target == target.description } })
+      else { throw HostError.unknown("the kill switch \(target)") }
+      return try await call.order(.unkill, target: target.description, argument: nil)
+    },
+  ]
+}
+
+extension HostCommand.Call {
+  fileprivate func killTarget() throws -> KillTarget {
+    let text = try string("target")
+    guard let target = KillTarget(text) else { throw RulesRefusal.killTargetInvalid(target: text) }
+    return target
+  }
+}
+
+extension KillTarget {
+  /// Whether the tenant has what is to be stopped: by the name that a proposal of it would bear.
+  fileprivate func isThere(in view: any StateView) throws -> Bool {
+    switch self {
+    case .all: true
+    case .tool(let name): try LoopAssembly.catalogue(view).tools.contains { $0.name == name }
+    case .playbook(let name): try DecisionStage.active(in: view).contains { $0.name == name }
+    case .account(let id): try WorldQueries(view).node("account", id) != nil
+    case .owner(let id): try WorldQueries(view).node("rep", id) != nil
+    }
+  }
+}
+
+struct UnknownKillTarget: OperatorError {
+  let target: KillTarget
+  var code: String { "policy.kill_target_unknown" }
+  var message: String { "\(target) is not known here; nothing was stopped." }
+  var remedy: String { "Correct the name, or give `--unseen` to stop what is still to come under it." }
+}
