@@ -42,7 +42,9 @@ class Tables(html.parser.HTMLParser):
 def signed_in(host):
     with contextlib.suppress(Refused):
         host.ask("user.create", name="ann", roles=["approver", "auditor"])
-    path = host.ask("user.link", name="ann")["path"]
+    link = host.ask("user.link", name="ann")
+    path = link["path"]
+    expect_equal(link["url"], f"http://{host.address}{path}", "the link that a person opens")
     status, _, body = request(host.address, "GET", path, headers={"Host": host.address})
     fields = dict(re.findall(r'name="([a-z_]+)" value="([^"]*)"', body.decode()))
     if status == 200 and fields:  # the link shows a form, so that a mail scanner does not use it up

@@ -10,6 +10,7 @@ import Foundation
 package import Identity
 import PluginHost
 import SQLiteStorage
+package import Synchronization
 import UVLoop
 package import Vault
 
@@ -42,6 +43,8 @@ package actor RunningHost {
   package nonisolated let options: Options
   package nonisolated let metrics = Metrics()
   nonisolated let startedMs = SystemSources.monotonicMs()
+  /// Where console, API and webhooks are served, as `http://host:port`; nil while nothing is.
+  package nonisolated let servedAt = Mutex<String?>(nil)
   package nonisolated let vault: Vault
   package nonisolated let directory: Directory
   nonisolated let ingress: Ingress

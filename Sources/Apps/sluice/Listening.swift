@@ -1,6 +1,7 @@
 import Domain
 import HTTPEdge
 import SluiceHost
+import Synchronization
 
 /// The host's HTTP doors, open.
 final class Listening: Sendable {
@@ -39,7 +40,9 @@ final class Listening: Sendable {
         remedy: "Stop what listens there, or give another address with `--listen`.")
     }
     names.allow(["\(host):\(bound)", "localhost:\(bound)"])
-    return "http://\(host):\(bound)"
+    let address = "http://\(host):\(bound)"
+    running.servedAt.withLock { $0 = address }
+    return address
   }
   private let serving = TaskBox()
 

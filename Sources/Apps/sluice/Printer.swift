@@ -30,6 +30,9 @@ enum Printer {
     for row in rows {
       for key in (row.object ?? [:]).keys.sorted() where !columns.contains(key) { columns.append(key) }
     }
+    // What a row is comes first, whatever else is told of it.
+    let leading = ["id", "name", "instance", "day", "kind", "state"].filter(columns.contains)
+    columns = leading + columns.filter { !leading.contains($0) }
     let cells = rows.map { row in columns.map { plain(row[$0] ?? .null) } }
     let widths = columns.indices.map { i in ([columns[i]] + cells.map { $0[i] }).map(\.count).max() ?? 0 }
     func line(_ cells: [String]) -> String {

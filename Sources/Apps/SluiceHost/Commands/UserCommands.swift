@@ -1,6 +1,7 @@
 import CanonicalJSON
 import Domain
 import Identity
+import Synchronization
 
 extension HostCommand {
   static let userCommands: [HostCommand] = [
@@ -20,7 +21,9 @@ extension HostCommand {
     HostCommand("user.link", "Make a sign-in code: five minutes, once", role: nil) { call in
       let id = try UserID(parsing: try call.string("name"))
       let code = try call.host.directory.issueCode(id, nowMs: SystemSources.wallClockMs())
-      return ["path": .string("/sign-in?code=\(code)"), "minutes": 5]
+      let path = "/sign-in?code=\(code)"
+      let address = call.host.servedAt.withLock { $0 }
+      return ["path": .string(path), "url": address.map { .string($0 + path) } ?? .null, "minutes": 5]
     },
     HostCommand("user.token", "Make an API token; an older one stops working", role: nil) { call in
       let id = try UserID(parsing: try call.string("name"))
