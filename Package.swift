@@ -169,8 +169,9 @@ let rooms: [Room] = [
     name: "PipelineTests", path: "Tests/PipelineTests", kind: .test,
     uses: [
       "MemoryStorage",
-      "YAMLFiles", "ConnectorFabric", "Perception", "WorldModel", "Learning", "TestKit", "Domain", "CanonicalJSON",
-      "Cryptography",
+      "YAMLFiles", "ConnectorFabric", "Perception", "WorldModel", "Decision", "Policy", "Action", "Learning",
+      "WholeLoop",
+      "TestKit", "Domain", "CanonicalJSON", "Cryptography",
     ]),
   Room(
     name: "PluginHostTests", path: "Tests/PluginHostTests", kind: .test, uses: ["PluginHost", "UVLoop", "Domain"]),

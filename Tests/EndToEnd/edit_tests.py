@@ -148,3 +148,50 @@ def test_older_versions_and_tombstones(rig):
     scenario.run()
     scenario.check_records()
     scenario.check_sound()
+
+
+def test_somebody_was_faster(rig):
+    """an approved call whose deal somebody has changed meanwhile is refused by its version, changes nothing, and is asked again against the new one"""
+    folder = rig.generate("data", Settings.seed, opportunities=30, days=5)
+    path = os.path.join(folder, "sales_pipeline.csv")
+    with open(path, newline="") as f:
+        known = list(csv.DictReader(f))
+    first = min((row["engage_date"] for row in known if row["engage_date"]), key=lambda day: datetime.datetime.strptime(day, "%m/%d/%Y"))
+    with open(os.path.join(folder, "products.csv"), newline="") as f:
+        product = next(row["product"] for row in csv.DictReader(f) if " " in row["product"])
+    odd = product.replace(" ", "  ").upper()
+    with open(path, "a", newline="") as f:
+        csv.writer(f, lineterminator="\n").writerow([DEALS[0], known[0]["sales_agent"], odd, known[0]["account"], "Engaging", first, "", ""])
+    scenario = rig.scenario(mode="propose", world=("--data", folder, "--seed", Settings.seed), hooks=False)
+    scenario.start()
+    host = scenario.host
+
+    def held():
+        return [a for a in host.ask("approval.list") if DEALS[0] in json.dumps(a["subject"]) and a["tool"] == "crm.fix_product"]
+
+    def version(approval):
+        return host.ask("approval.show", id=approval["id"])["arguments"]["expect_version"]
+
+    def approve(approval):
+        host.ask("approval.approve", id=approval["id"], call_hash=approval["call_hash"])
+        wait_for(lambda: host.is_settled() and host.is_quiet() and not host.queued(), "the call has ended", 20)
+        return host.state.space("decision.proposal")[approval["id"]]
+    scenario.process_day()
+    (old,) = held()
+    decided_on = version(old)
+    scenario.world.edit({"stream": "opportunities", "id": DEALS[0], "set": {"expected_close_date": "2031-03-01"}})
+    record = approve(old)
+    expect_equal(record["state"], "outdated", "the proposal that was approved too late")
+    expect("412" in record["reason"], f"its reason: {record['reason']}")
+    expect_equal((host.ask("action.show", id=old["id"])["state"], [e for e in scenario.world.effects() if 200 <= e["status"] < 300]), ("rejected", []), "what came of it")
+    expect_equal(held(), [], "what is asked on the same day")
+    scenario.world.close_day()
+    scenario.process_day()
+    (new,) = held()
+    expect(new["id"] != old["id"] and version(new) > decided_on, f"asked again: {short(new)}")
+    expect_equal(approve(new)["state"], "done", "the one that was approved in time")
+    scenario.world.close_day()
+    scenario.process_day()
+    expect_equal(held(), [], "what is asked once it is done")
+    scenario.check_effects()
+    scenario.check_sound()

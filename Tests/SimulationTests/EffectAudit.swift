@@ -89,6 +89,7 @@ struct EffectAudit {
     ].compactMap(\.self).first(where: books.killed.contains)
     try expect(stopping == nil, "a kill switch holds", "\(name) was stopped by \(stopping ?? "")")
     try comesAfterItsLikes(start, name)
+    try namesTheVersionWeGave(start, entry, name)
     guard start.undoes == nil else { return try judgeUndo(start, name) }
     try hasVerdict(start, entry, name)
     if start.approvedBy == nil { try hasBudget(start, name) }
@@ -146,6 +147,20 @@ struct EffectAudit {
       try expect(before.idempotencyKey == start.idempotencyKey, "a retry bears the same key", name)
     }
     books.lastSent[call] = start
+  }
+
+  /// What a receipt said of a target's version is known, whether or not the CRM has been read again since.
+  private func namesTheVersionWeGave(_ start: EffectStart, _ entry: Entry, _ name: String) throws {
+    guard let named = start.call.arguments["expect_version"]?.integer else { return }
+    for (permit, receipts) in books.receipts where books.starts[permit]?.start.subject == start.subject {
+      for (receipt, place) in receipts
+      where place < entry.position && books.starts[permit]!.start.permit != start.permit {
+        let isOfTheDeal = books.starts[permit]!.start.call.arguments["set"] != nil
+        guard isOfTheDeal, receipt.outcome == .done, let given = receipt.result["version"]?.integer else { continue }
+        try expect(
+          given <= named, "a call names no version that ours has replaced", "\(name) names \(named) after \(given)")
+      }
+    }
   }
 
   // MARK: - The end

@@ -94,6 +94,14 @@ final class SimulatedCRM {
     return answer
   }
 
+  /// Whether a write is refused because the record has another version than it names.
+  func isOutdated(_ key: String, _ call: ToolCall) -> Bool {
+    guard let expected = call.arguments["expect_version"]?.integer, answers[key] == nil,
+      let record = call.arguments["opportunity"]?.string.flatMap({ records[$0] }), !record.isDeleted
+    else { return false }
+    return expected != Int64(record.number)
+  }
+
   /// The write arrives later than its answer was waited for.
   func land(atMs: Int64, _ key: String, _ call: ToolCall) {
     landings.append((atMs, { [unowned self] in _ = write(key, call) }))

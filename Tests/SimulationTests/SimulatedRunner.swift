@@ -94,9 +94,11 @@ extension SimulatedHost {
 
   /// What an executor and the way to it may do.
   private func execute(_ start: EffectStart) -> ExecutorEnding {
-    func ended(_ answer: ExecutorEnding.Answer, _ result: JSONValue = .null, isSent: Bool = true) -> ExecutorEnding {
+    func ended(
+      _ answer: ExecutorEnding.Answer, _ result: JSONValue = .null, code: String? = nil, isSent: Bool = true
+    ) -> ExecutorEnding {
       ExecutorEnding(
-        answer: answer, result: result, reason: "It is simulated.",
+        answer: answer, result: result, reason: "It is simulated.", code: code,
         sentWrites: isSent ? [SHA256.digest(start.permit.hex)] : [])
     }
     let crm = around.crm
@@ -114,7 +116,11 @@ extension SimulatedHost {
       return ended(.number(4))
     default: break
     }
-    guard let answer = crm.write(key, call) else { return ended(.number(2)) }
+    let isOutdated = crm.isOutdated(key, call)
+    guard let answer = crm.write(key, call) else {
+      if isOutdated { trace.count("refused for its version") }
+      return ended(.number(2), code: isOutdated ? "crm.version_mismatch" : "crm.refused")
+    }
     switch fate {
     case "answer lost": return ended(.number(4))
     case "denied": return ended(.number(3))

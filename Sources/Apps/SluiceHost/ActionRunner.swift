@@ -174,7 +174,8 @@ extension WorkerPool.Outcome {
       return ExecutorEnding(
         answer: result.status == .ok ? .number(Int(result.outcome)) : .none,
         result: (try? JSONValue(parsing: result.json)) ?? .null,
-        reason: result.message.isEmpty ? "The executor gave no reason." : result.message, sentWrites: sentWrites)
+        reason: result.message.isEmpty ? "The executor gave no reason." : result.message,
+        code: result.code.isEmpty ? nil : result.code, sentWrites: sentWrites)
     }
   }
 }

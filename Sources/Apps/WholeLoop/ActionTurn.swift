@@ -32,8 +32,10 @@ package enum ActionTurn: Equatable, Sendable {
     return .rest(untilMs: try ActionStage.nextTime(in: view, nowMs: nowMs))
   }
 
-  private static func version(of subject: Subject, _ view: any StateView) throws -> String? {
-    subject.type == "opportunity" ? try WorldFacts(view).deal(subject.id)?.version : nil
+  /// The version that the target has now, as far as anybody knows: what a receipt of ours said counts before what the
+  /// source has delivered.
+  static func version(of subject: Subject, _ view: any StateView) throws -> String? {
+    subject.type == "opportunity" ? try WorldFacts(view).deal(subject.id)?.latestVersion : nil
   }
 
   /// The receipts that are due after a restart: nobody knows whether an effect that was started took place. It is asked
@@ -58,11 +60,11 @@ extension EffectStart {
 extension Receipt {
   package init(
     _ start: EffectStart, _ outcome: Outcome, result: JSONValue = .null, requests: [Digest] = [], reason: String?,
-    askedAtMs: Int64? = nil
+    code: String? = nil, askedAtMs: Int64? = nil
   ) {
     self.init(
       permit: start.permit, proposal: start.proposal, outcome: outcome, result: result, requests: requests,
-      reason: reason, askedAtMs: askedAtMs)
+      reason: reason, code: code, askedAtMs: askedAtMs)
   }
 }
 
@@ -73,13 +75,16 @@ package struct ExecutorEnding: Sendable {
   package let answer: Answer
   package let result: JSONValue
   package let reason: String
+  /// The executor's own code for it; nil when it gave none.
+  package let code: String?
   /// SHA-256 of each write that left.
   package let sentWrites: [Digest]
 
-  package init(answer: Answer, result: JSONValue, reason: String, sentWrites: [Digest]) {
+  package init(answer: Answer, result: JSONValue, reason: String, code: String? = nil, sentWrites: [Digest]) {
     self.answer = answer
     self.result = result
     self.reason = reason
+    self.code = code
     self.sentWrites = sentWrites
   }
 
@@ -95,7 +100,8 @@ package struct ExecutorEnding: Sendable {
       case .number, .none: sentWrites.isEmpty ? .notStarted : .unknown
       }
     return Receipt(
-      start, outcome, result: result, requests: sentWrites, reason: outcome == .done ? nil : reason)
+      start, outcome, result: result, requests: sentWrites, reason: outcome == .done ? nil : reason,
+      code: outcome == .rejected ? code : nil)
   }
 
   /// What a probe's end says of the effect that it asked after.

@@ -69,6 +69,7 @@ package struct LoopAssembly: Sendable {
     derived += try policy.apply(entry, to: state)
     derived += try action.apply(entry, to: state)
     if entry.kind == .choice { try tellDecision(of: JSONValue(parsing: entry.body).decode(Choice.self), state) }
+    if entry.kind == .order { try tellDecision(of: JSONValue(parsing: entry.body).decode(Order.self), state) }
     derived += try ledger.apply(entry, to: state)
     return derived
   }
@@ -80,6 +81,16 @@ package struct LoopAssembly: Sendable {
     case .rejected?: try decision.settle(choice.proposal, as: .reject, state)
     case .pending?, .expired?, .spent?, .withdrawn?, nil: break
     }
+  }
+
+  /// What the host took off for good is decided anew when its target has changed. What was judged anew meanwhile stands.
+  private func tellDecision(of order: Order, _ state: any StateTransaction) throws {
+    guard order.verb == .withdraw, order.by == nil, let id = Digest(hex: order.target),
+      let action = try ActionRecord.of(id, in: state), action.state == .withdrawn, try Standing.of(id, in: state) == nil
+    else { return }
+    let now = try ActionTurn.version(of: action.subject, state)
+    let isOutdated = action.call.targetVersion != nil && now != nil && now != action.call.targetVersion
+    try decision.takeOff(id, reason: order.argument ?? "The host took it off.", isOutdated: isOutdated, state)
   }
 
   /// The tools of the tenant's enabled executors; only signals lead to calls.

@@ -52,12 +52,14 @@ package struct Receipt: Codable, Equatable, Sendable {
   package let requests: [Digest]
   /// One sentence when the outcome is not `done`.
   package let reason: String?
+  /// The executor's own code for it, e.g. `crm.version_mismatch`; nil when it gave none.
+  package let code: String?
   /// When the executor was asked, in milliseconds since 1970, for what a probe said: an answer is as old as its question.
   package let askedAtMs: Int64?
 
   package init(
     permit: Digest, proposal: Digest, outcome: Outcome, result: JSONValue, requests: [Digest], reason: String?,
-    askedAtMs: Int64? = nil
+    code: String? = nil, askedAtMs: Int64? = nil
   ) {
     self.permit = permit
     self.proposal = proposal
@@ -65,6 +67,18 @@ package struct Receipt: Codable, Equatable, Sendable {
     self.result = result
     self.requests = requests
     self.reason = reason
+    self.code = code
     self.askedAtMs = askedAtMs
+  }
+
+  /// What an executor's code ends in when the target has another version than the call names (RFC 9110, 412).
+  package static let versionMismatch = ".version_mismatch"
+
+  /// Refused only because somebody has changed the target since it was decided on: worth deciding again.
+  package var isOutdated: Bool { outcome == .rejected && code?.hasSuffix(Self.versionMismatch) == true }
+
+  /// The version that the write gave its target; nil when the executor did not tell.
+  package var version: String? {
+    outcome == .done ? result["version"].flatMap { $0.string ?? $0.integer.map(String.init) } : nil
   }
 }

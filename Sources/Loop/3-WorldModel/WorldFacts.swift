@@ -58,7 +58,7 @@ package struct WorldFacts: WorldReading {
     return try view.scan(space, prefix: prefix, countMax: countMax).map { RowKey.parts($0.0).last ?? "" }
   }
 
-  private func facts(_ node: NodeView) -> DealFacts? {
+  private func facts(_ node: NodeView) throws -> DealFacts? {
     func day(_ key: String) -> BusinessDay? { node.fields[key]?.string.flatMap { BusinessDay($0) } }
     let (owner, product, account) = (node.reference("owner"), node.reference("product"), node.reference("account"))
     guard let stage = node.fields["stage"]?.string.flatMap(DealFacts.Stage.init) else { return nil }
@@ -66,6 +66,8 @@ package struct WorldFacts: WorldReading {
       id: node.id, stage: stage, ownerID: owner?.id, ownerName: owner?.text ?? "", productID: product?.id,
       productText: product?.text ?? "", accountID: account?.id, accountName: account?.text,
       engagedOn: day("engaged_on"), closedOn: day("closed_on"), valueCents: node.fields["value"]?.integer,
-      version: node.sourceVersion, evidence: node.evidence)
+      version: node.sourceVersion,
+      writtenVersion: try OwnVersions.ahead(of: node.sourceVersion, node.type, node.id, in: view),
+      evidence: node.evidence)
   }
 }

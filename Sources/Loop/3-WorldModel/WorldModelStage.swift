@@ -1,4 +1,5 @@
-// WorldModel: what is believed, since when and why. Comes in: entity changes and signal sets. Goes out: answers as of
+// WorldModel: what is believed, since when and why. Comes in: entity changes, signal sets, and of starts and receipts the
+// versions that our own writes gave their targets. Goes out: answers as of
 // a business day and a journal position. It never forgets a version, and takes nothing from anywhere else.
 
 import CanonicalJSON
@@ -45,10 +46,15 @@ package struct WorldModelStage: Sendable {
     for change in changes { try Graph(state, at: change.position).keep(change) }
   }
 
-  /// Keeps the signals of a `.signals` entry; other entries say nothing of the world.
+  /// Keeps the signals of a `.signals` entry, and which version a write of ours gave its target; other entries say nothing
+  /// of the world.
   package func apply(_ entry: Entry, to state: any StateTransaction) throws {
-    guard entry.kind == .signals else { return }
-    try keep(signals: try JSONValue(parsing: entry.body), at: entry.position, in: state)
+    switch entry.kind {
+    case .signals: try keep(signals: try JSONValue(parsing: entry.body), at: entry.position, in: state)
+    case .effectStarted: try OwnVersions.begin(try JSONValue(parsing: entry.body).decode(EffectStart.self), in: state)
+    case .receipt: try OwnVersions.end(try JSONValue(parsing: entry.body).decode(Receipt.self), in: state)
+    case .intake, .delivery, .activation, .choice, .order, .tick, .proposals, .verdicts: break
+    }
   }
 
   /// - Parameter set: a `SignalSet` as JSON, read as it is: a day may hold thousands.

@@ -25,6 +25,7 @@ struct DecisionDay {
     for signal in today.signals {
       for playbook in playbooks where playbook.trigger == signal.kind { try consider(playbook, signal) }
     }
+    try decideOutdatedAnew()
     try sweepAliases()
     let (proposals, given) = try takeFromQueue()
     withdrawn += given
@@ -146,6 +147,39 @@ struct DecisionDay {
     return true
   }
 
+  // MARK: - What was decided on a version that is no more
+
+  /// Decides again, by what is believed now, what was stopped because its target had changed: once on a business day, and
+  /// only when the new version is known.
+  private func decideOutdatedAnew() throws {
+    for (key, _) in try state.scan(DecisionStage.outdated) {
+      guard let record = try Digest(hex: key).flatMap({ id throws in try rows.record(id) }), let signal = record.signal,
+        let playbook = playbook(of: record), day.days(since: record.firstDay) < playbook.expiresDays,
+        let deal = try world.deal(record.proposal.subject.id)
+      else {
+        try state.remove(DecisionStage.outdated, key)
+        continue
+      }
+      let isKnown = deal.writtenVersion == nil && deal.version != record.proposal.call?.targetVersion
+      guard isKnown, day > record.proposal.day else { continue }
+      try state.remove(DecisionStage.outdated, key)
+      if try ended(record) == nil { _ = try propose(playbook, signal, record.item) }
+    }
+  }
+
+  /// Whether a call that names the target's version must wait: a write of ours to the same target is under way, or will
+  /// be by itself, or the source has not delivered what one has changed.
+  /// - Parameter writing: Targets of what is proposed today and may start by itself.
+  private func mustWait(_ proposal: Proposal, writing: Set<Subject>) throws -> Bool {
+    guard proposal.call?.targetVersion != nil else { return false }
+    let subject = proposal.subject
+    if try writing.contains(subject) || world.deal(subject.id)?.writtenVersion != nil { return true }
+    return try rows.records(about: subject).contains { other in
+      guard other.proposal.id != proposal.id, other.proposal.call?.targetVersion != nil else { return false }
+      return other.state.mayBeWriting || (other.state == .proposed && other.proposal.kind == .act)
+    }
+  }
+
   // MARK: - Aliases
 
   private func know(_ playbook: Playbook, _ signal: Signal) throws {
@@ -198,10 +232,14 @@ struct DecisionDay {
   private func takeFromQueue() throws -> (proposals: [Proposal], withdrawn: [ProposalSet.Withdrawal]) {
     var proposals: [Proposal] = []
     var withdrawn: [ProposalSet.Withdrawal] = []
-    for id in try rows.queued(perLaneMax: stage.perLaneMax, countMax: stage.proposalsMax) {
-      guard let record = try rows.record(id) else { continue }
+    var writing: Set<Subject> = []
+    let queued = try rows.queued(perLaneMax: stage.perLaneMax, countMax: stage.proposalsMax).compactMap(rows.record)
+    // What may act by itself comes first: nobody is asked about a call that it would make outdated.
+    for record in queued.filter({ $0.proposal.kind == .act }) + queued.filter({ $0.proposal.kind != .act }) {
       let (fresh, reason) = try judgeAgain(record)
+      if let fresh, try mustWait(fresh, writing: writing) { continue }
       if let fresh {
+        if fresh.kind == .act, fresh.call?.targetVersion != nil { writing.insert(fresh.subject) }
         var new = record
         new.proposal = fresh
         new.state = .proposed

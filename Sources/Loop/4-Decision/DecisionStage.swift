@@ -8,7 +8,7 @@ package import Domain
 /// The fourth stage of the loop.
 ///
 /// Its spaces, all `decision.*`: `playbook` (name → {hash, document}), `playbook_refused` (name → reason), `proposal`
-/// (id → `ProposalRecord`), `subject`, `latest`, `queue`, `alias`, `touched` (what to look at again), `permit` (permit →
+/// (id → `ProposalRecord`), `subject`, `latest`, `queue`, `alias`, `touched` (what to look at again), `outdated`, `permit` (permit →
 /// {proposal, undo}), `closing`, `open_deal`, `closing_gap`.
 package struct DecisionStage: Sendable {
   package static let proposals = ProposalRows.byID
@@ -16,6 +16,8 @@ package struct DecisionStage: Sendable {
   package static let refusedPlaybooks = Space("decision.playbook_refused")
   static let permits = Space("decision.permit")
   static let touched = Space("decision.touched")
+  /// proposal → true: what is to be decided anew once the new version of its target is known.
+  static let outdated = Space("decision.outdated")
 
   /// Proposals of one day; an entry of the journal stays well below its limit with them.
   package var proposalsMax = 300
@@ -55,6 +57,16 @@ package struct DecisionStage: Sendable {
       case .approve: record.state = .approved
       case .reject: record.state = .rejected
       }
+    }
+  }
+
+  /// Takes over that the host has taken a call off for good, before anything was sent for it.
+  /// - Parameter isOutdated: Because its target has changed: it is decided anew.
+  package func takeOff(_ proposal: Digest, reason: String, isOutdated: Bool, _ state: any StateTransaction) throws {
+    try change(proposal, state) { record in
+      guard record.state.canBeWithdrawn, !record.state.isQueued else { return }
+      record.state = isOutdated ? .outdated : .withdrawn
+      record.reason = reason
     }
   }
 
@@ -130,7 +142,9 @@ extension DecisionStage {
       case (.done, true): record.isUndone = true
       case (_, true): break
       case (.done, false): record.state = .done
-      case (.rejected, false): record.state = .refused
+      case (.rejected, false):
+        record.state = receipt.isOutdated ? .outdated : .refused
+        record.reason = receipt.reason
       case (.unknown, false): record.state = .unknown
       case (.notStarted, false): record.state = .notStarted
       }
@@ -148,6 +162,7 @@ extension DecisionStage {
     guard new != old else { return }
     try rows.put(new, replacing: old)
     if new.state == .done || new.isUndone { try Self.touch(new.proposal.subject, state) }
+    if new.state == .outdated { try state.set(Self.outdated, id.hex, true) }
   }
 
   static func touch(_ subject: Subject, _ state: any StateTransaction) throws {

@@ -14,22 +14,27 @@ package struct ProposalRecord: Codable, Equatable, Sendable {
     case denied, noted, rejected, done, refused, unknown, withdrawn
     /// Nothing was sent; a later try is allowed.
     case notStarted = "not_started"
+    /// Its target has another version than the one it was decided on: it is decided anew, on another day, under another
+    /// id.
+    case outdated
 
     /// It may still lead to something.
     package var isOpen: Bool {
       switch self {
       case .waiting, .proposed, .belowBudget, .held, .allowed, .approved, .started, .unknown, .notStarted: true
-      case .denied, .noted, .rejected, .done, .refused, .withdrawn: false
+      case .denied, .noted, .rejected, .done, .refused, .withdrawn, .outdated: false
       }
     }
     /// It can be taken back, as nothing has been sent.
     package var canBeWithdrawn: Bool {
       switch self {
       case .waiting, .proposed, .belowBudget, .held, .allowed, .approved, .notStarted: true
-      case .started, .unknown, .denied, .noted, .rejected, .done, .refused, .withdrawn: false
+      case .started, .unknown, .denied, .noted, .rejected, .done, .refused, .withdrawn, .outdated: false
       }
     }
     var isQueued: Bool { self == .waiting || self == .belowBudget }
+    /// Its call may start by itself, or has started and nobody has heard of it: the target's version may change.
+    var mayBeWriting: Bool { self == .allowed || self == .approved || self == .started }
   }
 
   /// How the deal ended that a confidence was about.
@@ -51,7 +56,7 @@ package struct ProposalRecord: Codable, Equatable, Sendable {
   package var state: State
   package var isUndone: Bool
   package var outcome: Outcome?
-  /// Why it was withdrawn.
+  /// Why it was withdrawn, refused or is outdated.
   package var reason: String?
 
   enum CodingKeys: String, CodingKey {
@@ -104,7 +109,7 @@ struct ProposalRows {
       let record = try row["proposal"]?.string.flatMap({ Digest(hex: $0) }).flatMap(record)
     else { return false }
     if record.state.isOpen { return true }
-    return record.state != .withdrawn && day.days(since: first) < cooldownDays
+    return record.state != .withdrawn && record.state != .outdated && day.days(since: first) < cooldownDays
   }
 
   // MARK: - The queue

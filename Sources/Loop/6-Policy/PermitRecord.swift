@@ -84,7 +84,7 @@ package struct PermitRecord: Codable, Equatable, Sendable {
     switch receipt.outcome {
     case .done, .rejected:
       outcome = receipt.outcome
-      version = receipt.result["version"].flatMap { $0.string ?? $0.integer.map(String.init) }
+      version = receipt.version
     case .unknown:
       outcome = .unknown
       if unknownAtMs == nil { unknownAtMs = entry.recordedAtMs }

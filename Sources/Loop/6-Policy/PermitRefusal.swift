@@ -17,6 +17,7 @@ package enum PermitRefusal: OperatorError, Equatable {
   case targetChanged(decidedOn: String, now: String)
   case alreadySpent(attempt: Int)
   case inFlight(attempt: Int)
+  case targetBusy(action: Digest)
   case ended(outcome: String)
   case attemptOutOfOrder(given: Int, expected: Int)
   case attemptsExhausted(attemptsMax: Int)
@@ -29,7 +30,8 @@ package enum PermitRefusal: OperatorError, Equatable {
   /// Whether waiting cannot change it, so that the action must be taken off.
   package var isFinal: Bool {
     switch self {
-    case .modeObserves, .needsApproval, .killed, .budgetSpent, .inFlight, .tooEarly, .attemptOutOfOrder, .alreadySpent,
+    case .modeObserves, .needsApproval, .killed, .budgetSpent, .inFlight, .targetBusy, .tooEarly, .attemptOutOfOrder,
+      .alreadySpent,
       .expired, .unreadable, .verdictOnItsWay:
       false
     case .approvalNotGiven(let state): state != "pending"
@@ -56,6 +58,7 @@ package enum PermitRefusal: OperatorError, Equatable {
     case .targetChanged: "permit.target_changed"
     case .alreadySpent: "permit.already_spent"
     case .inFlight: "permit.in_flight"
+    case .targetBusy: "permit.target_busy"
     case .ended: "permit.ended"
     case .attemptOutOfOrder: "permit.attempt_out_of_order"
     case .attemptsExhausted: "permit.attempts_exhausted"
@@ -86,6 +89,8 @@ package enum PermitRefusal: OperatorError, Equatable {
       "The target has version \(now); the call was decided on version \(decidedOn)."
     case .alreadySpent(let attempt): "The permit of attempt \(attempt) has been spent."
     case .inFlight(let attempt): "Attempt \(attempt) has started and nobody knows yet what became of it."
+    case .targetBusy(let action):
+      "The action \(action.hex.prefix(12)) is changing the same target, and what became of it is not known yet."
     case .ended(let outcome): "The action has ended: \(outcome)."
     case .attemptOutOfOrder(let given, let expected): "Attempt \(given) was asked for; the next one is \(expected)."
     case .attemptsExhausted(let most): "The call was started \(most) times."
@@ -102,7 +107,8 @@ package enum PermitRefusal: OperatorError, Equatable {
     case .modeObserves, .needsApproval: "Approve the call, or raise the ceiling with `sluice tenant mode`."
     case .killed: "Release it with `sluice unkill` once the cause is understood."
     case .budgetSpent: "It is judged again on the next business day; budgets are in governance.yaml."
-    case .inFlight, .tooEarly, .attemptOutOfOrder, .verdictOnItsWay: "Nothing to do: the host asks again in time."
+    case .inFlight, .targetBusy, .tooEarly, .attemptOutOfOrder, .verdictOnItsWay:
+      "Nothing to do: the host asks again in time."
     case .expired: "The host mints a new one; look for a stalled executor when this repeats."
     case .approvalNotGiven, .approvalMissing, .approverNotNamed: "See `sluice approval show`."
     case .targetChanged: "The target is decided on again with its new version."

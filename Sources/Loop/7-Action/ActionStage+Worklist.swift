@@ -34,7 +34,8 @@ package struct WaitingAction: Equatable, Sendable {
 extension ActionStage {
   /// What may be started at `nowMs`: people's undo orders first, then the greatest expected value.
   package static func ready(in view: any StateView, nowMs: Int64) throws -> [ReadyAction] {
-    try queued(view).filter { try cause(of: $0, view, nowMs) == nil }.map { action in
+    let busy = try busyTargets(view)
+    return try queued(view).filter { try cause(of: $0, busy, view, nowMs) == nil }.map { action in
       ReadyAction(
         action: action, proposal: try Standing.of(action.id, in: view)?.proposal,
         attempt: try PermitRecord.nextAttempt(of: action.id, in: view))
@@ -43,8 +44,9 @@ extension ActionStage {
 
   /// Queued actions that cannot start at `nowMs`, each with its cause; one whose cause is final is to be withdrawn.
   package static func waiting(in view: any StateView, nowMs: Int64) throws -> [WaitingAction] {
-    try queued(view).compactMap { action in
-      try cause(of: action, view, nowMs).map { WaitingAction(action: action, cause: $0) }
+    let busy = try busyTargets(view)
+    return try queued(view).compactMap { action in
+      try cause(of: action, busy, view, nowMs).map { WaitingAction(action: action, cause: $0) }
     }
   }
 
@@ -98,8 +100,21 @@ extension ActionStage {
     }
   }
 
+  /// What calls that are under way may be changing. The version that they leave behind is not known before the receipt.
+  private static func busyTargets(_ view: any StateView) throws -> [Subject: Digest] {
+    var busy: [Subject: Digest] = [:]
+    for action in try ActionRecord.open(in: [.started, .probing, .unresolved], view) {
+      let changes = action.undoes != nil || action.call.targetVersion != nil
+      if changes, busy[action.subject] == nil { busy[action.subject] = action.id }
+    }
+    return busy
+  }
+
   /// What a permit would be refused for, without judging the proposal again.
-  private static func cause(of action: ActionRecord, _ view: any StateView, _ nowMs: Int64) throws -> PermitRefusal? {
+  private static func cause(
+    of action: ActionRecord, _ busy: [Subject: Digest], _ view: any StateView, _ nowMs: Int64
+  ) throws -> PermitRefusal? {
+    if action.call.targetVersion != nil, let other = busy[action.subject] { return .targetBusy(action: other) }
     guard nowMs >= action.notBeforeMs else { return .tooEarly(notBeforeMs: action.notBeforeMs) }
     switch try Rules.mode(view) {
     case .observe: return .modeObserves

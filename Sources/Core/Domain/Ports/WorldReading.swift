@@ -32,12 +32,18 @@ package struct DealFacts: Equatable, Sendable {
   package var valueCents: Int64?
   /// The source's version, as a write must name it.
   package var version: String
+  /// The version that a write of our own gave it and that the source has not delivered yet: until it does, the rest of
+  /// what is said here is older than the deal. Nil when nothing is under way.
+  package var writtenVersion: String?
   package var evidence: EvidenceID
+
+  /// The version that a write must name now.
+  package var latestVersion: String { writtenVersion ?? version }
 
   package init(
     id: String, stage: Stage, ownerID: String?, ownerName: String, productID: String?, productText: String,
     accountID: String?, accountName: String?, engagedOn: BusinessDay?, closedOn: BusinessDay?, valueCents: Int64?,
-    version: String, evidence: EvidenceID
+    version: String, writtenVersion: String? = nil, evidence: EvidenceID
   ) {
     self.id = id
     self.stage = stage
@@ -51,6 +57,7 @@ package struct DealFacts: Equatable, Sendable {
     self.closedOn = closedOn
     self.valueCents = valueCents
     self.version = version
+    self.writtenVersion = writtenVersion
     self.evidence = evidence
   }
 }
