@@ -79,7 +79,7 @@ enum DocumentRules {
   // MARK: - sluice
 
   private static let commandName = Pattern(#"commandName: "([a-z-]+)""#)
-  private static let command = Pattern(#"(?:^|[`\s/])sluice (?:plugin )?([a-z]+)"#)
+  private static let command = Pattern(#"(?:^|[`\s/])sluice ([a-z]+)"#)
 
   /// First words of commands; `up` and `apply` are named after their types.
   static func commandWords(in program: [ProjectFile]) -> Set<String> {

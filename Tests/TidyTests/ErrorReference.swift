@@ -70,7 +70,6 @@ enum ErrorReference {
 
       Every refusal bears one of these codes, on stderr, in the log and in the API. A code is stable and never used for
       something else. Words in braces stand for what the message names. A code of another form comes from a plugin.
-      Some remedies name commands that are still to come; `sluice --help` lists those that exist.
 
       Generated from the sources by `make docs`; do not edit.
 
