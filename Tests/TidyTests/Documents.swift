@@ -58,7 +58,7 @@ enum DocumentRules {
 
   private static let target = Pattern(#"^([A-Za-z][\w-]*(?: [A-Za-z][\w-]*)*):(?!=)"#)
   private static let fenced = Pattern("```[^\n]*\n([^\\x00]*?)```")
-  private static let call = Pattern(#"(?:^|[`\s;&(])make (?:-f \S+ )?(?:[A-Z_]+=\S+ )*([a-z][a-z-]*)"#)
+  private static let call = Pattern(#"(?:^|[`\s;&(])make (?:-f \S+ )?(?:[A-Z_]+=\S+ )*([a-z][a-z0-9-]*)"#)
 
   static func targets(in makefiles: [ProjectFile]) -> Set<String> {
     Set(makefiles.flatMap { target.matches(in: $0.text).flatMap { $0[1].split(separator: " ").map(String.init) } })

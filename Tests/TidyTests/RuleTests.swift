@@ -181,11 +181,12 @@ import Testing
   }
 
   @Test func `that names a target make does not have is found`() {
-    let makefile = ProjectFile(path: "Makefile", text: "BUILD := x\ntest: debug\nc-test c-bench: x\n\tcommand: x\n")
+    let makefile = ProjectFile(
+      path: "Makefile", text: "BUILD := x\ntest: debug\nc-test c-bench e2e-test: x\n\tcommand: x\n")
     let targets = DocumentRules.targets(in: [makefile])
-    #expect(targets == ["test", "c-test", "c-bench"])
+    #expect(targets == ["test", "c-test", "c-bench", "e2e-test"])
     let text =
-      "Run `make test`, then `ROOM=X make -f a.mk V=1 c-bench` and make sure; `make fly`.\n```sh\nmake swim\n```\n"
+      "Run `make test`, `make e2e-test`, then `ROOM=X make -f a.mk V=1 c-bench` and make sure; `make fly`.\n```sh\nmake swim\n```\n"
     let found = DocumentRules.missingTargets(in: ProjectFile(path: "X.md", text: text), targets: targets)
     #expect(found.map(\.sentence).sorted() == ["there is no `make fly`.", "there is no `make swim`."])
   }
