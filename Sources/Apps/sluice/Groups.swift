@@ -10,16 +10,19 @@ struct TenantGroup: ParsableCommand {
     subcommands: [Create.self, List.self, Mode.self])
 
   struct Mode: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Set how far a tenant lets the loop go.")
     @OptionGroup var everywhere: Everywhere
     @Argument(help: "observe, propose or act.") var mode: String
     func run() async throws { try await everywhere.ask("tenant.mode", ["mode": .string(mode)]) }
   }
   struct Create: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Create a tenant with its keys.")
     @OptionGroup var everywhere: Everywhere
     @Argument var name: String
     func run() async throws { try await everywhere.ask("tenant.create", ["tenant": .string(name)]) }
   }
   struct List: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "List the tenants.")
     @OptionGroup var everywhere: Everywhere
     func run() async throws { try await everywhere.ask("tenant.list") }
   }
@@ -33,6 +36,8 @@ struct ConnectorGroup: ParsableCommand {
     ])
 
   struct Enable: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Enable a connector for a tenant; its whole manifest is journaled.")
     @OptionGroup var everywhere: Everywhere
     @Argument(help: "A connector's name, or the path of its manifest.") var name: String
     @Option(name: .customLong("as"), help: "What this instance is called.") var instance: String?
@@ -96,31 +101,37 @@ struct ConnectorGroup: ParsableCommand {
     }
   }
   struct Show: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Show how a connector is enabled, and what it does.")
     @OptionGroup var everywhere: Everywhere
     @Argument var instance: String
     func run() async throws { try await everywhere.ask("connector.show", ["instance": .string(instance)]) }
   }
   struct Disable: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Stop a connector and keep its checkpoints.")
     @OptionGroup var everywhere: Everywhere
     @Argument var instance: String
     func run() async throws { try await everywhere.ask("connector.disable", ["instance": .string(instance)]) }
   }
   struct Run: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Pull now instead of at the next time.")
     @OptionGroup var everywhere: Everywhere
     @Argument var instance: String
     func run() async throws { try await everywhere.ask("connector.run", ["instance": .string(instance)]) }
   }
   struct Hook: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Show where a connector's webhooks are sent.")
     @OptionGroup var everywhere: Everywhere
     @Argument var instance: String
     func run() async throws { try await everywhere.ask("connector.hook", ["instance": .string(instance)]) }
   }
   struct Resume: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "End the pause or the parking of a connector.")
     @OptionGroup var everywhere: Everywhere
     @Argument var instance: String
     func run() async throws { try await everywhere.ask("connector.resume", ["instance": .string(instance)]) }
   }
   struct List: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "List the connectors with their state.")
     @OptionGroup var everywhere: Everywhere
     func run() async throws { try await everywhere.ask("connector.list") }
   }
@@ -132,6 +143,7 @@ struct SecretGroup: ParsableCommand {
     subcommands: [Set.self, List.self, Revoke.self])
 
   struct Set: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Store a secret in a connector's slot.")
     @OptionGroup var everywhere: Everywhere
     @Argument var instance: String
     @Argument var slot: String
@@ -147,10 +159,12 @@ struct SecretGroup: ParsableCommand {
     }
   }
   struct List: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "List which slots hold a secret.")
     @OptionGroup var everywhere: Everywhere
     func run() async throws { try await everywhere.ask("secret.list") }
   }
   struct Revoke: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Remove a secret.")
     @OptionGroup var everywhere: Everywhere
     @Argument var instance: String
     @Argument var slot: String
@@ -195,6 +209,7 @@ struct CheckpointGroup: ParsableCommand {
   }
 
   struct Show: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Show where each stream goes on.")
     @OptionGroup var everywhere: Everywhere
     func run() async throws { try await everywhere.ask("checkpoint.show") }
   }

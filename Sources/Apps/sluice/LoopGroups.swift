@@ -10,6 +10,7 @@ struct SignalGroup: ParsableCommand {
     commandName: "signal", abstract: "What changed.", subcommands: [List.self])
 
   struct List: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "List the newest signals.")
     @OptionGroup var everywhere: Everywhere
     @Option(help: "Rows at most.") var limit = 50
     func run() async throws { try await everywhere.ask("signal.list", ["limit": .integer(Int64(limit))]) }
@@ -21,6 +22,7 @@ struct AccountGroup: ParsableCommand {
     commandName: "account", abstract: "What is believed of accounts.", subcommands: [Show.self])
 
   struct Show: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Show what is believed of an account, now or as of then.")
     @OptionGroup var everywhere: Everywhere
     @Argument var name: String
     @Option(help: "A business day, YYYY-MM-DD.") var asOf: String?
@@ -35,6 +37,7 @@ struct ToolGroup: ParsableCommand {
     commandName: "tool", abstract: "What decisions may ask for.", subcommands: [List.self])
 
   struct List: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "List the tools that decisions may ask for.")
     @OptionGroup var everywhere: Everywhere
     func run() async throws { try await everywhere.ask("tool.list") }
   }
@@ -46,6 +49,7 @@ struct DecisionGroup: ParsableCommand {
     subcommands: [List.self, Show.self, Score.self, Replay.self])
 
   struct List: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "List proposals, the newest last.")
     @OptionGroup var everywhere: Everywhere
     @Option(help: "Rows at most.") var limit = 50
     @Option(help: "Only in this state.") var state: String?
@@ -54,16 +58,19 @@ struct DecisionGroup: ParsableCommand {
     }
   }
   struct Show: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Show one proposal whole.")
     @OptionGroup var everywhere: Everywhere
     @Argument var id: String
     func run() async throws { try await everywhere.ask("decision.show", ["id": .string(id)]) }
   }
   struct Score: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Compare what was foretold with what happened.")
     @OptionGroup var everywhere: Everywhere
     @Option(help: "Only of this playbook.") var playbook: String?
     func run() async throws { try await everywhere.ask("decision.score", ["playbook": playbook.map { .string($0) }]) }
   }
   struct Replay: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Recompute decisions from stored bytes and compare.")
     @OptionGroup var everywhere: Everywhere
     @Argument(help: "A decision; without it, all.") var id: String?
     func run() async throws { try await everywhere.ask("decision.replay", ["id": id.map { .string($0) }]) }
@@ -76,15 +83,19 @@ struct ApprovalGroup: ParsableCommand {
     subcommands: [List.self, Show.self, Approve.self, Reject.self])
 
   struct List: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "List calls that wait for a person, the greatest value first.")
     @OptionGroup var everywhere: Everywhere
     func run() async throws { try await everywhere.ask("approval.list") }
   }
   struct Show: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Show one held call with everything to judge it by.")
     @OptionGroup var everywhere: Everywhere
     @Argument var id: String
     func run() async throws { try await everywhere.ask("approval.show", ["id": .string(id)]) }
   }
   struct Approve: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Approve exactly the call that was shown.")
     @OptionGroup var everywhere: Everywhere
     @Argument var id: String
     @Option(help: "The hash that `approval show` printed: what you have seen is what you approve.") var callHash: String
@@ -95,6 +106,7 @@ struct ApprovalGroup: ParsableCommand {
     }
   }
   struct Reject: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Reject a held call.")
     @OptionGroup var everywhere: Everywhere
     @Argument var id: String
     @Option(help: "The hash that `approval show` printed.") var callHash: String
@@ -112,6 +124,7 @@ struct ActionGroup: ParsableCommand {
     subcommands: [List.self, Show.self, Undo.self, Resolve.self])
 
   struct List: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "List actions, the newest last.")
     @OptionGroup var everywhere: Everywhere
     @Option(help: "Rows at most.") var limit = 50
     @Option(help: "Only in this state.") var state: String?
@@ -120,19 +133,22 @@ struct ActionGroup: ParsableCommand {
     }
   }
   struct Show: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Show one action.")
     @OptionGroup var everywhere: Everywhere
     @Argument var id: String
     func run() async throws { try await everywhere.ask("action.show", ["id": .string(id)]) }
   }
   struct Undo: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Take a done action back by its declared compensation.")
     @OptionGroup var everywhere: Everywhere
     @Argument var id: String
     func run() async throws { try await everywhere.ask("action.undo", ["id": .string(id)]) }
   }
   struct Resolve: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Say what became of an action that nobody can tell of.")
     @OptionGroup var everywhere: Everywhere
     @Argument var id: String
-    @Argument var outcome: String
+    @Argument(help: "done or failed.") var outcome: String
     func run() async throws {
       try await everywhere.ask("action.resolve", ["id": .string(id), "outcome": .string(outcome)])
     }
@@ -141,25 +157,30 @@ struct ActionGroup: ParsableCommand {
 
 struct DeadLetterGroup: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "deadletter", abstract: "Records that did not fit.",
+    commandName: "deadletter", abstract: "Records and deliveries that did not fit.",
     subcommands: [List.self, Show.self, Replay.self, Drop.self])
 
   struct List: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "List deliveries and records that did not fit, with the reason.")
     @OptionGroup var everywhere: Everywhere
     @Option(help: "Rows at most.") var limit = 50
     func run() async throws { try await everywhere.ask("deadletter.list", ["limit": .integer(Int64(limit))]) }
   }
   struct Show: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Show a dead letter with everything that was kept of it.")
     @OptionGroup var everywhere: Everywhere
     @Argument var id: String
     func run() async throws { try await everywhere.ask("deadletter.show", ["id": .string(id)]) }
   }
   struct Replay: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Try a delivery or record again that did not fit.")
     @OptionGroup var everywhere: Everywhere
     @Argument var id: String
     func run() async throws { try await everywhere.ask("deadletter.replay", ["id": .string(id)]) }
   }
   struct Drop: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Give a dead letter up; what came stays in the journal.")
     @OptionGroup var everywhere: Everywhere
     @Argument var id: String
     func run() async throws { try await everywhere.ask("deadletter.drop", ["id": .string(id)]) }
@@ -172,10 +193,13 @@ struct LedgerGroup: ParsableCommand {
     subcommands: [Status.self, Verify.self, Export.self])
 
   struct Status: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Show the size of the log and the key that signs it.")
     @OptionGroup var everywhere: Everywhere
     func run() async throws { try await everywhere.ask("ledger.status") }
   }
   struct Verify: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Check the published log: signature, tree, every entry and payload.")
     @OptionGroup var everywhere: Everywhere
     @Option(help: "A file with an earlier checkpoint that this log must extend.") var since: String?
     func run() async throws {
@@ -185,6 +209,7 @@ struct LedgerGroup: ParsableCommand {
     }
   }
   struct Export: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Copy the published log into a folder.")
     @OptionGroup var everywhere: Everywhere
     @Option(help: "The folder to write.") var to: String
     func run() async throws { try await everywhere.ask("ledger.export", ["to": .string(OperatorFile.absolute(to))]) }
@@ -196,6 +221,7 @@ struct UserGroup: ParsableCommand {
     commandName: "user", abstract: "Who may sign in.", subcommands: [Create.self, List.self, Link.self, Token.self])
 
   struct Create: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Create a user.")
     @OptionGroup var everywhere: Everywhere
     @Argument var name: String
     @Option(help: "approver, operator or auditor.") var role: [String] = ["approver"]
@@ -204,15 +230,18 @@ struct UserGroup: ParsableCommand {
     }
   }
   struct List: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "List the users.")
     @OptionGroup var everywhere: Everywhere
     func run() async throws { try await everywhere.ask("user.list") }
   }
   struct Link: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Make a sign-in link: five minutes, once.")
     @OptionGroup var everywhere: Everywhere
     @Argument var name: String
     func run() async throws { try await everywhere.ask("user.link", ["name": .string(name)]) }
   }
   struct Token: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Make an API token; an older one stops working.")
     @OptionGroup var everywhere: Everywhere
     @Argument var name: String
     func run() async throws { try await everywhere.ask("user.token", ["name": .string(name)]) }
@@ -223,7 +252,7 @@ struct Kill: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "kill", abstract: "Stop a tool, playbook, account, owner or all, before the next action.")
   @OptionGroup var everywhere: Everywhere
-  @Argument var target: String
+  @Argument(help: "all, tool:NAME, playbook:NAME, account:NAME or owner:NAME.") var target: String
   @Option(help: "Why.") var reason: String?
   @Flag(help: "Stop it though nothing is known by this name yet.") var unseen = false
   func run() async throws {
@@ -235,7 +264,7 @@ struct Kill: AsyncParsableCommand {
 struct Unkill: AsyncParsableCommand {
   static let configuration = CommandConfiguration(commandName: "unkill", abstract: "Take a kill switch back.")
   @OptionGroup var everywhere: Everywhere
-  @Argument var target: String
+  @Argument(help: "all, tool:NAME, playbook:NAME, account:NAME or owner:NAME.") var target: String
   func run() async throws { try await everywhere.ask("unkill", ["target": .string(target)]) }
 }
 
