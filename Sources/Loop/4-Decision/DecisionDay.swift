@@ -19,7 +19,7 @@ struct DecisionDay {
 
   /// - Returns: nil when there is nothing to propose and nothing to withdraw.
   func decide(also: [Proposal]) throws -> ProposalSet? {
-    try ClosingRates.count(today.signals, on: day, in: state, isOurs: isClosedByUs)
+    try ClosingRates.count(today.signals, in: state, isOurs: isClosedByUs)
     try noteOutcomes()
     var withdrawn = try withdrawEnded()
     for signal in today.signals {
@@ -56,10 +56,13 @@ struct DecisionDay {
     for signal in today.signals where signal.kind == "deal.won" || signal.kind == "deal.lost" {
       for record in try rows.records(about: signal.subject)
       where record.proposal.confidence != nil && record.outcome == nil {
+        let (isWon, isOurs) = (signal.kind == "deal.won", try isClosedByUs(signal.subject.id))
         var new = record
-        new.outcome = ProposalRecord.Outcome(
-          isWon: signal.kind == "deal.won", day: day, isOurs: try isClosedByUs(signal.subject.id))
+        new.outcome = ProposalRecord.Outcome(isWon: isWon, day: day, isOurs: isOurs)
         try rows.put(new, replacing: record)
+        if !isOurs, let confidence = record.proposal.confidence {
+          try RuleScore.count(confidence, isWon: isWon, of: record.proposal.playbook, in: state)
+        }
       }
     }
   }

@@ -9,7 +9,8 @@ package import Domain
 ///
 /// Its spaces, all `decision.*`: `playbook` (name → {hash, document}), `playbook_refused` (name → reason), `proposal`
 /// (id → `ProposalRecord`), `subject`, `latest`, `queue`, `alias`, `touched` (what to look at again), `outdated`, `permit` (permit →
-/// {proposal, undo}), `closing`, `open_deal`, `closing_gap`.
+/// {proposal, undo}), `closing`, `closing_total`,
+/// `open_deal`, `closing_gap`, `rule` (numbers of the thresholds in force), `rule_score`.
 package struct DecisionStage: Sendable {
   package static let proposals = ProposalRows.byID
   package static let playbooks = Space("decision.playbook")
@@ -74,6 +75,7 @@ package struct DecisionStage: Sendable {
 
   /// A document that is no playbook changes nothing and is listed with its reason; a null one ends its playbook.
   private func activate(_ activation: Activation, _ state: any StateTransaction) throws {
+    if activation.kind == .thresholds { try ClosingRates.take(activation.document, in: state) }
     guard activation.kind == .playbooks else { return }
     try state.remove(Self.refusedPlaybooks, activation.name)
     guard !activation.document.isNull else { return try state.remove(Self.playbooks, activation.name) }

@@ -94,6 +94,13 @@ enum Rendering {
     return "\(cents < 0 ? "-" : "")\(whole).\(rest < 10 ? "0" : "")\(rest)"
   }
 
+  /// Parts per million as `0.238`.
+  static func share(_ ppm: Int) -> String {
+    let thousandths = String((ppm + 500) % 1_000_000 / 1_000)
+    let zeros = String(repeating: "0", count: 3 - thousandths.utf8.count)
+    return "\((ppm + 500) / 1_000_000).\(zeros)\(thousandths)"
+  }
+
   /// Parts per million as `63.2`.
   static func percent(_ ppm: Int) -> String {
     let tenths = (ppm + 500) / 1_000
@@ -141,6 +148,7 @@ extension Situation {
     case .listPrice: product.map { .ours(Rendering.money($0.listPriceCents)) }
     case .ratePercent: rate.map { .ours(Rendering.percent($0.ratePpm)) }
     case .rateTrials: rate.map { .ours(String($0.trials)) }
+    case .rateOpen: rate?.stillOpen.map { .ours(String($0)) }
     case .rateInterval:
       rate.map { .ours("\(Rendering.percent($0.lowPpm)) to \(Rendering.percent($0.highPpm))") }
     case .ownerOpenDeals: owner.map { .ours(String($0.openDealCount)) }

@@ -15,6 +15,8 @@ struct Situation {
   var rate: Confidence?
   /// Whether enough deals stand behind the rate.
   var isRateKnown = false
+  /// How well the playbook's estimates have foretold so far; nil for one without a rate.
+  var score: RuleScore?
   /// Closings without product or age, which the rate leaves out.
   var unplacedClosings = 0
 
@@ -49,17 +51,19 @@ struct Situation {
       account = try item.flatMap { try world.account($0) }
     case .deal, .dealsWrittenSo: break
     }
-    if let rule = playbook.rate { try setRate(rule, view) }
+    guard let rule = playbook.rate else { return }
+    score = try RuleScore(of: playbook.name, in: view)
+    try setRate(rule, view)
   }
 
   private mutating func setRate(_ rule: Playbook.RateRule, _ view: any StateView) throws {
+    let rates = try ClosingRates(in: view)
+    unplacedClosings = try rates.unknownCount
     guard let id = deal?.productID else { return }
-    let rate = try ClosingRates.rate(
-      rule.kind, product: id, productName: Rendering.quoted(product?.name ?? id), ageDays: ageDays ?? 0, on: day,
-      in: view)
+    let rate = try rates.rate(
+      product: id, productName: Rendering.quoted(product?.name ?? id), ageDays: ageDays ?? 0, on: day)
     isRateKnown = rate.trials >= rule.trialsMin
     self.rate = rate
-    unplacedClosings = try ClosingRates.unknownCount(in: view)
   }
 
   /// For an alias, what the signal was resolved to; otherwise the deal's own product.
