@@ -171,12 +171,6 @@ import Testing
     #expect(try history(try Run(), days: 25) == history(try Run(), days: 25))
   }
 
-  @Test(arguments: [1, 7, 18]) func `cutting off the future changes nothing`(days: Int) throws {
-    let whole = try history(try Run(), days: 25)
-    #expect(try history(try Run(), days: days) == Array(whole.prefix(days)))
-    #expect(whole.contains { !$0.isEmpty })
-  }
-
   // MARK: - The catalogue
 
   @Test func `a tool that is not in the catalogue is never called`() throws {

@@ -1,6 +1,18 @@
 import CanonicalJSON
 package import Domain
 
+/// What a rate is asked for: deals like one of this product that is so old on this day.
+package struct RateQuestion: Sendable {
+  package let product: String
+  /// As people are shown it.
+  package let productName: String
+  package let ageDays: Int
+  package let day: BusinessDay
+}
+
+/// Answers from what has been applied so far.
+package typealias RateLookup = @Sendable (RateQuestion, any StateView) throws -> Confidence
+
 /// How deals ended, by product and age, counted from the signals applied so far and nothing later.
 ///
 /// Only deals whose outcome is known count: of one that is still open nobody knows whether it will be won, and to take it
@@ -49,13 +61,17 @@ package struct ClosingRates {
 
   // MARK: - Rates
 
-  /// The rate for a deal of `product` that is `ageDays` old on `day`, however few deals it rests on.
-  func rate(product: String, productName: String, ageDays: Int, on day: BusinessDay) throws -> Confidence {
-    let from = min(max(0, ageDays), Self.ageMax) / bandDays * bandDays
+  package static let lookup: RateLookup = { question, view in try ClosingRates(in: view).rate(question) }
+
+  /// The rate, however few deals it rests on.
+  func rate(_ question: RateQuestion) throws -> Confidence {
+    let (product, day) = (question.product, question.day)
+    let from = min(max(0, question.ageDays), Self.ageMax) / bandDays * bandDays
     let won = try count(product, "won", fromAge: from)
     let interval = WilsonInterval(successes: won, trials: won + (try count(product, "lost", fromAge: from)))
     return Confidence(
-      of: "\(productName) deals that reached an age of \(from) days, have closed since and were won", successes: won,
+      of: "\(question.productName) deals that reached an age of \(from) days, have closed since and were won",
+      successes: won,
       trials: interval.trials, ratePpm: interval.ratePpm, lowPpm: interval.lowPpm, highPpm: interval.highPpm,
       stillOpen: try open(product, engagedUntil: day.advanced(byDays: -from)), baseRatePpm: try baseRatePpm)
   }

@@ -121,7 +121,7 @@ struct DecisionDay {
   }
 
   private func situation(_ playbook: Playbook, _ signal: Signal, _ item: String?) throws -> Situation {
-    try Situation(playbook, signal, item: item, on: day, world: world, view: state)
+    try Situation(playbook, signal, item: item, on: day, world: world, rates: stage.rates, view: state)
   }
 
   private func consider(_ playbook: Playbook, _ signal: Signal) throws {

@@ -23,6 +23,8 @@ package struct DecisionStage: Sendable {
   /// Proposals of one day; an entry of the journal stays well below its limit with them.
   package var proposalsMax = 300
   package var perLaneMax = 30
+  /// Where rates come from.
+  package var rates: RateLookup = ClosingRates.lookup
 
   package init() {}
 

@@ -29,7 +29,7 @@ struct Situation {
   /// - Parameter item: What `items` gave: the deal or account that the signal is looked at for; nil for the signal's own.
   init(
     _ playbook: Playbook, _ signal: Signal, item: String?, on day: BusinessDay, world: any WorldReading,
-    view: any StateView
+    rates: RateLookup, view: any StateView
   ) throws {
     self.day = day
     self.signal = signal
@@ -53,15 +53,16 @@ struct Situation {
     }
     guard let rule = playbook.rate else { return }
     score = try RuleScore(of: playbook.name, in: view)
-    try setRate(rule, view)
+    try setRate(rule, rates, view)
   }
 
-  private mutating func setRate(_ rule: Playbook.RateRule, _ view: any StateView) throws {
-    let rates = try ClosingRates(in: view)
-    unplacedClosings = try rates.unknownCount
+  private mutating func setRate(
+    _ rule: Playbook.RateRule, _ rates: RateLookup, _ view: any StateView
+  ) throws {
+    unplacedClosings = try ClosingRates(in: view).unknownCount
     guard let id = deal?.productID else { return }
-    let rate = try rates.rate(
-      product: id, productName: Rendering.quoted(product?.name ?? id), ageDays: ageDays ?? 0, on: day)
+    let name = Rendering.quoted(product?.name ?? id)
+    let rate = try rates(RateQuestion(product: id, productName: name, ageDays: ageDays ?? 0, day: day), view)
     isRateKnown = rate.trials >= rule.trialsMin
     self.rate = rate
   }
