@@ -65,6 +65,7 @@ package struct LoopAssembly: Sendable {
     let suggestion = try learning.apply(entry, to: state)
     derived += try decision.apply(
       entry, to: state, world: WorldFacts(state), catalogue: try catalogue(for: entry, state),
+      people: entry.kind == .signals ? try Rules.governance(state).named : [],
       also: suggestion.map { [$0.proposal] } ?? [])
     derived += try policy.apply(entry, to: state)
     derived += try action.apply(entry, to: state)

@@ -9,6 +9,7 @@ struct DecisionDay {
   let state: any StateTransaction
   let world: any WorldReading
   let catalogue: ToolCatalogue
+  let people: Set<String>
   let playbooks: [Playbook]
 
   /// playbook and alias → its signal and how many were proposed: deals written so are looked for on every day.
@@ -121,7 +122,7 @@ struct DecisionDay {
   }
 
   private func situation(_ playbook: Playbook, _ signal: Signal, _ item: String?) throws -> Situation {
-    try Situation(playbook, signal, item: item, on: day, world: world, rates: stage.rates, view: state)
+    try Situation(playbook, signal, item: item, on: day, world: world, people: people, rates: stage.rates, view: state)
   }
 
   private func consider(_ playbook: Playbook, _ signal: Signal) throws {

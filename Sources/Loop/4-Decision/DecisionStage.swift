@@ -31,17 +31,18 @@ package struct DecisionStage: Sendable {
   /// - Parameters:
   ///   - world: What is believed once this entry has been applied.
   ///   - catalogue: The tools of the instances enabled at this entry.
+  ///   - people: Those beside reps who may be written to and asked, as an operator named them.
   ///   - also: Proposals of other rooms that belong into this day's set, as Learning's.
   package func apply(
     _ entry: Entry, to state: any StateTransaction, world: any WorldReading, catalogue: ToolCatalogue,
-    also: [Proposal] = []
+    people: Set<String> = [], also: [Proposal] = []
   ) throws -> [Derived] {
     switch entry.kind {
     case .activation: try activate(try body(entry), state)
     case .signals:
       let day = DecisionDay(
         stage: self, today: try body(entry), state: state, world: world, catalogue: catalogue,
-        playbooks: try Self.active(in: state))
+        people: people, playbooks: try Self.active(in: state))
       guard let set = try day.decide(also: also) else { return [] }
       return [Derived(kind: .proposals, body: try JSONValue(encoding: set))]
     case .verdicts: try remember(try body(entry) as VerdictSet, state)

@@ -51,7 +51,7 @@ struct Judgement {
 
   private var approver: String? {
     switch playbook.approver {
-    case .ownersManager: situation.owner.flatMap { $0.manager.isEmpty ? nil : $0.manager }
+    case .ownersManager: situation.manager
     case .nobody: nil
     }
   }
@@ -105,6 +105,9 @@ struct Judgement {
 
   private func uncertain(_ step: Playbook.Step) -> [String] {
     var sentences = step.uncertain.map { Rendering.text($0, situation) }
+    if playbook.approver == .ownersManager, let reason = situation.strangeManager {
+      sentences.append("Whose it is to judge: \(reason).")
+    }
     if playbook.rate != nil {
       if let rate = situation.rate, !situation.isRateKnown {
         sentences.append("Of \(rate.of) there are \(rate.trials): too few to say how likely a win is.")

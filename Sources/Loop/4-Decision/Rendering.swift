@@ -39,6 +39,7 @@ enum Rendering {
   /// The value itself, or nothing: an argument is never shortened or cleaned into another one.
   private static func exact(_ placeholder: Placeholder, _ situation: Situation) throws(Refusal) -> String {
     guard let value = situation.value(of: placeholder) else {
+      if placeholder == .ownerManager, let reason = situation.strangeManager { throw Refusal(reason: reason) }
       throw Refusal(reason: "{\(placeholder.name)} is not known")
     }
     let text = value.text
@@ -121,6 +122,13 @@ extension Situation {
     }
   }
 
+  /// Why the owner's manager is nobody, when the source names one.
+  var strangeManager: String? {
+    guard manager == nil, let name = owner?.manager, !name.isEmpty else { return nil }
+    return "the source names \(Rendering.quoted(name)) as the owner's manager, who is neither a rep nor named in "
+      + "governance.yaml"
+  }
+
   /// - Returns: nil when it is not known.
   func value(of placeholder: Placeholder) -> Value? {
     switch placeholder {
@@ -132,7 +140,7 @@ extension Situation {
     case .day: .ours(day.description)
     case .dayUS: .ours("\(day.civil.month)/\(day.civil.day)/\(day.civil.year)")
     case .ownerName: owner.map { .outside($0.name) }
-    case .ownerManager: owner.map { .outside($0.manager) }
+    case .ownerManager: manager.map { .outside($0) }
     case .targetName: target.map { .outside($0.name) }
     case .productName: product.map { .outside($0.name) }
     case .alias: alias.map { .outside($0) }

@@ -6,6 +6,9 @@ struct Situation {
   let signal: Signal
   var deal: DealFacts?
   var owner: RepFacts?
+  /// The owner's manager, when that is somebody known: a rep by key or name, or one whom an operator named. What a source
+  /// writes there is text, and chooses nobody.
+  var manager: String?
   var target: RepFacts?
   var product: ProductFacts?
   /// The account that the proposal is about; for white space, the one that has not bought.
@@ -29,7 +32,7 @@ struct Situation {
   /// - Parameter item: What `items` gave: the deal or account that the signal is looked at for; nil for the signal's own.
   init(
     _ playbook: Playbook, _ signal: Signal, item: String?, on day: BusinessDay, world: any WorldReading,
-    rates: RateLookup, view: any StateView
+    people: Set<String>, rates: RateLookup, view: any StateView
   ) throws {
     self.day = day
     self.signal = signal
@@ -42,6 +45,7 @@ struct Situation {
       subject = item.map { Subject(type: "account", id: $0) } ?? signal.subject
     }
     owner = try (deal?.ownerID ?? signal.owner).flatMap { try world.rep($0) }
+    manager = try owner.flatMap { try Self.known($0.manager, people, world) }
     account = try (deal?.accountID ?? signal.account).flatMap { try world.account($0) }
     product = try Self.product(playbook.scope, signal, deal).flatMap { try world.product($0) }
     switch playbook.scope {
@@ -54,6 +58,11 @@ struct Situation {
     guard let rule = playbook.rate else { return }
     score = try RuleScore(of: playbook.name, in: view)
     try setRate(rule, rates, view)
+  }
+
+  private static func known(_ name: String, _ people: Set<String>, _ world: any WorldReading) throws -> String? {
+    guard !name.isEmpty else { return nil }
+    return people.contains(name) ? name : try world.rep(called: name)?.name
   }
 
   private mutating func setRate(
