@@ -46,6 +46,10 @@ final class FakeWorld: WorldReading {
     Array(deals.values.filter { $0.productText == text }.sorted { $0.id < $1.id }.prefix(countMax))
   }
   func rep(_ id: String) -> RepFacts? { reps[id] }
+  func rep(called text: String) -> RepFacts? {
+    let found = reps.values.filter { $0.id == text || $0.name == text }
+    return found.count == 1 ? found[0] : nil
+  }
   func reps(managedBy manager: String) -> [RepFacts] {
     reps.values.filter { $0.manager == manager }.sorted { $0.id < $1.id }
   }
@@ -126,6 +130,7 @@ final class Run {
   let world: FakeWorld
   var stage = DecisionStage()
   var catalogue: ToolCatalogue
+  var people: Set<String> = ["Dustin Brinkmann"]
   private var position = Position.origin
 
   init(_ world: FakeWorld = .ordinary(), playbooks: [String] = Shipped.names) throws {
@@ -148,7 +153,7 @@ final class Run {
       content: NewEntry(
         id: StableID.of("entry", ["\(position)"]), kind: kind, cause: nil, recordedAtMs: 0,
         body: try JSONValue(encoding: body).canonicalBytes))
-    return try store.transaction { try stage.apply(entry, to: $0, world: world, catalogue: catalogue) }
+    return try store.transaction { try stage.apply(entry, to: $0, world: world, catalogue: catalogue, people: people) }
   }
 
   @discardableResult func day(_ number: Int, _ signals: [Signal] = []) throws -> ProposalSet? {

@@ -23,7 +23,7 @@ import Testing
     ("rate_known: false", "rate_knwn: false", "steps[0].when.rate_knwn", "rate_known"),
     ("tool: crm.close_lost", "tool: \"{signal.subject}\"", "steps[1].call.tool", "without placeholders"),
     ("set: {stage: Lost", "set: {stage: \"{tool}\"", "steps[1].call.arguments.set.stage", "{deal.id}"),
-    ("{fact.limit_days}. That", "{fact.limit_dayz}. That", "steps[0].stop", "{fact.limit_days}"),
+    ("{fact.limit_days}. {rate", "{fact.limit_dayz}. {rate", "steps[0].stop", "{fact.limit_days}"),
     (
       "assignee: \"{owner.name}\"", "assignee: \"{deal.owner_name}\"", "steps[2].call.arguments.task.assignee",
       "{owner.name}"

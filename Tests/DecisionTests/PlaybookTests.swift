@@ -63,6 +63,22 @@ import Testing
     #expect((proposal.confidence == nil) == (kind == .abstain))
   }
 
+  @Test func `a rate that a playbook declares counts: without enough deals behind it nothing is called`() throws {
+    var document = try Shipped.document(try Shipped.text("stalled-deal"), name: "stalled-deal").value.object!
+    document["steps"] = .array(Array(document["steps"]!.array!.dropFirst(2)))
+    let run = try Run(playbooks: [])
+    try run.activate("stalled-deal", .object(document))
+    run.world.add("D1")
+    try run.closings(won: 29, of: 29)
+    let proposal = try #require(try run.day(139, [stalled("D1", on: 139)])?.proposals.first)
+    #expect(proposal.kind == .abstain && proposal.call == nil && proposal.confidence == nil)
+    #expect(proposal.stopReason == "Its rate rests on 29 closed deals, too few to go by.")
+  }
+
+  @Test func `playbooks that ask or move without a rate declare none`() throws {
+    for name in ["missing-account", "overloaded-owner"] { #expect(try Shipped.playbook(name).rate == nil) }
+  }
+
   @Test func `closings without product or age are not guessed but said`() throws {
     let run = try Run(playbooks: ["stalled-deal"])
     run.world.add("D1")

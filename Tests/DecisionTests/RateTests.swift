@@ -1,4 +1,5 @@
 import CanonicalJSON
+import Cryptography
 import Decision
 import Domain
 import MemoryStorage
@@ -18,22 +19,53 @@ import Testing
     #expect(interval.ratePpm == (trials == 0 ? 0 : successes * 1_000_000 / trials))
   }
 
-  @Test func `a rate of deals that reached an age counts the open ones too`() throws {
+  private func engaged(_ count: Int, _ prefix: String = "E", since number: Int) -> [Signal] {
+    (0..<count).map {
+      signal(
+        "deal.engaged", "opportunity", "\(prefix)\($0)", on: number,
+        ["product": "gtx-pro", "engaged_on": .string(day(number).description)])
+    }
+  }
+
+  @Test func `counts deals whose outcome is known; how many of that age are still open is said beside it`() throws {
     let run = try Run(playbooks: ["stalled-deal"])
     run.world.add("D1")
-    try run.closings(won: 3, of: 10)
-    let engaged = (0..<40).map { number in
-      signal(
-        "deal.engaged", "opportunity", "E\(number)", on: 1,
-        ["product": "gtx-pro", "engaged_on": .string(day(number < 30 ? 1 : 60).description)])
-    }
-    try run.day(60, engaged)
-    // One of them closes: it is counted as closed, and no longer as open.
+    try run.closings(won: 24, of: 40)
+    try run.day(1, engaged(30, since: 1))
+    try run.day(60, engaged(10, "F", since: 60))
+    // One of them closes: it is counted as closed, and no longer as open. The later ones have not come to this age.
     try run.day(130, [closing("E0", won: false, age: 129, on: 130)])
     let proposal = try #require(try run.day(139, [stalled("D1", on: 139)])?.proposals.first)
-    #expect(proposal.confidence?.successes == 3)
-    #expect(proposal.confidence?.trials == 10 + 1 + 29)
-    #expect(proposal.kind == .draft)
+    #expect(proposal.confidence?.successes == 24)
+    #expect(proposal.confidence?.trials == 40 + 1)
+    #expect(proposal.confidence?.stillOpen == 29)
+    #expect(proposal.uncertain.contains("Of deals of this age 41 have closed; 29 still open are not counted."))
+    #expect(proposal.kind == .ask)
+  }
+
+  @Test func `does not take a deal for lost that closes late`() throws {
+    let run = try Run(playbooks: ["stalled-deal"])
+    run.world.add("D1")
+    // Hundreds are open at this age, and of those that have closed two of three were won.
+    try run.day(1, engaged(400, since: 1))
+    try run.closings(won: 20, of: 30, age: 125, on: 126)
+    let proposal = try #require(try run.day(139, [stalled("D1", on: 139)])?.proposals.first)
+    #expect(proposal.kind == .ask && proposal.confidence?.ratePpm == 666_667)
+  }
+
+  @Test func `compares within bands of as many days as the thresholds say`() throws {
+    for (days, trials) in [(30, 40), (139, 40), (20, 40), (10, 0)] as [(Int64, Int)] {
+      let run = try Run(playbooks: ["stalled-deal"])
+      run.world.add("D1")
+      let document: JSONValue = ["sluice": 1, "rates": ["band_days": .integer(days)]]
+      try run.apply(
+        .activation,
+        Activation(
+          kind: .thresholds, name: "t", hash: SHA256.digest(document.canonicalBytes), document: document, by: nil))
+      try run.closings(won: 24, of: 40, age: days == 139 ? 139 : 125)
+      let proposal = try #require(try run.day(139, [stalled("D1", on: 139)])?.proposals.first)
+      #expect((proposal.confidence?.trials ?? 0) == trials, "\(days)")
+    }
   }
 
   @Test func `a deal that we closed ourselves says nothing of how deals end`() throws {
@@ -74,15 +106,61 @@ import Testing
   }
 
   @Test func `counts each proposal whose deal has closed since`() throws {
-    let run = try Run(playbooks: ["missing-account"])
+    let run = try Run(playbooks: ["stalled-deal"])
     try run.closings(won: 24, of: 40)
-    for number in 0..<3 { run.world.add("D\(number)", account: nil) }
-    try run.day(1, (0..<3).map { signal("opportunity.missing_account", "opportunity", "D\($0)", on: 1) })
-    try run.day(2, [closing("D0", won: true, age: 2, on: 2), closing("D1", won: false, age: 2, on: 2)])
-    let score = try run.store.view { try DecisionScore(in: $0, playbook: "missing-account") }
+    for number in 0..<3 { run.world.add("D\(number)") }
+    try run.day(139, (0..<3).map { stalled("D\($0)", on: 139) })
+    try run.day(140, [closing("D0", won: true, age: 140, on: 140), closing("D1", won: false, age: 140, on: 140)])
+    let score = try run.store.view { try DecisionScore(in: $0, playbook: "stalled-deal") }
     #expect(score.scored == 2 && score.won == 1 && score.stillOpen == 1)
     #expect(score.brierScorePpm == (160_000 + 360_000) / 2)
     let json = try JSONValue(encoding: score)
     #expect(json["brier_score_ppm"] == 260_000)
+    #expect(json["brier_score_of_base_rate_then_ppm"] == 260_000)
+  }
+
+  /// A rule that says 5 % of deals of which all are won, where three of five of all deals are.
+  private func run(wrong count: Int) throws -> Run {
+    let run = try Run(playbooks: ["stalled-deal"])
+    try run.closings(won: 2, of: 40)
+    try run.day(1, (0..<60).map { closing("Y\($0)", won: true, age: 10, on: 1) })
+    for number in 0..<count { run.world.add("W\(number)") }
+    let drafts = try #require(try run.day(139, (0..<count).map { stalled("W\($0)", on: 139) })).proposals
+    #expect(drafts.count == count && drafts.allSatisfy { $0.kind == .draft && $0.confidence?.baseRatePpm == 620_000 })
+    for number in 0..<count { run.world.deals["W\(number)"]?.stage = .won }
+    try run.day(140, (0..<count).map { closing("W\($0)", won: true, age: 140, on: 140) })
+    // Many more are lost, so that the rate itself stays low.
+    try run.closings(won: 0, of: 400, on: 141)
+    return run
+  }
+
+  @Test(arguments: [(29, Proposal.Kind.draft), (30, .ask)])
+  func `stops a rule from closing deals while its estimates have been worse than none, and says so`(
+    outcomes: Int, kind: Proposal.Kind
+  ) throws {
+    let run = try run(wrong: outcomes)
+    run.world.add("D1")
+    let proposal = try #require(try run.day(142, [stalled("D1", on: 142)])?.proposals.first)
+    #expect(try #require(proposal.confidence).ratePpm < 100_000)
+    #expect(proposal.kind == kind)
+    guard kind == .ask else { return }
+    #expect(proposal.call?.tool == "crm.create_task")
+    #expect(
+      proposal.stopReason
+        == "The estimates of this rule have foretold 30 outcomes worse (Brier score 0.903) than the share of won deals "
+        + "alone would have (0.144), so crm.close_lost is not prepared on their word. Only the owner knows how the deal "
+        + "stands.")
+  }
+
+  @Test func `lets a rule go on whose estimates have been better than none`() throws {
+    let run = try Run(playbooks: ["stalled-deal"])
+    try run.closings(won: 2, of: 40)
+    try run.day(1, (0..<60).map { closing("Y\($0)", won: true, age: 10, on: 1) })
+    for number in 0..<30 { run.world.add("W\(number)") }
+    try run.day(139, (0..<30).map { stalled("W\($0)", on: 139) })
+    try run.day(140, (0..<30).map { closing("W\($0)", won: false, age: 140, on: 140) })
+    run.world.add("D1")
+    #expect(try run.day(142, [stalled("D1", on: 142)])?.proposals.first { $0.subject.id == "D1" }?.kind == .draft)
+    #expect(try run.store.view { try RuleScore(of: "stalled-deal", in: $0) }.outcomes == 30)
   }
 }

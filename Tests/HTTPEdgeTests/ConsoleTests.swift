@@ -142,6 +142,7 @@ import Testing
     for part in [
       "crm.close_lost", "opportunity/1C1I7A6R", "Engaging", "Lost", "139", "$4,826.00", "$0.00", "mode.propose",
       "everything waits for a person", "crm.reopen", "41 of 312, 13.1 %, 95 % interval 9.8–17.3 %",
+      "217 still open are not counted", "63.1 % were won",
       "still in talks with Cancity", "2026-07-14 09:00 UTC", Samples.callHash,
       String(repeating: "8b1d", count: 16),
     ] { #expect(text.contains(part), "\(part) is not shown") }

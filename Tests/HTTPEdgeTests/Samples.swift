@@ -35,8 +35,9 @@ enum Samples {
       "undo": ["tool": "crm.reopen", "arguments": ["opportunity": "1C1I7A6R", "set": ["stage": "Engaging"]]],
       "cost_cents": 0,
       "confidence": [
-        "of": "GTX Pro deals closed at an age of 120 to 149 days that were won", "successes": 41, "trials": 312,
-        "rate_ppm": 131_410, "low_ppm": 98_300, "high_ppm": 173_400,
+        "of": "GTX Pro deals that reached an age of 120 days, have closed since and were won", "successes": 41,
+        "trials": 312, "rate_ppm": 131_410, "low_ppm": 98_300, "high_ppm": 173_400, "still_open": 217,
+        "base_rate_ppm": 631_000,
       ],
       "uncertain": [
         "Whether Moses Frase is still in talks with Cancity.",

@@ -100,6 +100,31 @@ import Testing
     #expect(try run.outcomes(won: won, of: 60) == nil)
   }
 
+  @Test(arguments: [(100, 30, 60), (70, 0, 60), (100, 0, 0)])
+  func `says nothing of a number that stands outside the bounds`(percent: Int, won: Int, total: Int) throws {
+    let run = Run()
+    try run.thresholds(document(Int64(percent), min: 75, max: 90))
+    #expect(try run.outcomes(won: won, of: total) == nil)
+  }
+
+  private func numbers(_ members: [String: JSONValue]) -> JSONValue {
+    var root = document(90).object!
+    root["learning"] = .object(root["learning"]!.object!.merging(members) { $1 })
+    return .object(root)
+  }
+
+  @Test(
+    arguments: [
+      (["outcomes_min": 61], 60, nil), (["outcomes_min": 10], 12, 91), (["step_percent": 5], 60, 95),
+      (["step_percent": 20], 60, 100), (["later_share_milli": 999], 60, nil),
+      (["earlier_share_milli": 600, "later_share_milli": 100], 60, nil),
+    ] as [([String: JSONValue], Int, Int?)])
+  func `goes by the numbers of the document`(members: [String: JSONValue], won: Int, percent: Int?) throws {
+    let run = Run()
+    try run.thresholds(numbers(members))
+    #expect(try run.outcomes(won: won, of: won)?.percentSuggested == percent)
+  }
+
   @Test func `gives the exact document and its hash to a person, and activates nothing`() throws {
     let run = Run()
     try run.thresholds(document(90))

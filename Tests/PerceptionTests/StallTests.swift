@@ -50,6 +50,10 @@ import Testing
     #expect(stalledOn(bench, 0...41) == [30])
   }
 
+  private static func bounds(_ more: String) -> String {
+    #"{"enabled": true, "stall_percent_min": 80, "stall_percent_max": 100, \#(more)}"#
+  }
+
   @Test(
     arguments: [
       (#"{"enabled": true, "stall_percent_min": 80, "stall_percent_max": 100}"#, nil),
@@ -58,6 +62,12 @@ import Testing
       (#"{"enabled": 1, "stall_percent_min": 80, "stall_percent_max": 100}"#, "learning.enabled"),
       (#"{"enabled": true, "stall_percent_min": 0, "stall_percent_max": 100}"#, "learning.stall_percent_min"),
       (#"{"enabled": true, "write_policy": true}"#, "learning.write_policy"),
+      (bounds(#""outcomes_min": 10, "step_percent": 20"#), nil),
+      (bounds(#""outcomes_min": 9"#), "learning.outcomes_min"),
+      (bounds(#""step_percent": 0"#), "learning.step_percent"),
+      (bounds(#""later_share_milli": 600, "earlier_share_milli": 601"#), "learning.earlier_share_milli"),
+      (bounds(#""later_share_milli": 199"#), "learning.later_share_milli"),
+      (bounds(#""later_share_milli": 1000"#), "learning.later_share_milli"),
     ] as [(String, String?)])
   func `and what may be learned of them is checked`(learning: String, fault: String?) throws {
     let document: JSONValue = ["sluice": 1, "learning": try JSONValue(parsing: learning)]

@@ -16,17 +16,18 @@ final class WholeTenant {
   static let ann = UserID(unchecked: "ann")
 
   let store = MemoryStateStore()
-  let assembly = LoopAssembly()
+  let assembly: LoopAssembly
   private(set) var entries: [Entry] = []
   var nowMs: Int64 = 1_804_000_000_000
 
   /// - Parameters:
   ///   - thresholds: Laid over the reviewed thresholds: section → its numbers.
-  ///   - playbook: Changes a playbook's document before it is activated.
+  ///   - playbooks: Those in force; nil for all reviewed ones.
   init(
     mode: TenantMode, thresholds: [String: JSONValue] = [:], playbooks: [String]? = nil,
-    playbook change: (JSONValue) -> JSONValue = { $0 }
+    assembly: LoopAssembly = LoopAssembly()
   ) throws {
+    self.assembly = assembly
     var numbers = try reviewed("policies/thresholds.yaml").value.object!
     for (section, values) in thresholds {
       numbers[section] = .object((numbers[section]?.object ?? [:]).merging(values.object!) { $1 })
@@ -44,7 +45,7 @@ final class WholeTenant {
       .activation,
       Activation(kind: .policies, name: "policies", hash: policies.hash, document: policies.json, by: nil))
     for name in try playbooks ?? Self.files("playbooks", ".yaml").map({ String($0.dropLast(5)) }) {
-      try activate(.playbooks, name, change(try reviewed("playbooks/\(name).yaml").value))
+      try activate(.playbooks, name, try reviewed("playbooks/\(name).yaml").value)
     }
   }
 
@@ -91,6 +92,17 @@ final class WholeTenant {
     entries.append(entry)
     try assembly.apply([entry], to: store)
     return position
+  }
+
+  /// Records of any days, with no word of how far the stream has been read.
+  func deliver(_ records: [IntakeRecord], of stream: String) throws {
+    let header = IntakeBatch.Header(
+      instance: InstanceID(unchecked: "crm"), stream: StreamName(unchecked: stream), origin: .delivery(.origin),
+      checkpoint: nil)
+    _ = try append(
+      .intake,
+      IntakeBatch.encoded(
+        headerJSON: try JSONValue(encoding: header).canonicalBytes, committed: records.map(\.committedBytes)))
   }
 
   /// The records of one day, and that each stream is read to its end.

@@ -17,6 +17,7 @@ package final class SampleWorld: WorldReading {
   }
   package func openDeals(ownedBy rep: String) throws -> [DealFacts] { [] }
   package func deals(productWrittenAs text: String, countMax: Int) throws -> [DealFacts] { [] }
+  package func rep(called text: String) -> RepFacts? { nil }
   package func rep(_ id: String) throws -> RepFacts? { nil }
   package func reps(managedBy manager: String) throws -> [RepFacts] { [] }
   package func account(_ id: String) throws -> AccountFacts? { nil }

@@ -52,6 +52,9 @@ private func reviewed(_ path: String) throws -> SourceDocument {
     let document = try read("sluice: 1\nheat:\n  up_min: many\n")
     let error = try #require(throws: DocumentError.self) { try Thresholds(document) }
     #expect(error.path == "heat.up_min" && error.line == 3)
+    let bands = try read("sluice: 1\nrates:\n  # days\n  band_days: 0\n")
+    let fault = try #require(throws: DocumentError.self) { try Thresholds(bands) }
+    #expect(fault.path == "rates.band_days" && fault.line == 4)
     let unknown = try read("sluice: 1\nheta:\n  up_min: 3\nlist:\n- 1\n")
     #expect(unknown.mark("heta")?.line == 2 && unknown.mark("heta.up_min")?.line == 3)
     #expect(unknown.mark("list")?.line == 4 && unknown.mark("list[0]")?.line == 5)

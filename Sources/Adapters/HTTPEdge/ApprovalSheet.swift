@@ -168,7 +168,20 @@ struct ApprovalSheet {
       <p class="figure">\(percent("rate_ppm")) %</p>
       <p>\(console.data(Words.exact(measured["of"]))): \(number("successes")) of \(number("trials")), \
       \(percent("rate_ppm")) %, 95 % interval \(percent("low_ppm"))–\(percent("high_ppm")) %.</p>
+      \(notCounted)
       """
+  }
+
+  /// What the rate leaves out, and what one would say without it.
+  private var notCounted: HTML {
+    var sentences: [String] = []
+    if let open = approval["confidence"]?["still_open"]?.integer {
+      sentences.append("\(Words.number(open)) still open are not counted: how they end is not known.")
+    }
+    if let base = approval["confidence"]?["base_rate_ppm"]?.integer {
+      sentences.append("Of all deals that had closed by then, \(Words.percent(ppm: base)) % were won.")
+    }
+    return sentences.isEmpty ? .nothing : "<p>\(sentences.joined(separator: " "))</p>"
   }
 
   private var uncertain: HTML {

@@ -6,7 +6,7 @@ import Action
 import CanonicalJSON
 import ConnectorFabric
 import Cryptography
-import Decision
+package import Decision
 package import Domain
 import Learning
 import Perception
@@ -28,12 +28,12 @@ package struct LoopAssembly: Sendable {
   private let world = WorldModelStage()
   private let recent = RecentSignals()
   private let learning = LearningStage()
-  private let decision = DecisionStage()
+  private let decision: DecisionStage
   package let policy = PolicyStage(world: { WorldFacts($0) })
   private let action = ActionStage()
   private let ledger = LedgerStage()
 
-  package init() {}
+  package init(decision: DecisionStage = DecisionStage()) { self.decision = decision }
 
   /// Applies one entry. Entries come in order, without gaps.
   package func apply(_ entry: Entry, to state: any StateTransaction) throws {
@@ -65,6 +65,7 @@ package struct LoopAssembly: Sendable {
     let suggestion = try learning.apply(entry, to: state)
     derived += try decision.apply(
       entry, to: state, world: WorldFacts(state), catalogue: try catalogue(for: entry, state),
+      people: entry.kind == .signals ? try Rules.governance(state).named : [],
       also: suggestion.map { [$0.proposal] } ?? [])
     derived += try policy.apply(entry, to: state)
     derived += try action.apply(entry, to: state)

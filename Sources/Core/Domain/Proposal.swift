@@ -79,7 +79,7 @@ package struct ToolCall: Codable, Equatable, Sendable {
 
 /// A measured rate with its interval; never a model's opinion. Parts per million, so that no float is persisted.
 package struct Confidence: Codable, Equatable, Sendable {
-  /// What was counted, e.g. "GTX Pro deals closed at an age of 120 to 149 days that were won".
+  /// What was counted, e.g. "GTX Pro deals that reached an age of 120 days, have closed since and were won".
   package let of: String
   package let successes: Int
   package let trials: Int
@@ -87,13 +87,22 @@ package struct Confidence: Codable, Equatable, Sendable {
   /// 95 % Wilson score interval.
   package let lowPpm: Int
   package let highPpm: Int
-  package init(of: String, successes: Int, trials: Int, ratePpm: Int, lowPpm: Int, highPpm: Int) {
+  /// The like that are open still: their outcome is not known, so they are not counted.
+  package let stillOpen: Int?
+  /// The share of all closed deals, of any kind and age, that were won by then; nil before the first.
+  package let baseRatePpm: Int?
+  package init(
+    of: String, successes: Int, trials: Int, ratePpm: Int, lowPpm: Int, highPpm: Int, stillOpen: Int? = nil,
+    baseRatePpm: Int? = nil
+  ) {
     self.of = of
     self.successes = successes
     self.trials = trials
     self.ratePpm = ratePpm
     self.lowPpm = lowPpm
     self.highPpm = highPpm
+    self.stillOpen = stillOpen
+    self.baseRatePpm = baseRatePpm
   }
 }
 

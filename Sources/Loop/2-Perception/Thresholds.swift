@@ -26,6 +26,8 @@ package struct Thresholds: Sendable, Equatable {
   package var valueDropMilli = 100
   /// An open deal's expected close has slipped when it moved by at least these days.
   package var closeSlipDaysMin = 1
+  /// Days of an age band, within which decisions compare deals. Decision reads it from the document.
+  package var rateBandDays = 30
 
   package init() {}
 }
@@ -47,7 +49,7 @@ extension Thresholds {
       ("heat", "down_milli", \.heatDownMilli, 0...999), ("heat", "down_min", \.heatDownMin, 1...1_000_000),
       ("heat", "rest_days", \.heatRestDays, 1...1_000),
       ("value_drop", "share_milli", \.valueDropMilli, 1...1_000),
-      ("close_slip", "days_min", \.closeSlipDaysMin, 1...1_000),
+      ("close_slip", "days_min", \.closeSlipDaysMin, 1...1_000), ("rates", "band_days", \.rateBandDays, 1...365),
     ]
     self.init()
     try root.allow(["sluice", "learning"] + Set(keys.map(\.0)).sorted())
@@ -67,9 +69,21 @@ extension Thresholds {
   /// What outcomes may suggest (`Learning` reads it): only inside these bounds, and only once a person says so.
   private func checkLearning(_ learning: DocumentReader) throws(DocumentError) {
     guard learning.isPresent else { return }
-    try learning.allow(["enabled", "stall_percent_min", "stall_percent_max"])
+    try learning.allow([
+      "enabled", "stall_percent_min", "stall_percent_max", "outcomes_min", "step_percent", "later_share_milli",
+      "earlier_share_milli",
+    ])
     _ = try learning["enabled"].bool()
     let least = try learning["stall_percent_min"].integer(in: 1...100)
     _ = try learning["stall_percent_max"].integer(in: least...100)
+    if learning["outcomes_min"].isPresent { _ = try learning["outcomes_min"].integer(in: 10...1_000_000) }
+    if learning["step_percent"].isPresent { _ = try learning["step_percent"].integer(in: 1...20) }
+    let later = learning["later_share_milli"]
+    let most = later.isPresent ? try later.integer(in: 1...999) : 500
+    if learning["earlier_share_milli"].isPresent {
+      _ = try learning["earlier_share_milli"].integer(in: 0...most)
+    } else if most < 200 {
+      throw later.error("\(most)", allowed: "at least earlier_share_milli, which is 200 when it is left out")
+    }
   }
 }

@@ -27,6 +27,12 @@ package struct WorldFacts: WorldReading {
       openDealCount: try deals(.openDeal, id, countMax: .max).count, evidence: node.evidence)
   }
 
+  package func rep(called text: String) throws -> RepFacts? {
+    let found: (node: NodeView, matchedBy: Reference.Reason)
+    do { found = try queries.find("rep", named: text) } catch is WorldError { return nil }
+    return found.matchedBy == .key || found.matchedBy == .name ? try rep(found.node.id) : nil
+  }
+
   package func reps(managedBy manager: String) throws -> [RepFacts] {
     try queries.linked(to: Subject(type: "manager", id: manager), by: .worksFor).compactMap { try rep($0.id) }
       .sorted { $0.id < $1.id }

@@ -1,36 +1,114 @@
 import CanonicalJSON
 package import Domain
 
+/// What a rate is asked for: deals like one of this product that is so old on this day.
+package struct RateQuestion: Sendable {
+  package let product: String
+  /// As people are shown it.
+  package let productName: String
+  package let ageDays: Int
+  package let day: BusinessDay
+}
+
+/// Answers from what has been applied so far.
+package typealias RateLookup = @Sendable (RateQuestion, any StateView) throws -> Confidence
+
 /// How deals ended, by product and age, counted from the signals applied so far and nothing later.
 ///
-/// Ages are counted in bands of `bandDays`. What a closing signal does not say (product or age) is never guessed: such
+/// Only deals whose outcome is known count: of one that is still open nobody knows whether it will be won, and to take it
+/// for lost would foretell that deals which close late are never won. Ages are looked at in bands of whole days
+/// (`rates.band_days` of the thresholds). What a closing signal does not say (product or age) is never guessed: such
 /// closings are counted apart.
 package struct ClosingRates {
-  /// product → {"won": {band: n}, "lost": {band: n}, "open": {engaged day: n}}.
+  /// product/`won`, `lost`/age in days → how many; product/`open`/engaged day → how many.
   package static let products = Space("decision.closing")
+  /// `won`, `lost` → how many, of any product and age.
+  static let totals = Space("decision.closing_total")
   /// opportunity → {"product", "engaged_on"}, while it is open and both are known.
   static let openDeals = Space("decision.open_deal")
   /// Under `unknown`: closings that could not be placed.
   static let gaps = Space("decision.closing_gap")
-  package static let bandDays = 30
-  /// Ages beyond are counted in the last band.
-  static let bandMax = 999
+  /// `bands` → {"days"} by the thresholds in force.
+  static let rules = Space("decision.rule")
 
   /// What is counted as the whole, of which the won ones are the share.
   package enum Kind: String, Sendable, CaseIterable {
-    /// Deals of the product that closed at the deal's age band or later.
-    case wonOfClosed = "won_of_closed"
-    /// Deals of the product that reached that age band: those that closed in it or later, and those still open.
+    /// Deals of the product that had reached the deal's age band and have closed since.
     case wonOfReached = "won_of_reached"
   }
 
-  static func band(ageDays: Int) -> Int { min(max(0, ageDays) / bandDays, bandMax) }
+  /// Days of a band where the thresholds say nothing.
+  static let bandDaysByDefault = 30
+  /// What the thresholds may say.
+  static let bandDaysRange = 1...365
+  /// Greater ages count as this one.
+  static let ageMax = 36_500
 
+  let view: any StateView
+  let bandDays: Int
+
+  init(in view: any StateView) throws {
+    self.view = view
+    bandDays = Int(try view.value(Self.rules, "bands")?["days"]?.integer ?? Int64(Self.bandDaysByDefault))
+  }
+
+  /// Takes over `rates.band_days` of a thresholds document.
+  static func take(_ thresholds: JSONValue, in state: any StateTransaction) throws {
+    let days = thresholds["rates"]?["band_days"]?.integer.map { Int($0) } ?? bandDaysByDefault
+    guard bandDaysRange.contains(days) else { return }
+    try state.set(rules, "bands", ["days": .integer(Int64(days))])
+  }
+
+  // MARK: - Rates
+
+  package static let lookup: RateLookup = { question, view in try ClosingRates(in: view).rate(question) }
+
+  /// The rate, however few deals it rests on.
+  func rate(_ question: RateQuestion) throws -> Confidence {
+    let (product, day) = (question.product, question.day)
+    let from = min(max(0, question.ageDays), Self.ageMax) / bandDays * bandDays
+    let won = try count(product, "won", fromAge: from)
+    let interval = WilsonInterval(successes: won, trials: won + (try count(product, "lost", fromAge: from)))
+    return Confidence(
+      of: "\(question.productName) deals that reached an age of \(from) days, have closed since and were won",
+      successes: won,
+      trials: interval.trials, ratePpm: interval.ratePpm, lowPpm: interval.lowPpm, highPpm: interval.highPpm,
+      stillOpen: try open(product, engagedUntil: day.advanced(byDays: -from)), baseRatePpm: try baseRatePpm)
+  }
+
+  private func count(_ product: String, _ outcome: String, fromAge age: Int) throws -> Int {
+    let prefix = RowKey.prefix(product, outcome)
+    return try sum(from: prefix + RowKey.number(UInt64(age)), until: prefixEnd(prefix))
+  }
+
+  private func open(_ product: String, engagedUntil day: BusinessDay) throws -> Int {
+    let prefix = RowKey.prefix(product, "open")
+    return try sum(from: prefix, until: prefix + day.advanced(byDays: 1).description)
+  }
+
+  private func sum(from: String, until: String?) throws -> Int {
+    try view.scan(Self.products, from: from, until: until, reversed: false, countMax: .max)
+      .reduce(0) { $0 + Int($1.1.integer ?? 0) }
+  }
+
+  /// The share of all closed deals that were won: what one would say of any deal without knowing it. Nil before the first.
+  private var baseRatePpm: Int? {
+    get throws {
+      let won = try view.value(Self.totals, "won")?.integer ?? 0
+      let all = won + (try view.value(Self.totals, "lost")?.integer ?? 0)
+      return all == 0 ? nil : WilsonInterval(successes: Int(won), trials: Int(all)).ratePpm
+    }
+  }
+
+  /// Closings that could not be placed.
+  var unknownCount: Int { get throws { Int(try view.value(Self.gaps, "unknown")?.integer ?? 0) } }
+}
+
+// MARK: - Counting
+extension ClosingRates {
   /// Counts one day's engagements and closings.
   /// - Parameter isOurs: Whether we closed that deal ourselves: that says nothing about how deals end.
-  static func count(
-    _ signals: [Signal], on day: BusinessDay, in state: any StateTransaction, isOurs: (String) throws -> Bool
-  ) throws {
+  static func count(_ signals: [Signal], in state: any StateTransaction, isOurs: (String) throws -> Bool) throws {
     for signal in signals where signal.subject.type == "opportunity" {
       switch signal.kind {
       case "deal.engaged": try engage(signal, state)
@@ -47,7 +125,7 @@ package struct ClosingRates {
       try state.value(openDeals, signal.subject.id) == nil
     else { return }
     try state.set(openDeals, signal.subject.id, ["product": .string(product), "engaged_on": .string(day)])
-    try add(1, to: "open", day, product, state)
+    try add(1, products, RowKey.of(product, "open", day), state)
   }
 
   private static func disengage(_ deal: String, _ state: any StateTransaction) throws {
@@ -55,15 +133,17 @@ package struct ClosingRates {
       let day = row["engaged_on"]?.string
     else { return }
     try state.remove(openDeals, deal)
-    try add(-1, to: "open", day, product, state)
+    try add(-1, products, RowKey.of(product, "open", day), state)
   }
 
   private static func close(_ signal: Signal, _ state: any StateTransaction) throws {
+    let outcome = signal.kind == "deal.won" ? "won" : "lost"
+    try add(1, totals, outcome, state)
     guard let product = signal.facts["product"]?.string, let age = ageDays(signal) else {
-      let count = try state.value(gaps, "unknown")?.integer ?? 0
-      return try state.set(gaps, "unknown", .integer(count + 1))
+      return try add(1, gaps, "unknown", state)
     }
-    try add(1, to: signal.kind == "deal.won" ? "won" : "lost", key(band(ageDays: age)), product, state)
+    let number = RowKey.number(UInt64(min(max(0, age), ageMax)))
+    try add(1, products, RowKey.of(product, outcome, number), state)
   }
 
   private static func ageDays(_ signal: Signal) -> Int? {
@@ -71,53 +151,8 @@ package struct ClosingRates {
     return signal.facts["engaged_on"]?.string.flatMap { BusinessDay($0) }.map { signal.day.days(since: $0) }
   }
 
-  private static func key(_ band: Int) -> String {
-    let digits = String(band)
-    return String(repeating: "0", count: max(0, 3 - digits.count)) + digits
-  }
-
-  private static func add(
-    _ amount: Int64, to group: String, _ key: String, _ product: String, _ state: any StateTransaction
-  ) throws {
-    var row = try state.value(products, product)?.object ?? [:]
-    var counts = row[group]?.object ?? [:]
-    let count = (counts[key]?.integer ?? 0) + amount
-    counts[key] = count > 0 ? .integer(count) : nil
-    row[group] = .object(counts)
-    try state.set(products, product, .object(row))
-  }
-
-  /// The rate for a deal of `product` that is `ageDays` old on `day`, however few deals it rests on.
-  static func rate(
-    _ kind: Kind, product: String, productName: String, ageDays: Int, on day: BusinessDay, in view: any StateView
-  ) throws -> Confidence {
-    let row = try view.value(products, product)
-    let band = band(ageDays: ageDays)
-    func sum(_ group: String) -> Int {
-      (row?[group]?.object ?? [:]).reduce(0) { $0 + ($1.key >= key(band) ? Int($1.value.integer ?? 0) : 0) }
-    }
-    let won = sum("won")
-    var trials = won + sum("lost")
-    let age = "an age of \(band * bandDays) days or more"
-    switch kind {
-    case .wonOfClosed:
-      return confidence("\(productName) deals closed at \(age) that were won", won, of: trials)
-    case .wonOfReached:
-      let until = day.advanced(byDays: -band * bandDays).description
-      trials += (row?["open"]?.object ?? [:]).reduce(0) { $0 + ($1.key <= until ? Int($1.value.integer ?? 0) : 0) }
-      return confidence("\(productName) deals that reached \(age) and were won", won, of: trials)
-    }
-  }
-
-  private static func confidence(_ of: String, _ won: Int, of trials: Int) -> Confidence {
-    let interval = WilsonInterval(successes: won, trials: trials)
-    return Confidence(
-      of: of, successes: won, trials: trials, ratePpm: interval.ratePpm, lowPpm: interval.lowPpm,
-      highPpm: interval.highPpm)
-  }
-
-  /// Closings that could not be placed.
-  static func unknownCount(in view: any StateView) throws -> Int {
-    Int(try view.value(gaps, "unknown")?.integer ?? 0)
+  private static func add(_ amount: Int64, _ space: Space, _ key: String, _ state: any StateTransaction) throws {
+    let count = (try state.value(space, key)?.integer ?? 0) + amount
+    if count > 0 { try state.set(space, key, .integer(count)) } else { try state.remove(space, key) }
   }
 }

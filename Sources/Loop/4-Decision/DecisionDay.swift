@@ -9,6 +9,7 @@ struct DecisionDay {
   let state: any StateTransaction
   let world: any WorldReading
   let catalogue: ToolCatalogue
+  let people: Set<String>
   let playbooks: [Playbook]
 
   /// playbook and alias → its signal and how many were proposed: deals written so are looked for on every day.
@@ -19,7 +20,7 @@ struct DecisionDay {
 
   /// - Returns: nil when there is nothing to propose and nothing to withdraw.
   func decide(also: [Proposal]) throws -> ProposalSet? {
-    try ClosingRates.count(today.signals, on: day, in: state, isOurs: isClosedByUs)
+    try ClosingRates.count(today.signals, in: state, isOurs: isClosedByUs)
     try noteOutcomes()
     var withdrawn = try withdrawEnded()
     for signal in today.signals {
@@ -56,10 +57,13 @@ struct DecisionDay {
     for signal in today.signals where signal.kind == "deal.won" || signal.kind == "deal.lost" {
       for record in try rows.records(about: signal.subject)
       where record.proposal.confidence != nil && record.outcome == nil {
+        let (isWon, isOurs) = (signal.kind == "deal.won", try isClosedByUs(signal.subject.id))
         var new = record
-        new.outcome = ProposalRecord.Outcome(
-          isWon: signal.kind == "deal.won", day: day, isOurs: try isClosedByUs(signal.subject.id))
+        new.outcome = ProposalRecord.Outcome(isWon: isWon, day: day, isOurs: isOurs)
         try rows.put(new, replacing: record)
+        if !isOurs, let confidence = record.proposal.confidence {
+          try RuleScore.count(confidence, isWon: isWon, of: record.proposal.playbook, in: state)
+        }
       }
     }
   }
@@ -118,7 +122,7 @@ struct DecisionDay {
   }
 
   private func situation(_ playbook: Playbook, _ signal: Signal, _ item: String?) throws -> Situation {
-    try Situation(playbook, signal, item: item, on: day, world: world, view: state)
+    try Situation(playbook, signal, item: item, on: day, world: world, people: people, rates: stage.rates, view: state)
   }
 
   private func consider(_ playbook: Playbook, _ signal: Signal) throws {

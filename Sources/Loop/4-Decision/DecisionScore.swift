@@ -4,7 +4,8 @@ package import Domain
 /// How well the stated confidences foretold what happened: proposals whose deal has closed since.
 ///
 /// All shares are in parts per million. The Brier score is the mean squared distance between the stated rate and what
-/// happened (1 for won, 0 for lost): 0 is perfect, and always stating the base rate gives `brier_score_of_base_rate`.
+/// happened (1 for won, 0 for lost): 0 is perfect, and always stating the base rate gives `brier_score_of_base_rate`. That
+/// one is known only afterwards; `brier_score_of_base_rate_then` states what was known when each was stated.
 package struct DecisionScore: Codable, Equatable, Sendable {
   package struct Bin: Codable, Equatable, Sendable {
     /// The bin holds stated rates from here up to, but without, the next; the last one with 1 000 000.
@@ -38,6 +39,8 @@ package struct DecisionScore: Codable, Equatable, Sendable {
   package let baseRatePpm: Int?
   package let brierScorePpm: Int?
   package let brierScoreOfBaseRatePpm: Int?
+  /// The same of what the share of won deals was when each was stated; nil where one of them does not tell.
+  package let brierScoreOfBaseRateThenPpm: Int?
   package let calibration: [Bin]
 
   enum CodingKeys: String, CodingKey {
@@ -48,6 +51,7 @@ package struct DecisionScore: Codable, Equatable, Sendable {
     case baseRatePpm = "base_rate_ppm"
     case brierScorePpm = "brier_score_ppm"
     case brierScoreOfBaseRatePpm = "brier_score_of_base_rate_ppm"
+    case brierScoreOfBaseRateThenPpm = "brier_score_of_base_rate_then_ppm"
   }
 }
 
@@ -57,6 +61,7 @@ extension DecisionScore {
   /// - Parameter playbook: Only this one's proposals; nil for all.
   package init(in view: any StateView, playbook: String? = nil) throws {
     var forecasts: [(statedPpm: Int, isWon: Bool)] = []
+    var bases: [(statedPpm: Int, isWon: Bool)] = []
     var (open, ours, without) = (0, 0, 0)
     for (_, row) in try view.scan(DecisionStage.proposals) {
       let record = try row.decode(ProposalRecord.self)
@@ -68,14 +73,19 @@ extension DecisionScore {
       switch record.outcome {
       case nil: open += 1
       case let outcome? where outcome.isOurs: ours += 1
-      case let outcome?: forecasts.append((confidence.ratePpm, outcome.isWon))
+      case let outcome?:
+        forecasts.append((confidence.ratePpm, outcome.isWon))
+        if let base = confidence.baseRatePpm { bases.append((base, outcome.isWon)) }
       }
     }
-    self.init(forecasts, stillOpen: open, closedByUs: ours, withoutConfidence: without)
+    self.init(
+      forecasts, bases: bases.count == forecasts.count ? bases : [], stillOpen: open, closedByUs: ours,
+      withoutConfidence: without)
   }
 
   package init(
-    _ forecasts: [(statedPpm: Int, isWon: Bool)], stillOpen: Int = 0, closedByUs: Int = 0, withoutConfidence: Int = 0
+    _ forecasts: [(statedPpm: Int, isWon: Bool)], bases: [(statedPpm: Int, isWon: Bool)] = [], stillOpen: Int = 0,
+    closedByUs: Int = 0, withoutConfidence: Int = 0
   ) {
     scored = forecasts.count
     won = forecasts.count { $0.isWon }
@@ -84,13 +94,18 @@ extension DecisionScore {
     self.withoutConfidence = withoutConfidence
     let (n, k) = (Int128(forecasts.count), Int128(won))
     baseRatePpm = n == 0 ? nil : Self.rounded(k * Self.million, n)
-    let squares = forecasts.reduce(Int128(0)) { sum, forecast in
-      let distance = Int128(forecast.statedPpm) - (forecast.isWon ? Self.million : 0)
-      return sum + distance * distance
-    }
-    brierScorePpm = n == 0 ? nil : Self.rounded(squares, n * Self.million)
+    brierScorePpm = Self.brierPpm(forecasts)
+    brierScoreOfBaseRateThenPpm = Self.brierPpm(bases)
     brierScoreOfBaseRatePpm = n == 0 ? nil : Self.rounded(k * (n - k) * Self.million, n * n)
     calibration = Self.bins(forecasts)
+  }
+
+  private static func brierPpm(_ forecasts: [(statedPpm: Int, isWon: Bool)]) -> Int? {
+    let squares = forecasts.reduce(Int128(0)) { sum, forecast in
+      let distance = Int128(forecast.statedPpm) - (forecast.isWon ? million : 0)
+      return sum + distance * distance
+    }
+    return forecasts.isEmpty ? nil : rounded(squares, Int128(forecasts.count) * million)
   }
 
   private static func bins(_ forecasts: [(statedPpm: Int, isWon: Bool)]) -> [Bin] {

@@ -9,7 +9,8 @@ package import Domain
 ///
 /// Its spaces, all `decision.*`: `playbook` (name → {hash, document}), `playbook_refused` (name → reason), `proposal`
 /// (id → `ProposalRecord`), `subject`, `latest`, `queue`, `alias`, `touched` (what to look at again), `outdated`, `permit` (permit →
-/// {proposal, undo}), `closing`, `open_deal`, `closing_gap`.
+/// {proposal, undo}), `closing`, `closing_total`,
+/// `open_deal`, `closing_gap`, `rule` (numbers of the thresholds in force), `rule_score`.
 package struct DecisionStage: Sendable {
   package static let proposals = ProposalRows.byID
   package static let playbooks = Space("decision.playbook")
@@ -22,23 +23,26 @@ package struct DecisionStage: Sendable {
   /// Proposals of one day; an entry of the journal stays well below its limit with them.
   package var proposalsMax = 300
   package var perLaneMax = 30
+  /// Where rates come from.
+  package var rates: RateLookup = ClosingRates.lookup
 
   package init() {}
 
   /// - Parameters:
   ///   - world: What is believed once this entry has been applied.
   ///   - catalogue: The tools of the instances enabled at this entry.
+  ///   - people: Those beside reps who may be written to and asked, as an operator named them.
   ///   - also: Proposals of other rooms that belong into this day's set, as Learning's.
   package func apply(
     _ entry: Entry, to state: any StateTransaction, world: any WorldReading, catalogue: ToolCatalogue,
-    also: [Proposal] = []
+    people: Set<String> = [], also: [Proposal] = []
   ) throws -> [Derived] {
     switch entry.kind {
     case .activation: try activate(try body(entry), state)
     case .signals:
       let day = DecisionDay(
         stage: self, today: try body(entry), state: state, world: world, catalogue: catalogue,
-        playbooks: try Self.active(in: state))
+        people: people, playbooks: try Self.active(in: state))
       guard let set = try day.decide(also: also) else { return [] }
       return [Derived(kind: .proposals, body: try JSONValue(encoding: set))]
     case .verdicts: try remember(try body(entry) as VerdictSet, state)
@@ -74,6 +78,7 @@ package struct DecisionStage: Sendable {
 
   /// A document that is no playbook changes nothing and is listed with its reason; a null one ends its playbook.
   private func activate(_ activation: Activation, _ state: any StateTransaction) throws {
+    if activation.kind == .thresholds { try ClosingRates.take(activation.document, in: state) }
     guard activation.kind == .playbooks else { return }
     try state.remove(Self.refusedPlaybooks, activation.name)
     guard !activation.document.isNull else { return try state.remove(Self.playbooks, activation.name) }

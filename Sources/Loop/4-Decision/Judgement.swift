@@ -8,11 +8,15 @@ struct Judgement {
 
   /// - Returns: nil when no step fits: then there is nothing to say.
   func proposal(id: Digest) -> Proposal? {
-    guard let step = playbook.steps.first(where: { $0.conditions.allSatisfy(situation.fits) }) else { return nil }
-    var kind = step.kind
+    let fitting = playbook.steps.filter { $0.conditions.allSatisfy(situation.fits) }
+    guard let first = fitting.first else { return nil }
+    let bar = bar(to: first)
+    let step = bar == nil ? first : fitting.first { self.bar(to: $0) == nil } ?? first
+    let isBarred = self.bar(to: step) != nil
+    var kind = isBarred ? Proposal.Kind.abstain : step.kind
     var call: ToolCall?
-    var stop = Rendering.text(step.stop, situation)
-    if let wanted = step.call {
+    var stop = [bar, isBarred ? nil : Rendering.text(step.stop, situation)].compactMap(\.self).joined(separator: " ")
+    if let wanted = step.call, !isBarred {
       do throws(Rendering.Refusal) {
         call = try self.call(wanted)
       } catch {
@@ -30,9 +34,24 @@ struct Judgement {
       uncertain: uncertain(step), stopReason: stop)
   }
 
+  /// Why a step may not be taken, though its conditions hold.
+  ///
+  /// Invariant: a playbook that declares a rate does nothing without one, and changes no record on the word of a rule whose
+  /// estimates have been worse than none.
+  private func bar(to step: Playbook.Step) -> String? {
+    guard playbook.rate != nil, let call = step.call else { return nil }
+    if !situation.isRateKnown, !step.conditions.contains(.rateKnown(false)) {
+      return "Its rate rests on \(situation.rate?.trials ?? 0) closed deals, too few to go by."
+    }
+    guard let score = situation.score, score.isWorseThanBase, catalogue[call.tool]?.effect == .write else { return nil }
+    return "The estimates of this rule have foretold \(score.outcomes) outcomes worse "
+      + "(Brier score \(Rendering.share(score.brierPpm))) than the share of won deals alone would have "
+      + "(\(Rendering.share(score.baseBrierPpm))), so \(call.tool) is not prepared on their word."
+  }
+
   private var approver: String? {
     switch playbook.approver {
-    case .ownersManager: situation.owner.flatMap { $0.manager.isEmpty ? nil : $0.manager }
+    case .ownersManager: situation.manager
     case .nobody: nil
     }
   }
@@ -86,11 +105,17 @@ struct Judgement {
 
   private func uncertain(_ step: Playbook.Step) -> [String] {
     var sentences = step.uncertain.map { Rendering.text($0, situation) }
+    if playbook.approver == .ownersManager, let reason = situation.strangeManager {
+      sentences.append("Whose it is to judge: \(reason).")
+    }
     if playbook.rate != nil {
       if let rate = situation.rate, !situation.isRateKnown {
         sentences.append("Of \(rate.of) there are \(rate.trials): too few to say how likely a win is.")
       } else if situation.rate == nil {
         sentences.append("The product is not known, so nothing is known of how likely a win is.")
+      }
+      if let rate = situation.rate, let open = rate.stillOpen {
+        sentences.append("Of deals of this age \(rate.trials) have closed; \(open) still open are not counted.")
       }
       if situation.unplacedClosings > 0 {
         sentences.append("Closings without product or age that were not counted: \(situation.unplacedClosings).")

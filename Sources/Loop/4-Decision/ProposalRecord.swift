@@ -117,8 +117,10 @@ struct ProposalRows {
   /// Whose list it goes to: advice, what policy may allow by itself, or one approver's.
   static func lane(_ proposal: Proposal) -> String {
     guard proposal.call != nil else { return "advice" }
-    guard let approver = proposal.approver, proposal.kind != .act else { return "own" }
-    return StableID.of("lane", [approver]).hex
+    guard proposal.kind != .act else { return "own" }
+    // Without a known approver, the owner's list: what nobody's manager judges is as much as what a manager does.
+    if let approver = proposal.approver { return StableID.of("lane", [approver]).hex }
+    return proposal.owner.map { StableID.of("lane_of_owner", [$0]).hex } ?? "own"
   }
 
   private static func queueKey(_ proposal: Proposal) -> String {

@@ -39,6 +39,7 @@ enum Rendering {
   /// The value itself, or nothing: an argument is never shortened or cleaned into another one.
   private static func exact(_ placeholder: Placeholder, _ situation: Situation) throws(Refusal) -> String {
     guard let value = situation.value(of: placeholder) else {
+      if placeholder == .ownerManager, let reason = situation.strangeManager { throw Refusal(reason: reason) }
       throw Refusal(reason: "{\(placeholder.name)} is not known")
     }
     let text = value.text
@@ -94,6 +95,13 @@ enum Rendering {
     return "\(cents < 0 ? "-" : "")\(whole).\(rest < 10 ? "0" : "")\(rest)"
   }
 
+  /// Parts per million as `0.238`.
+  static func share(_ ppm: Int) -> String {
+    let thousandths = String((ppm + 500) % 1_000_000 / 1_000)
+    let zeros = String(repeating: "0", count: 3 - thousandths.utf8.count)
+    return "\((ppm + 500) / 1_000_000).\(zeros)\(thousandths)"
+  }
+
   /// Parts per million as `63.2`.
   static func percent(_ ppm: Int) -> String {
     let tenths = (ppm + 500) / 1_000
@@ -114,6 +122,13 @@ extension Situation {
     }
   }
 
+  /// Why the owner's manager is nobody, when the source names one.
+  var strangeManager: String? {
+    guard manager == nil, let name = owner?.manager, !name.isEmpty else { return nil }
+    return "the source names \(Rendering.quoted(name)) as the owner's manager, who is neither a rep nor named in "
+      + "governance.yaml"
+  }
+
   /// - Returns: nil when it is not known.
   func value(of placeholder: Placeholder) -> Value? {
     switch placeholder {
@@ -125,7 +140,7 @@ extension Situation {
     case .day: .ours(day.description)
     case .dayUS: .ours("\(day.civil.month)/\(day.civil.day)/\(day.civil.year)")
     case .ownerName: owner.map { .outside($0.name) }
-    case .ownerManager: owner.map { .outside($0.manager) }
+    case .ownerManager: manager.map { .outside($0) }
     case .targetName: target.map { .outside($0.name) }
     case .productName: product.map { .outside($0.name) }
     case .alias: alias.map { .outside($0) }
@@ -141,6 +156,7 @@ extension Situation {
     case .listPrice: product.map { .ours(Rendering.money($0.listPriceCents)) }
     case .ratePercent: rate.map { .ours(Rendering.percent($0.ratePpm)) }
     case .rateTrials: rate.map { .ours(String($0.trials)) }
+    case .rateOpen: rate?.stillOpen.map { .ours(String($0)) }
     case .rateInterval:
       rate.map { .ours("\(Rendering.percent($0.lowPpm)) to \(Rendering.percent($0.highPpm))") }
     case .ownerOpenDeals: owner.map { .ours(String($0.openDealCount)) }

@@ -6,6 +6,9 @@ struct Situation {
   let signal: Signal
   var deal: DealFacts?
   var owner: RepFacts?
+  /// The owner's manager, when that is somebody known: a rep by key or name, or one whom an operator named. What a source
+  /// writes there is text, and chooses nobody.
+  var manager: String?
   var target: RepFacts?
   var product: ProductFacts?
   /// The account that the proposal is about; for white space, the one that has not bought.
@@ -15,6 +18,8 @@ struct Situation {
   var rate: Confidence?
   /// Whether enough deals stand behind the rate.
   var isRateKnown = false
+  /// How well the playbook's estimates have foretold so far; nil for one without a rate.
+  var score: RuleScore?
   /// Closings without product or age, which the rate leaves out.
   var unplacedClosings = 0
 
@@ -27,7 +32,7 @@ struct Situation {
   /// - Parameter item: What `items` gave: the deal or account that the signal is looked at for; nil for the signal's own.
   init(
     _ playbook: Playbook, _ signal: Signal, item: String?, on day: BusinessDay, world: any WorldReading,
-    view: any StateView
+    people: Set<String>, rates: RateLookup, view: any StateView
   ) throws {
     self.day = day
     self.signal = signal
@@ -40,6 +45,7 @@ struct Situation {
       subject = item.map { Subject(type: "account", id: $0) } ?? signal.subject
     }
     owner = try (deal?.ownerID ?? signal.owner).flatMap { try world.rep($0) }
+    manager = try owner.flatMap { try Self.known($0.manager, people, world) }
     account = try (deal?.accountID ?? signal.account).flatMap { try world.account($0) }
     product = try Self.product(playbook.scope, signal, deal).flatMap { try world.product($0) }
     switch playbook.scope {
@@ -49,17 +55,25 @@ struct Situation {
       account = try item.flatMap { try world.account($0) }
     case .deal, .dealsWrittenSo: break
     }
-    if let rule = playbook.rate { try setRate(rule, view) }
+    guard let rule = playbook.rate else { return }
+    score = try RuleScore(of: playbook.name, in: view)
+    try setRate(rule, rates, view)
   }
 
-  private mutating func setRate(_ rule: Playbook.RateRule, _ view: any StateView) throws {
+  private static func known(_ name: String, _ people: Set<String>, _ world: any WorldReading) throws -> String? {
+    guard !name.isEmpty else { return nil }
+    return people.contains(name) ? name : try world.rep(called: name)?.name
+  }
+
+  private mutating func setRate(
+    _ rule: Playbook.RateRule, _ rates: RateLookup, _ view: any StateView
+  ) throws {
+    unplacedClosings = try ClosingRates(in: view).unknownCount
     guard let id = deal?.productID else { return }
-    let rate = try ClosingRates.rate(
-      rule.kind, product: id, productName: Rendering.quoted(product?.name ?? id), ageDays: ageDays ?? 0, on: day,
-      in: view)
+    let name = Rendering.quoted(product?.name ?? id)
+    let rate = try rates(RateQuestion(product: id, productName: name, ageDays: ageDays ?? 0, day: day), view)
     isRateKnown = rate.trials >= rule.trialsMin
     self.rate = rate
-    unplacedClosings = try ClosingRates.unknownCount(in: view)
   }
 
   /// For an alias, what the signal was resolved to; otherwise the deal's own product.

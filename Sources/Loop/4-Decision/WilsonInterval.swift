@@ -1,5 +1,6 @@
 /// The 95 % Wilson score interval of a rate, in parts per million, by whole numbers only: the same on every machine.
 package struct WilsonInterval: Equatable, Sendable {
+  package let trials: Int
   package let ratePpm: Int
   package let lowPpm: Int
   package let highPpm: Int
@@ -12,6 +13,7 @@ package struct WilsonInterval: Equatable, Sendable {
   /// - Parameter trials: At most 10^9. Of none nothing is known: 0 to 1.
   package init(successes: Int, trials: Int) {
     precondition(0 <= successes && successes <= trials && trials <= 1_000_000_000, "\(successes) of \(trials)")
+    self.trials = trials
     guard trials > 0 else {
       (ratePpm, lowPpm, highPpm) = (0, 0, 1_000_000)
       return

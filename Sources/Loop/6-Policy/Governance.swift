@@ -26,9 +26,14 @@ package struct Governance: Equatable, Sendable {
   package var quorum = 1
   /// By the approver that a proposal names, `*` for every one: the users who may answer. Nil: every user.
   package var approvers: [String: [UserID]]?
+  /// People beside the source's reps who may be written to and asked, by the name that the source knows them by.
+  package var people: Set<String> = []
   package var budgets = Budgets()
 
   package init() {}
+
+  /// Everybody whom a person has named here: what a source calls by another name is nobody.
+  package var named: Set<String> { people.union(approvers.map { Set($0.keys).subtracting(["*"]) } ?? []) }
 
   package var approvalTTLMs: Int64 { Int64(approvalTTLHours) * 3_600_000 }
   package var permitTTLMs: Int64 { Int64(permitTTLSeconds) * 1_000 }
@@ -54,12 +59,16 @@ extension Governance {
       ("approval_ttl_hours", \.approvalTTLHours, 1...8_760), ("permit_ttl_seconds", \.permitTTLSeconds, 1...3_600),
       ("attempts_max", \.attemptsMax, 1...100), ("probes_max", \.probesMax, 1...100), ("quorum", \.quorum, 1...20),
     ]
-    try root.allow(["sluice"] + numbers.map(\.0) + ["approvers", "budgets"])
+    try root.allow(["sluice"] + numbers.map(\.0) + ["approvers", "people", "budgets"])
     _ = try root["sluice"].integer(in: Self.formatVersion...Self.formatVersion)
     for (key, path, range) in numbers where root[key].isPresent {
       self[keyPath: path] = try root[key].integer(in: range)
     }
     if root["approvers"].isPresent { approvers = try Self.approvers(root["approvers"]) }
+    for (name, role) in try root["people"].members() {
+      _ = try role.string("what this person is, in words")
+      people.insert(name)
+    }
     if root["budgets"].isPresent { budgets = try Self.budgets(root["budgets"]) }
   }
 

@@ -9,8 +9,9 @@ package import Domain
 /// `learning: {enabled: true, stall_percent_min: …, stall_percent_max: …}`.
 ///
 /// It watches deals that were flagged as stalled. One that is won all the same was a false alarm. When it is sure (95 %)
-/// that more than half were, it suggests to flag later (a higher `stall.percent`: the percentile of closed ages beyond
-/// which a deal counts as stalled); when it is sure that fewer than a fifth were, to flag earlier.
+/// that more than `later_share_milli` were, it suggests to flag later (a higher `stall.percent`: the percentile of closed
+/// ages beyond which a deal counts as stalled); when it is sure that fewer than `earlier_share_milli` were, to flag
+/// earlier. `outcomes_min` and `step_percent` are the document's too.
 package struct LearningStage: Sendable {
   /// `thresholds` → {name, document}; `outcomes` → {won, lost} since the thresholds in force.
   static let current = Space("learning.current")
@@ -18,10 +19,6 @@ package struct LearningStage: Sendable {
   static let flagged = Space("learning.flagged")
   /// `thresholds` → the last `ThresholdSuggestion`.
   package static let suggestions = Space("learning.suggestion")
-
-  package static let outcomesMin = 30
-  /// Percent points of one suggestion.
-  package static let step = 1
 
   package init() {}
 
@@ -75,7 +72,7 @@ package struct LearningStage: Sendable {
     let row = try state.value(Self.current, "outcomes")
     let won = Int(row?["won"]?.integer ?? 0)
     let closed = won + Int(row?["lost"]?.integer ?? 0)
-    guard closed >= Self.outcomesMin, try state.value(Self.suggestions, "thresholds") == nil,
+    guard closed >= rule.outcomesMin, try state.value(Self.suggestions, "thresholds") == nil,
       let percent = rule.better(falseAlarms: won, of: closed)
     else { return nil }
     let suggestion = try ThresholdSuggestion(
@@ -91,6 +88,13 @@ struct LearningRule: Equatable {
   let document: JSONValue
   let percent: Int
   let bounds: ClosedRange<Int>
+  /// Flagged deals that have closed, before anything is suggested.
+  var outcomesMin = 30
+  /// Percent points of one suggestion.
+  var step = 1
+  /// In thousandths: more false alarms than the one call for flagging later, fewer than the other for flagging earlier.
+  var laterShareMilli = 500
+  var earlierShareMilli = 200
 
   /// - Returns: nil when learning is off, or its bounds make no sense.
   init?(in view: any StateView) throws {
@@ -103,21 +107,31 @@ struct LearningRule: Equatable {
     self.document = document
     percent = Int(document["stall"]?["percent"]?.integer ?? 100)
     bounds = Int(min)...Int(max)
+    for (key, path, range) in [
+      ("outcomes_min", \.outcomesMin, 10...1_000_000), ("step_percent", \.step, 1...20),
+      ("later_share_milli", \.laterShareMilli, 1...999), ("earlier_share_milli", \.earlierShareMilli, 0...999),
+    ] as [(String, WritableKeyPath<LearningRule, Int>, ClosedRange<Int64>)] {
+      guard let number = learning[key]?.integer else { continue }
+      guard range.contains(number) else { return nil }
+      self[keyPath: path] = Int(number)
+    }
+    guard earlierShareMilli <= laterShareMilli else { return nil }
   }
 
-  /// A percentile one step nearer to what the outcomes call for, inside the bounds; nil for none.
+  /// A percentile at most one step nearer to what the outcomes call for, inside the bounds; nil for none. One that stands
+  /// outside them is not brought in: nothing but outcomes calls for a suggestion.
   func better(falseAlarms: Int, of closed: Int) -> Int? {
     let wanted =
-      if Share.isSurelyMore(falseAlarms, of: closed, thanPpm: 500_000) {
-        percent + LearningStage.step
-      } else if Share.isSurelyMore(closed - falseAlarms, of: closed, thanPpm: 800_000) {
-        percent - LearningStage.step
+      if Share.isSurelyMore(falseAlarms, of: closed, thanPpm: laterShareMilli * 1_000) {
+        min(percent + step, bounds.upperBound)
+      } else if Share.isSurelyMore(closed - falseAlarms, of: closed, thanPpm: (1_000 - earlierShareMilli) * 1_000) {
+        max(percent - step, bounds.lowerBound)
       } else {
         percent
       }
     // Invariant: learning moves a number inside what people allowed, and only inside.
-    let allowed = min(max(wanted, bounds.lowerBound), bounds.upperBound)
-    return allowed == percent ? nil : allowed
+    guard wanted != percent, abs(wanted - percent) <= step, bounds.contains(wanted) else { return nil }
+    return wanted
   }
 }
 

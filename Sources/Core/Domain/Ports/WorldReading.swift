@@ -8,6 +8,8 @@ package protocol WorldReading {
   /// Deals in any stage whose product was written as `text`, by id, at most `countMax`.
   func deals(productWrittenAs text: String, countMax: Int) throws -> [DealFacts]
   func rep(_ id: String) throws -> RepFacts?
+  /// The rep with exactly this key or name; nil for none, and for more than one: nobody is guessed.
+  func rep(called text: String) throws -> RepFacts?
   /// Reps of one manager, by id.
   func reps(managedBy manager: String) throws -> [RepFacts]
   func account(_ id: String) throws -> AccountFacts?
