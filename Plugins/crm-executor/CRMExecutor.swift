@@ -1,5 +1,5 @@
-// CRMExecutorPlugin: the CRM as an executor. Comes in: permitted actions. Goes out: one write each, with the permit's key,
-// and what became of it. It never decides what to do, and never tries a write again by itself.
+// CRMExecutorPlugin: the CRM as an executor. Comes in: permitted actions. Goes out: one write each, and
+// what became of it. It never decides what to do, and never tries a write again by itself.
 
 import SluiceKit
 
@@ -21,7 +21,7 @@ struct CRMExecutor: Executor {
     case .possible(let found): write = found
     }
     do {
-      return try WriteAnswer(host.send(write.request(key: action.key))).outcome
+      return try WriteAnswer(host.send(write.request)).outcome
     } catch let error as HostError {
       switch error.reason {
       // The connection was lost, or the answer could not be read: the write may have been applied.

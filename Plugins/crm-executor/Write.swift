@@ -76,17 +76,15 @@ enum Write: Equatable {
     }
   }
 
-  /// - Parameter key: The host puts it into `Idempotency-Key`.
-  func request(key: String) -> HTTPRequest {
-    var headers = [HTTPHeader("Content-Type", "application/json")]
-    let body: JSON
-    switch self {
-    case .change(_, let set, let version):
-      body = set
-      if let version { headers.append(HTTPHeader("If-Match", "\"\(version)\"")) }
-    case .make(_, let made, _, _): body = made
-    }
+  /// The host adds `Idempotency-Key` and `If-Match`, from the permit.
+  var request: HTTPRequest {
+    let body: JSON =
+      switch self {
+      case .change(_, let set, _): set
+      case .make(_, let made, _, _): made
+      }
     return HTTPRequest(
-      method, path, endpoint: "crm", slot: "api", headers: headers, body: body.bytes, idempotencyKey: key)
+      method, path, endpoint: "crm", slot: "api", headers: [HTTPHeader("Content-Type", "application/json")],
+      body: body.bytes)
   }
 }

@@ -10,7 +10,10 @@ let manifestText = """
    "slots": {"api": {"scheme": "bearer", "endpoint": "crm"}, "elsewhere": {"scheme": "bearer", "endpoint": "other"}},
    "requests": [
      {"id": "get", "endpoint": "crm", "method": "GET", "path": "/deals/{id}", "slot": "api", "effect": "read"},
-     {"id": "patch", "endpoint": "crm", "method": "PATCH", "path": "/deals/{id}", "slot": "api", "effect": "write"}],
+     {"id": "find", "endpoint": "crm", "method": "GET", "path": "/found", "slot": "api", "effect": "read",
+      "query": ["since"], "headers": ["X-View"]},
+     {"id": "patch", "endpoint": "crm", "method": "PATCH", "path": "/deals/{id}", "slot": "api", "effect": "write",
+      "query": ["fields"], "headers": ["Prefer"], "idempotency_header": "Idempotency-Key", "precondition": "if_match"}],
    "actions": {"close": {"summary": "x", "effect": "write", "settle_ms": 1000, "input": {"type": "object"},
      "writes": [{"request": "patch", "count_max": 1, "path": {"id": "opportunity"}, "body": "set"}]}}}
   """
@@ -23,18 +26,20 @@ func manifest(_ change: (inout [String: JSONValue]) -> Void = { _ in }) throws -
 
 func request(
   _ method: String = "PATCH", _ path: String = "/deals/A1", slot: String? = "api", endpoint: String = "crm",
-  body: String = #"{"stage":"Lost"}"#
+  body: String = #"{"stage":"Lost"}"#, query: String = "", headers: [PluginRequest.Header] = [], key: String? = nil
 ) -> PluginRequest {
-  PluginRequest(endpoint: endpoint, method: method, path: path, slot: slot, body: Array(body.utf8))
+  PluginRequest(
+    endpoint: endpoint, method: method, path: path, query: query, slot: slot, headers: headers, idempotencyKey: key,
+    body: Array(body.utf8))
 }
 
 @Suite struct `Requests of a plugin` {
   let permitted = RequestRules.Operation.executing(
-    action: "close", arguments: ["opportunity": "A1", "set": ["stage": "Lost"]])
+    action: "close", arguments: ["opportunity": "A1", "set": ["stage": "Lost"]], key: "permit-1", targetVersion: "3")
 
   @Test func `a declared read is admitted in any operation`() throws {
     var rules = RequestRules(manifest: try manifest(), operation: .reading)
-    #expect(try rules.admit(request("GET", body: "")).id == "get")
+    #expect(try rules.admit(request("GET", body: "")).declared.id == "get")
   }
 
   @Test(arguments: [
@@ -59,10 +64,105 @@ func request(
     for other in [request("PATCH", "/deals/B2"), request(body: #"{"stage":"Won"}"#), request(body: "not json")] {
       #expect(throws: RequestRules.Refusal.self) { try rules.admit(other) }
     }
-    #expect(try rules.admit(request(body: #"{ "stage" : "Lost" }"#)).id == "patch")
+    #expect(try rules.admit(request(body: #"{ "stage" : "Lost" }"#)).declared.id == "patch")
     let refusal = try #require(throws: RequestRules.Refusal.self) { _ = try rules.admit(request()) }
     #expect(refusal.code == "egress.outside_permit")
   }
+
+  @Test func `a write bears the permit's key and version, put there by the host`() throws {
+    for key in [nil, "permit-1"] {
+      var rules = RequestRules(manifest: try manifest(), operation: permitted)
+      let admitted = try rules.admit(request(headers: [.init("Prefer", "return=minimal")], key: key))
+      #expect(
+        admitted.headers == [
+          .init("Prefer", "return=minimal"), .init("Content-Type", "application/json"),
+          .init("Idempotency-Key", "permit-1"), .init("If-Match", "\"3\""),
+        ])
+    }
+  }
+
+  @Test func `a write for no version has no precondition`() throws {
+    let call = RequestRules.Operation.executing(
+      action: "close", arguments: ["opportunity": "A1", "set": ["stage": "Lost"]], key: "k", targetVersion: nil)
+    var rules = RequestRules(manifest: try manifest(), operation: call)
+    #expect(!(try rules.admit(request()).headers.contains { $0.name == "If-Match" }))
+  }
+
+  @Test(arguments: [
+    (request(query: "force=true"), "egress.undeclared_query"),
+    (request(query: "fields=id&force"), "egress.undeclared_query"),
+    (request(query: "fields=id;force=true"), "egress.undeclared_query"),
+    (request(query: "fields=id&fields=all"), "egress.undeclared_query"),
+    (request(query: "fields=id&"), "egress.undeclared_query"),
+    (request(query: "%66ields=id"), "egress.undeclared_query"),
+    (request(query: "fields=a b"), "egress.undeclared_query"),
+    (request(headers: [.init("X-Anything", "1")]), "egress.undeclared_header"),
+    (request(headers: [.init("X-HTTP-Method-Override", "DELETE")]), "egress.reserved_header"),
+    (request(headers: [.init("x-method-override", "DELETE")]), "egress.reserved_header"),
+    (request(headers: [.init("If-Match", "*")]), "egress.reserved_header"),
+    (request(headers: [.init("If-Match", "\"3\"")]), "egress.reserved_header"),
+    (request(headers: [.init("Idempotency-Key", "permit-1")]), "egress.reserved_header"),
+    (request(headers: [.init("Authorization", "Bearer x")]), "egress.reserved_header"),
+    (request(headers: [.init("Cookie", "a=b")]), "egress.reserved_header"),
+    (request(headers: [.init("Host", "evil.example")]), "egress.reserved_header"),
+    (request(headers: [.init("Connection", "prefer")]), "egress.reserved_header"),
+    (request(headers: [.init("Transfer-Encoding", "chunked")]), "egress.reserved_header"),
+    (request(headers: [.init("Content-Length", "0")]), "egress.reserved_header"),
+    (request(headers: [.init("X-Forwarded-Host", "evil.example")]), "egress.reserved_header"),
+    (request(headers: [.init("Prefer", "a\r\nX-Evil: 1")]), "egress.bad_header"),
+    (request(headers: [.init("Prefer : x", "a")]), "egress.bad_header"),
+    (request(headers: [.init("Prefer", "a"), .init("prefer", "b")]), "egress.bad_header"),
+    (request(headers: [.init("Content-Type", "application/x-www-form-urlencoded")]), "egress.outside_permit"),
+    (request(key: "another"), "egress.outside_permit"),
+  ])
+  func `what a permitted write adds of its own is refused by name, and the write is still to be had`(
+    asked: PluginRequest, code: String
+  ) throws {
+    var rules = RequestRules(manifest: try manifest(), operation: permitted)
+    let refusal = try #require(throws: RequestRules.Refusal.self) { _ = try rules.admit(asked) }
+    #expect(refusal.code == code)
+    #expect(try rules.admit(request(query: "fields=id")).declared.id == "patch")
+  }
+
+  @Test(arguments: [
+    (request("GET", body: "", headers: [.init("X-HTTP-Method-Override", "DELETE")]), "egress.reserved_header"),
+    (request("GET", body: "", headers: [.init("Prefer", "x")]), "egress.undeclared_header"),
+    (request("GET", body: "", key: "k"), "egress.reserved_header"),
+    (request("GET", "/found", body: "", query: "until=3"), "egress.undeclared_query"),
+  ])
+  func `a read's headers are declared too, and its query where the manifest names it`(
+    asked: PluginRequest, code: String
+  ) throws {
+    var rules = RequestRules(manifest: try manifest(), operation: .reading)
+    let refusal = try #require(throws: RequestRules.Refusal.self) { _ = try rules.admit(asked) }
+    #expect(refusal.code == code)
+    #expect(try rules.admit(request("GET", body: "", query: "a=b")).declared.id == "get")
+    let found = request(
+      "GET", "/found", body: "", query: "since=3", headers: [.init("x-view", "1"), .init("Accept", "text/csv")])
+    #expect(try rules.admit(found).declared.id == "find")
+  }
+
+  @Test func `a write whose manifest binds no body sends none`() throws {
+    let bare = try manifest {
+      $0["actions"] = [
+        "close": [
+          "summary": "x", "effect": "write", "settle_ms": 1000,
+          "writes": [["request": "patch", "count_max": 1, "path": ["id": "opportunity"]]],
+        ]
+      ]
+    }
+    var rules = RequestRules(manifest: bare, operation: permitted)
+    #expect(throws: RequestRules.Refusal.self) { try rules.admit(request()) }
+    #expect(try rules.admit(request(body: "")).declared.id == "patch")
+  }
+}
+
+private func declaring(_ key: String, _ value: JSONValue, effect: String = "write") -> JSONValue {
+  var members: [String: JSONValue] = [
+    "id": "r", "endpoint": "crm", "method": "GET", "path": "/r", "effect": .string(effect),
+  ]
+  members[key] = value
+  return .object(members)
 }
 
 @Suite struct `A manifest` {
@@ -74,6 +174,15 @@ func request(
       ("endpoints", ["crm": ["base": "http://crm.example"]], "endpoints.crm.base", "https://host"),
       ("slots", ["api": ["scheme": "magic", "endpoint": "crm"]], "slots.api.scheme", "bearer, basic, header"),
       ("limits", ["memory_bytes": 5], "limits.memory_bytes", "an integer from"),
+      ("requests", [declaring("headers", ["If-Match"])], "requests[0].headers[0]", "a header that a plugin may set"),
+      (
+        "requests", [declaring("headers", ["x-http-method"])], "requests[0].headers[0]",
+        "a header that a plugin may set"
+      ),
+      ("requests", [declaring("query", ["a b"])], "requests[0].query[0]", "a name of the query"),
+      ("requests", [declaring("precondition", "if_match", effect: "read")], "requests[0].precondition", "nothing"),
+      ("requests", [declaring("idempotency_header", "Host")], "requests[0].idempotency_header", "Idempotency-Key"),
+      ("requests", [declaring("effect", "ack")], "requests[0].effect", "read, write"),
       ("library", ["file": "../a.so", "sha256": "00", "abi": 1], "library.file", "beside the manifest"),
     ] as [(String, JSONValue, String, String)])
   func `names the key that is wrong and what is allowed`(

@@ -66,14 +66,19 @@ class Echo(http.server.BaseHTTPRequestHandler):
         pass
 
 
+def fixture(name):
+    library = os.path.join(os.environ.get("SLUICE_C_BUILD", os.path.join(PROJECT, ".build", "c")), "tests", name)
+    if not os.path.exists(library):
+        raise Skip(f"{name} is not built: make c-plugins")
+    return library
+
+
 def ready(rig):
     host = rig.host()
     host.start()
     host.ask("tenant.create")
     folder = rig.path("plugins")
-    library = os.path.join(os.environ.get("SLUICE_C_BUILD", os.path.join(PROJECT, ".build", "c")), "tests", "hostile.so")
-    if not os.path.exists(library):
-        raise Skip("hostile.so is not built: make c-plugins")
+    library = fixture("hostile.so")
     shutil.copy(library, folder)
     with open(library, "rb") as f, open(os.path.join(folder, "hostile.yaml"), "w") as manifest:
         manifest.write(MANIFEST.format(sha256=hashlib.sha256(f.read()).hexdigest()))
@@ -131,3 +136,35 @@ def test_leaks_are_scrubbed_or_found(rig):
     wait_for(lambda: host.metric("sluice_records_total", instance="demo/leak_config") >= 1, lambda: f"it leaks: {states(host)}")
     found = findings(rig.folder, [told])
     expect(any(name.endswith("host.log") for name in found), f"the search does not find what a plugin logged: {found}")
+
+
+ADDED = {"egress.reserved_header": 3, "egress.undeclared_header": 1, "egress.undeclared_query": 1, "egress.outside_permit": 1}
+
+
+def test_lying_executor(rig):
+    """an executor that adds headers, a query or a key of its own to a permitted write sends nothing; and one that lies about what became of a write is not believed"""
+    library = fixture("hostile-executor.so")
+    scenario = rig.scenario(mode="act", world=("--seed", Settings.seed, "--opportunities", 80, "--days", 3))
+    path, manifest = os.path.join(scenario.plugins, "crm-executor.so"), os.path.join(scenario.plugins, "crm-actions.yaml")
+    with open(path, "rb") as honest, open(library, "rb") as liar, open(manifest) as f:
+        text = f.read().replace(hashlib.sha256(honest.read()).hexdigest(), hashlib.sha256(liar.read()).hexdigest())
+    shutil.copy(library, path)
+    with open(manifest, "w") as f:
+        f.write(text)
+    scenario.start()
+    scenario.process_day()
+    host = scenario.host
+    seen = {o: host.metric("sluice_effects_total", outcome=o) for o in ("done", "unknown", "not_started", "rejected")}
+    expect(seen["unknown"] >= 8 and seen["done"] >= 3 and seen["rejected"] == 0, f"outcomes of lies: {seen}")
+    tries = host.metric("sluice_operations_total", kind="execute", instance="demo/crm-actions")
+    expect(tries >= 8, f"executions: {tries}")
+    for code, times in ADDED.items():
+        expect_equal(host.metric("sluice_requests_refused_total", instance="demo/crm-actions", reason=code), tries * times, f"refusals by {code}")
+    expect("got_through" not in host.log_text() and "got_through" not in json.dumps(host.permits()), "an addition got through")
+    expect_equal([r["reason"] for r in host.permits().values() if "made-up" in json.dumps(r)], [], "receipts that hold what was made up")
+    scenario.world.close_day()
+    scenario.run()
+    scenario.catch_up()
+    scenario.check_sound()
+    scenario.check_effects()
+    return f"{seen}"

@@ -55,6 +55,9 @@ def test_unidentified_deliveries_look_alike(rig):
         "another version of signature": post(scenario, {**good, "webhook-signature": "v2," + good["webhook-signature"][3:]}, body),
         "an endless id": post(scenario, signed(secret, body, "m" * 300), body),
     }
+    big = body + b" " * (300_000 - len(body))
+    answers |= {"a large body for an unknown address": post(scenario, signed(secret, big, "msg-1"), big, "/hooks/" + "0" * 48),
+                "a large body by another secret": post(scenario, signed(other, big, "msg-1"), big)}
     for name in ("webhook-id", "webhook-timestamp", "webhook-signature"):
         answers[f"no {name}"] = post(scenario, {k: v for k, v in good.items() if k != name}, body)
     expected = shape(answers["another secret"])
@@ -62,6 +65,8 @@ def test_unidentified_deliveries_look_alike(rig):
     for name, answer in answers.items():
         expect_equal(shape(answer), expected, f"the answer to {name}")
     expect_equal(scenario.host.entry_kinds().get("delivery", 0), 0, "deliveries in the journal after refused ones")
+    huge = b" " * ((1 << 20) + 1)
+    expect_equal(shape(post(scenario, good, huge)), shape(post(scenario, good, huge, "/hooks/" + "0" * 48)), "the answers to what no address takes")
     counted = sum(scenario.host.metric("sluice_deliveries_total", outcome=o) for o in ("wrong_signature", "missing_headers", "outside_window", "unknown_address"))
     expect_equal(counted, float(len(answers)), "refused deliveries that are counted")
     expect_equal(post(scenario, good, body)[0], 202, "the answer to the right delivery")
@@ -69,7 +74,7 @@ def test_unidentified_deliveries_look_alike(rig):
 
 
 def test_too_large_delivery(rig):
-    """a delivery beyond the manifest's size, and one beyond the door's, get 413; one of exactly that size is taken"""
+    """a rightly signed delivery beyond the manifest's size, and one beyond the door's, get 413; one of exactly that size is taken"""
     scenario = ready(rig)
     secret, limit = scenario.world.secrets["webhook_secret"], 262_144
     _, body = announcement(scenario)

@@ -1,4 +1,5 @@
 """Plays the host for one plugin: answers its HTTP frames from a fake CRM, and keeps what it says, in order."""
+import copy
 import os
 import re
 import struct
@@ -38,6 +39,17 @@ class Request:
     @property
     def line(self):
         return f"{self.method} {self.path}" + (f"?{self.query}" if self.query else "")
+
+
+def bound(upstream, given, key):
+    """The upstream behind a host that puts the permit's key and version into what is sent, and leaves the plugin's request as it was."""
+    def send(request):
+        sent = copy.copy(request)
+        assert sent.key in ("", key), sent.key
+        version = given.get("expect_version")
+        sent.key, sent.headers = key, {**request.headers, **({"if-match": f'"{version}"'} if version and request.method == "PATCH" else {})}
+        return upstream(sent)
+    return send
 
 
 class Run:
@@ -148,8 +160,8 @@ class Zeros:
 
 
 def declared(manifest):
-    """The (method, path pattern, effect) of each request of a manifest, read from its one-line entries."""
-    line = re.compile(r'^  - \{id: \w+, endpoint: crm, method: (\w+), path: "?([^",]+)"?, slot: api, effect: (\w+)\}$', re.M)
+    """The (method, path pattern, effect) of each request of a manifest, read from its entries."""
+    line = re.compile(r'^  - \{id: \w+, endpoint: crm, method: (\w+), path: "?([^",]+)"?, slot: api, effect: (\w+)[,}]', re.M)
     with open(manifest) as f:
         return [(m, re.compile(re.sub(r"\{\w+\}", "[^/]+", p) + "$"), e) for m, p, e in line.findall(f.read())]
 

@@ -62,7 +62,7 @@ def writes(world, w, day, operation):
     if deal is None:
         return 0
     close = {"opportunity": deal["id"], "set": {"stage": "Lost", "close_date": day}, "expect_version": deal["version"]}
-    run = lambda kind, name, given, key, n: w.run(kind, world, name=name, body=text(given), key=key, operation=operation + n)
+    run = lambda kind, name, given, key, n: w.run(kind, bound(world, given, key) if kind == EXECUTE else world, name=name, body=text(given), key=key, operation=operation + n)
     assert run(DRY_RUN, "close_lost", close, f"{day}-close", 0).outcome == DONE
     world.control("faults", [{"match": "PATCH /api/v1/", "kind": "cut_after_apply"}])
     assert run(EXECUTE, "close_lost", close, f"{day}-close", 1).outcome == UNKNOWN

@@ -94,44 +94,51 @@ extension SimulatedHost {
 
   /// What an executor and the way to it may do.
   private func execute(_ start: EffectStart) -> ExecutorEnding {
+    /// - Parameter seen: The status that the egress saw; nil when no answer came.
     func ended(
-      _ answer: ExecutorEnding.Answer, _ result: JSONValue = .null, code: String? = nil, isSent: Bool = true
+      _ answer: ExecutorEnding.Answer, _ result: JSONValue = .null, code: String? = nil, seen: Int?,
+      isSent: Bool = true
     ) -> ExecutorEnding {
       ExecutorEnding(
         answer: answer, result: result, reason: "It is simulated.", code: code,
-        sentWrites: isSent ? [SHA256.digest(start.permit.hex)] : [])
+        sentWrites: isSent ? [SentWrite(digest: SHA256.digest(start.permit.hex), status: seen)] : [])
     }
     let crm = around.crm
     let (key, call) = (start.idempotencyKey, start.call)
     let fate = around.isSettling ? "answered" : chance.weighted(Self.fates)
     trace.note("sent", fate)
     switch fate {
-    case "worker died before": return ended(.none, isSent: false)
-    case "lost before": return ended(.number(4))
-    case "told to wait": return ended(.number(3))
-    case "unauthorized": return ended(.none)
-    case "refused": return ended(.number(2))
+    case "worker died before": return ended(.none, seen: nil, isSent: false)
+    case "lost before": return ended(.number(4), seen: nil)
+    case "told to wait": return ended(.number(3), seen: 429)
+    case "unauthorized": return ended(.none, seen: 401)
+    case "refused": return ended(.number(2), seen: 422)
+    case "said done, not sent": return ended(.number(1), ["id": "made-up", "version": 9], seen: nil, isSent: false)
     case "late":
       crm.land(atMs: around.nowMs + Int64(chance.within(1...25_000)), key, call)
-      return ended(.number(4))
+      // A liar may call this a refusal: the egress has no answer for it.
+      return ended(chance.percent(50) ? .number(4) : .number(2), seen: nil)
     default: break
     }
     let isOutdated = crm.isOutdated(key, call)
     guard let answer = crm.write(key, call) else {
       if isOutdated { trace.count("refused for its version") }
-      return ended(.number(2), code: isOutdated ? "crm.version_mismatch" : "crm.refused")
+      let code = isOutdated ? "crm.version_mismatch" : "crm.refused"
+      return ended(fate == "said done, was refused" ? .number(1) : .number(2), code: code, seen: 412)
     }
     switch fate {
-    case "answer lost": return ended(.number(4))
-    case "denied": return ended(.number(3))
-    case "worker died after": return ended(.none)
-    default: return ended(.number(1), answer)
+    case "answer lost": return ended(.number(4), seen: nil)
+    case "denied": return ended(.number(3), seen: 200)
+    case "said refused, was done": return ended(.number(2), seen: 200)
+    case "worker died after": return ended(.none, seen: 200)
+    default: return ended(.number(1), answer, seen: 200)
     }
   }
 
   private static let fates: [(weight: Int, String)] = [
     (56, "answered"), (10, "answer lost"), (5, "worker died after"), (5, "lost before"), (6, "late"),
     (5, "told to wait"), (3, "denied"), (4, "worker died before"), (3, "unauthorized"), (6, "refused"),
+    (4, "said done, not sent"), (4, "said refused, was done"), (3, "said done, was refused"),
   ]
 
   private func probe(_ start: EffectStart) throws -> Receipt {

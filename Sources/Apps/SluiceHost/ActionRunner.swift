@@ -108,7 +108,10 @@ actor ActionRunner {
     operation.deadlineMs = route.manifest.limits.operationTimeoutMs
     crash.reach(.effectBeforeSend)
     let outcome = await pool.run(
-      operation, operation: .executing(action: action, arguments: start.call.arguments), route: route, mailbox: nil)
+      operation,
+      operation: .executing(
+        action: action, arguments: start.call.arguments, key: start.idempotencyKey,
+        targetVersion: start.call.targetVersion), route: route, mailbox: nil)
     crash.reach(.effectAfterSend)
     metrics.operation(instance: route.key, kind: "execute", ending: outcome.name)
     try await report(outcome.ending.receipt(for: start))

@@ -40,20 +40,21 @@ final class EgressGate {
 
   func close() { client.close() }
 
-  /// Sends what `declared` allows, when the throttle lets it.
+  /// Sends what was admitted, when the throttle lets it.
+  /// - Parameter leaves: Called when it is sent, before anything of it can have arrived.
   /// - Parameter answered: Called once there is a status and headers, already scrubbed; or with why there are none.
   /// - Returns: The exchange, to be cancelled at any time; nil when the request was refused.
   func send(
-    _ open: HTTPOpen, declared: Manifest.Request, route: Route,
+    _ open: HTTPOpen, admitted: RequestRules.Admitted, route: Route, leaves: @escaping () -> Void,
     answered: @escaping (Result<GatedExchange, HTTPFailure>) -> Void
   ) -> GatedExchange? {
     let secret: Secret?
     let request: EgressRequest
     do {
-      secret = try declared.slot.map {
+      secret = try admitted.declared.slot.map {
         try vault.secret(tenant: route.tenant, instance: route.instance, slot: $0)
       }
-      request = try makeRequest(open, declared, route, secret)
+      request = try makeRequest(open, admitted, route, secret)
     } catch let error as VaultError {
       answered(.failure(HTTPFailure(status: .auth, code: error.code, message: error.message)))
       return nil
@@ -70,6 +71,7 @@ final class EgressGate {
     pass(gated, route) { [self] in
       gated.throttledMs = Int(SystemSources.monotonicMs() - arrived)
       metrics.wait(.throttled, instance: route.throttleKey, ms: gated.throttledMs)
+      leaves()
       start(request, gated, route, answered)
     }
     return gated
@@ -146,19 +148,12 @@ final class EgressGate {
 
   // Building the request.
 
-  private static let forbiddenHeaders: Set<String> = [
-    "authorization", "proxy-authorization", "cookie", "host", "connection", "content-length", "transfer-encoding",
-    "upgrade", "te", "trailer", "idempotency-key", "forwarded", "x-forwarded-for", "x-forwarded-host",
-  ]
-
   private func makeRequest(
-    _ open: HTTPOpen, _ declared: Manifest.Request, _ route: Route, _ secret: Secret?
+    _ open: HTTPOpen, _ admitted: RequestRules.Admitted, _ route: Route, _ secret: Secret?
   ) throws(HTTPFailure) -> EgressRequest {
+    let declared = admitted.declared
     guard let endpoint = route.manifest.endpoint(declared.endpoint) else { throw Self.invalid("the endpoint is gone") }
     let override = route.overrides[endpoint.name]
-    guard open.query.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "#") }) else {
-      throw Self.invalid("the query is not percent-encoded")
-    }
     let base = override ?? endpoint.base
     var request = EgressRequest(
       method: open.method, url: base + open.path + (open.query.isEmpty ? "" : "?" + open.query))
@@ -168,24 +163,10 @@ final class EgressGate {
     request.isSentOnce = declared.effect != .read
     request.body = open.body
     var headers: [(name: String, value: String)] = [("User-Agent", "sluice")]
-    let slot = declared.slot.flatMap { route.manifest.slot($0) }
-    let secretHeader = slot?.header?.lowercased()
-    for header in open.headers {
-      let name = header.name.lowercased()
-      guard Self.isToken(name), header.value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
-        throw Self.invalid("the header \"\(header.name.prefix(40))\" holds characters that headers cannot hold")
-      }
-      if !Self.forbiddenHeaders.contains(name), name != secretHeader, !name.hasPrefix("proxy-") {
-        headers.append((header.name, header.value))
-      }
+    headers += admitted.headers.map { ($0.name, $0.value) }
+    if let slot = declared.slot.flatMap({ route.manifest.slot($0) }), let secret {
+      headers.append(Self.credential(slot, secret))
     }
-    if let key = open.idempotencyKey {
-      guard key.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
-        throw Self.invalid("the idempotency key is not plain")
-      }
-      headers.append(("Idempotency-Key", key))
-    }
-    if let slot, let secret { headers.append(Self.credential(slot, secret)) }
     request.headers = headers
     return request
   }
@@ -198,13 +179,6 @@ final class EgressGate {
       case .header: (slot.header ?? "X-Api-Key", String(decoding: bytes, as: UTF8.self))
       }
     }
-  }
-
-  private static func isToken(_ name: String) -> Bool {
-    !name.isEmpty
-      && name.utf8.allSatisfy {
-        (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || "-_.!#$%&'*+^`|~".utf8.contains($0)
-      }
   }
 
   private static func invalid(_ what: String) -> HTTPFailure {

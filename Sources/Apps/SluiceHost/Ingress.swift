@@ -68,10 +68,6 @@ final class Ingress: Sendable {
 
   func receive(hook id: String, headers: [String: String], body: [UInt8]) async -> HookAnswer {
     guard let hook = hooks.withLock({ $0[id] }) else { return refuse("unknown_address", nil) }
-    guard body.count <= hook.webhook.bodyBytesMax else {
-      _ = refuse("too_large", hook.route)
-      return .tooLarge
-    }
     let now = SystemSources.wallClockMs()
     let delivery: String
     do {
@@ -83,6 +79,11 @@ final class Ingress: Sendable {
     } catch let refusal as WebhookSignature.Refusal {
       return refuse(refusal.rawValue, hook.route)
     } catch { return .notIdentified }
+    // Only who is identified learns that there is a limit, and so that there is an address.
+    guard body.count <= hook.webhook.bodyBytesMax else {
+      _ = refuse("too_large", hook.route)
+      return .tooLarge
+    }
     return await store(delivery, body, hook, now)
   }
 

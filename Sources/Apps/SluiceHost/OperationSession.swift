@@ -3,6 +3,7 @@ import Cryptography
 import Domain
 import PluginHost
 import UVLoop
+import WholeLoop
 
 /// One operation of one worker: hands what it emits to the intake, its requests to the gate, and counts its waits.
 ///
@@ -29,8 +30,8 @@ final class OperationSession: OperationHandler {
   private var waitsForCreditSince: Int64?
   private let metrics: Metrics
   weak var worker: Worker?
-  /// SHA-256 of each write request that left, in order.
-  private(set) var sentWrites: [Digest] = []
+  /// Each write request that left, in order.
+  private(set) var sentWrites: [SentWrite] = []
   /// Refusals of requests, for the operator.
   private(set) var refusals: [RequestRules.Refusal] = []
 
@@ -108,27 +109,37 @@ final class OperationSession: OperationHandler {
 
   func opened(_ request: HTTPOpen, reply: HTTPReply) {
     let asked = PluginRequest(
-      endpoint: request.endpoint, method: request.method, path: request.path, slot: request.slot, body: request.body)
-    let declared: Manifest.Request
-    do { declared = try rules.admit(asked) } catch {
+      endpoint: request.endpoint, method: request.method, path: request.path, query: request.query, slot: request.slot,
+      headers: request.headers.map { .init($0.name, $0.value) }, idempotencyKey: request.idempotencyKey,
+      body: request.body)
+    let admitted: RequestRules.Admitted
+    do { admitted = try rules.admit(asked) } catch {
       refusals.append(error)
       metrics.refused(instance: route.throttleKey, code: error.code)
       log.warning(error.code, error.sentence, ["instance": "\(route.instance)", "tenant": "\(route.tenant)"])
       reply.fail(HTTPFailure(status: .denied, code: error.code, message: error.sentence))
       return
     }
-    if declared.effect == .write {
-      let target = "\(request.method) \(request.path)" + (request.query.isEmpty ? "" : "?\(request.query)")
-      sentWrites.append(SHA256.digest(parts: [Array((target + "\n").utf8), request.body]))
-    }
-    exchanges[request.handle] = gate.send(request, declared: declared, route: route) { [weak self] result in
+    var write: Int?
+    exchanges[request.handle] = gate.send(request, admitted: admitted, route: route) { [weak self] in
+      if admitted.declared.effect == .write { write = self?.keepWrite(request) }
+    } answered: { [weak self] result in
       guard let self, !self.isOver else { return }
+      if let write, case .success(let exchange) = result { sentWrites[write].status = exchange.status }
       switch result {
       case .success(let exchange):
         reply.answer(status: exchange.status, throttledMs: exchange.throttledMs, headers: exchange.headers)
       case .failure(let failure): reply.fail(failure)
       }
     }
+  }
+
+  /// - Returns: Its place among the writes.
+  private func keepWrite(_ request: HTTPOpen) -> Int {
+    let target = "\(request.method) \(request.path)" + (request.query.isEmpty ? "" : "?\(request.query)")
+    let digest = SHA256.digest(parts: [Array((target + "\n").utf8), request.body])
+    sentWrites.append(SentWrite(digest: digest, status: nil))
+    return sentWrites.count - 1
   }
 
   func reads(handle: UInt32, window: Int, reply: HTTPReply) {

@@ -6,6 +6,7 @@ import PluginHost
 import Synchronization
 import UVLoop
 import Vault
+import WholeLoop
 
 /// What an instance is and may do; fixed while it is enabled.
 package struct InstanceRoute: Sendable {
@@ -33,7 +34,7 @@ package struct InstanceRoute: Sendable {
 final class WorkerPool: Sendable {
   struct Outcome: Sendable {
     let result: Result<OperationResult, WorkerFailure>
-    let sentWrites: [Digest]
+    let sentWrites: [SentWrite]
     let refusals: [RequestRules.Refusal]
     var name: String {
       switch result {

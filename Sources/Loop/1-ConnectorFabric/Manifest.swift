@@ -42,13 +42,22 @@ package struct Manifest: Sendable, Equatable {
     package let header: String?
   }
   package struct Request: Sendable, Equatable {
-    package enum Effect: String, Sendable, CaseIterable { case read, ack, write }
+    package enum Effect: String, Sendable, CaseIterable { case read, write }
+    package enum Precondition: String, Sendable, CaseIterable { case ifMatch = "if_match" }
     package let id: String
     package let endpoint: String
     package let method: String
     package let path: PathTemplate
     package let slot: String?
     package let effect: Effect
+    /// Names that its query may have. A write without them has no query; a read without them may have any.
+    package let query: [String]
+    /// Headers that the plugin may set besides `accept` and `content-type`, in lower case.
+    package let headers: [String]
+    /// Where the host puts the permit's idempotency key; for writes.
+    package let idempotencyHeader: String?
+    /// How the host names the version that the permit is for; for writes.
+    package let precondition: Precondition?
   }
   package struct Stream: Sendable, Equatable {
     package let name: StreamName
@@ -96,7 +105,7 @@ package struct Manifest: Sendable, Equatable {
       package let countMax: Int
       /// For each `{name}` of the request's path: the argument it must equal.
       package let path: [String: String]
-      /// The argument that the JSON body must equal, or nil when the body is not bound.
+      /// The argument that the JSON body must equal; without one the body is empty.
       package let body: String?
     }
   }

@@ -80,7 +80,9 @@ extension Manifest {
   ) throws(DocumentError) -> [Request] {
     var requests: [Request] = []
     for item in try r.items() {
-      try item.allow(["id", "endpoint", "method", "path", "slot", "effect"])
+      try item.allow([
+        "id", "endpoint", "method", "path", "slot", "effect", "query", "headers", "idempotency_header", "precondition",
+      ])
       let id = try item["id"].string("a name for this request")
       guard !requests.contains(where: { $0.id == id }) else {
         throw item["id"].error("given twice", allowed: "a name that no other request has")
@@ -96,9 +98,52 @@ extension Manifest {
       if item["slot"].isPresent {
         slot = try one(of: slots.filter { $0.endpoint == endpoint }.map(\.name), item["slot"])
       }
-      requests.append(Request(id: id, endpoint: endpoint, method: method, path: path, slot: slot, effect: effect))
+      let ownHeader = slot.flatMap { name in slots.first { $0.name == name }?.header }
+      let query = try names(item["query"], allowed: "a name of the query: letters, digits, . _ - ~") {
+        RequestHead.isQueryName($0)
+      }
+      let headers = try names(item["headers"], allowed: "a header that a plugin may set, not one of the host's") {
+        RequestHead.mayBeDeclared($0, slotHeader: ownHeader)
+      }
+      var idempotencyHeader: String?
+      var precondition: Request.Precondition?
+      if effect == .write {
+        idempotencyHeader =
+          try item["idempotency_header"].isPresent ? header(item["idempotency_header"], ownHeader) : nil
+        precondition =
+          try item["precondition"].isPresent ? item["precondition"].choice(Request.Precondition.self) : nil
+      } else {
+        for key in ["idempotency_header", "precondition"] where item[key].isPresent {
+          throw item[key].error("given", allowed: "nothing, as the effect is read")
+        }
+      }
+      requests.append(
+        Request(
+          id: id, endpoint: endpoint, method: method, path: path, slot: slot, effect: effect, query: query,
+          headers: headers.map { $0.lowercased() }, idempotencyHeader: idempotencyHeader, precondition: precondition))
     }
     return requests
+  }
+
+  private static func names(
+    _ r: DocumentReader, allowed: String, _ isAllowed: (String) -> Bool
+  ) throws(DocumentError) -> [String] {
+    var names: [String] = []
+    for item in try r.items() {
+      let name = try item.string(allowed)
+      guard isAllowed(name), !names.contains(name) else { throw item.error("\"\(name)\"", allowed: allowed) }
+      names.append(name)
+    }
+    return names
+  }
+
+  private static func header(_ r: DocumentReader, _ slotHeader: String?) throws(DocumentError) -> String {
+    let name = try r.string("a header name")
+    // The host's own name for it is reserved from plugins; every other must not be one that the host sets already.
+    guard name.lowercased() == "idempotency-key" || RequestHead.mayBeDeclared(name, slotHeader: slotHeader) else {
+      throw r.error("\"\(name)\"", allowed: "a header name such as Idempotency-Key, not another one of the host's")
+    }
+    return name
   }
 
   private static func streams(_ r: DocumentReader, _ kind: Kind) throws(DocumentError) -> [Stream] {

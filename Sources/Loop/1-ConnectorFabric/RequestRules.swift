@@ -3,17 +3,36 @@ package import Domain
 
 /// One HTTP request that a plugin asks for.
 package struct PluginRequest: Sendable, Equatable {
+  package struct Header: Sendable, Equatable {
+    package let name: String
+    package let value: String
+    package init(_ name: String, _ value: String) {
+      self.name = name
+      self.value = value
+    }
+  }
+
   package let endpoint: String
   package let method: String
   package let path: String
+  /// Without "?", as it would be sent.
+  package let query: String
   package let slot: String?
+  package let headers: [Header]
+  package let idempotencyKey: String?
   package let body: [UInt8]
 
-  package init(endpoint: String, method: String, path: String, slot: String?, body: [UInt8]) {
+  package init(
+    endpoint: String, method: String, path: String, query: String = "", slot: String?, headers: [Header] = [],
+    idempotencyKey: String? = nil, body: [UInt8]
+  ) {
     self.endpoint = endpoint
     self.method = method
     self.path = path
+    self.query = query
     self.slot = slot
+    self.headers = headers
+    self.idempotencyKey = idempotencyKey
     self.body = body
   }
 }
@@ -21,13 +40,20 @@ package struct PluginRequest: Sendable, Equatable {
 /// Which requests one operation may send. Counts the writes it lets through: one value per operation.
 ///
 /// Invariant 2 is held here: whatever a plugin asks for, a write leaves only inside `execute`, only as the permitted
-/// action declares it, only with the permitted call's arguments, and only as often as declared.
+/// action declares it, only with the permitted call's arguments, key and version, and only as often as declared.
 package struct RequestRules: Sendable {
   package enum Operation: Sendable, Equatable {
     /// `check`, `discover`, `pull`, `receive`, `probe`, `dry_run`.
     case reading
-    /// `execute` of a permitted call: the action and its canonical arguments.
-    case executing(action: String, arguments: JSONValue)
+    /// `execute` of a permitted call: the action, its canonical arguments, the permit's idempotency key and the version
+    /// of the target that it is for, when it is for one.
+    case executing(action: String, arguments: JSONValue, key: String, targetVersion: String?)
+  }
+
+  /// What may be sent: every header but the credential and the connection's own.
+  package struct Admitted: Sendable, Equatable {
+    package let declared: Manifest.Request
+    package let headers: [PluginRequest.Header]
   }
 
   package enum Refusal: Error, Equatable, Sendable {
@@ -35,6 +61,10 @@ package struct RequestRules: Sendable {
     case slotMismatch(String)
     case effectNotAllowed(String)
     case outsidePermit(String)
+    case undeclaredQuery(String)
+    case undeclaredHeader(String)
+    case reservedHeader(String)
+    case badHeader(String)
 
     package var code: String {
       switch self {
@@ -42,11 +72,17 @@ package struct RequestRules: Sendable {
       case .slotMismatch: "egress.slot_mismatch"
       case .effectNotAllowed: "egress.effect_not_allowed"
       case .outsidePermit: "egress.outside_permit"
+      case .undeclaredQuery: "egress.undeclared_query"
+      case .undeclaredHeader: "egress.undeclared_header"
+      case .reservedHeader: "egress.reserved_header"
+      case .badHeader: "egress.bad_header"
       }
     }
     package var sentence: String {
       switch self {
-      case .undeclared(let text), .slotMismatch(let text), .effectNotAllowed(let text), .outsidePermit(let text): text
+      case .undeclared(let text), .slotMismatch(let text), .effectNotAllowed(let text), .outsidePermit(let text),
+        .undeclaredQuery(let text), .undeclaredHeader(let text), .reservedHeader(let text), .badHeader(let text):
+        text
       }
     }
   }
@@ -61,7 +97,7 @@ package struct RequestRules: Sendable {
   }
 
   /// Finds the declaration that allows the request, and counts it.
-  package mutating func admit(_ request: PluginRequest) throws(Refusal) -> Manifest.Request {
+  package mutating func admit(_ request: PluginRequest) throws(Refusal) -> Admitted {
     guard let endpoint = manifest.endpoint(request.endpoint) else {
       throw .undeclared("The endpoint \"\(request.endpoint)\" is not in the manifest of \(manifest.name).")
     }
@@ -78,14 +114,26 @@ package struct RequestRules: Sendable {
       }
       throw .undeclared("\(request.method) \(request.path) on \(endpoint.name) is not in the manifest.")
     }
-    if declared.effect != .read { try admitWrite(declared, names, request) }
-    return declared
+    let slotHeader = declared.slot.flatMap { manifest.slot($0)?.header }
+    try RequestHead.admit(query: request.query, declared)
+    try RequestHead.admit(request.headers, declared, slotHeader: slotHeader)
+    let bound = declared.effect == .read ? try admitRead(declared, request) : try admitWrite(declared, names, request)
+    return Admitted(declared: declared, headers: request.headers + bound)
+  }
+
+  private func admitRead(
+    _ declared: Manifest.Request, _ request: PluginRequest
+  ) throws(Refusal) -> [PluginRequest.Header] {
+    guard request.idempotencyKey == nil else {
+      throw .reservedHeader("\(declared.id) is a read: it has no idempotency key.")
+    }
+    return []
   }
 
   private mutating func admitWrite(
     _ declared: Manifest.Request, _ names: [String: String], _ request: PluginRequest
-  ) throws(Refusal) {
-    guard declared.effect == .write, case .executing(let actionName, let arguments) = operation else {
+  ) throws(Refusal) -> [PluginRequest.Header] {
+    guard case .executing(let actionName, let arguments, let key, let targetVersion) = operation else {
       throw .effectNotAllowed(
         "\(declared.id) has the effect \(declared.effect.rawValue), which this operation may not have.")
     }
@@ -95,16 +143,53 @@ package struct RequestRules: Sendable {
     for (name, argument) in write.path where arguments[argument]?.string != names[name] {
       throw .outsidePermit("{\(name)} in the path is not the permitted call's `\(argument)`.")
     }
-    if let argument = write.body {
-      // Bytes, not values: Swift takes texts of different Unicode normal forms for equal, an upstream does not.
-      let permitted = arguments[argument]?.canonicalBytes
-      guard let sent = try? canonicalJSON(request.body), sent == permitted else {
-        throw .outsidePermit("The body is not the permitted call's `\(argument)`.")
-      }
+    try admitBody(write, arguments, request)
+    guard request.idempotencyKey == nil || request.idempotencyKey == key else {
+      throw .outsidePermit("The idempotency key of \(declared.id) is not the permit's.")
     }
+    let bound = try boundHeaders(declared, write, request, key, targetVersion)
     guard written[declared.id, default: 0] < write.countMax else {
       throw .outsidePermit("\(declared.id) was already sent \(write.countMax) times, as often as declared.")
     }
     written[declared.id, default: 0] += 1
+    return bound
+  }
+
+  private func admitBody(
+    _ write: Manifest.Action.Write, _ arguments: JSONValue, _ request: PluginRequest
+  ) throws(Refusal) {
+    guard let argument = write.body else {
+      guard request.body.isEmpty else { throw .outsidePermit("\(write.request) is declared without a body.") }
+      return
+    }
+    // Bytes, not values: Swift takes texts of different Unicode normal forms for equal, an upstream does not.
+    let permitted = arguments[argument]?.canonicalBytes
+    guard let sent = try? canonicalJSON(request.body), sent == permitted else {
+      throw .outsidePermit("The body is not the permitted call's `\(argument)`.")
+    }
+    // Read as another type, the same bytes would say something else.
+    let type = request.headers.first { $0.name.lowercased() == "content-type" }
+    guard type.map({ RequestHead.isJSON($0.value) }) ?? true else {
+      throw .outsidePermit("The body is the permitted call's `\(argument)` as JSON only.")
+    }
+  }
+
+  /// What the host itself says of the permit.
+  private func boundHeaders(
+    _ declared: Manifest.Request, _ write: Manifest.Action.Write, _ request: PluginRequest, _ key: String,
+    _ targetVersion: String?
+  ) throws(Refusal) -> [PluginRequest.Header] {
+    var bound: [PluginRequest.Header] = []
+    if write.body != nil, !request.headers.contains(where: { $0.name.lowercased() == "content-type" }) {
+      bound.append(.init("Content-Type", "application/json"))
+    }
+    if let name = declared.idempotencyHeader { bound.append(.init(name, key)) }
+    if declared.precondition == .ifMatch, let targetVersion {
+      guard let tag = RequestHead.entityTag(targetVersion) else {
+        throw .outsidePermit("The version that the permit is for cannot stand in If-Match.")
+      }
+      bound.append(.init("If-Match", tag))
+    }
+    return bound
   }
 }

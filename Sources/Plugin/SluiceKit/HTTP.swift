@@ -8,13 +8,13 @@ public struct HTTPRequest: Equatable, Sendable {
   public var method: String
   /// Starts with "/"; matched against the manifest's templates.
   public var path: String
-  /// Encoded by the kit.
+  /// Encoded by the kit. A write has only what the manifest names.
   public var query: [(name: String, value: String)]
-  /// Authentication headers of the plugin's own are removed by the host.
+  /// `Accept`, `Content-Type` and what the manifest declares; the host refuses a request with any other.
   public var headers: [HTTPHeader]
   /// At most 768 KiB.
   public var body: [UInt8]
-  /// The host puts it where the manifest says.
+  /// nil, or in a write the action's key, which the host sends anyway where the manifest says.
   public var idempotencyKey: String?
 
   /// Makes a request.

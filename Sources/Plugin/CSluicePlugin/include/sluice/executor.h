@@ -10,11 +10,13 @@ extern "C" {
 #endif
 
 // Answers of execute() and dry_run(). An error class (negative) means that nothing was sent; if the host
-// saw a write request leave, it treats an error as UNKNOWN.
+// saw a write request leave, it treats an error as UNKNOWN. What the host saw comes first: DONE counts when
+// every write that left was answered with 2xx and there was one, REJECTED when each was answered with a 4xx
+// other than 408, 425 and 429, RETRY_AFTER when none left. Everything else is UNKNOWN, and probed.
 enum {
     SLUICE_OUTCOME_DONE = 1,        // it is so; set_result() describes what was done
     SLUICE_OUTCOME_REJECTED = 2,    // the upstream refused; nothing changed; set_error() says why
-    SLUICE_OUTCOME_RETRY_AFTER = 3, // nothing changed; set_error() gives retry_after_ms
+    SLUICE_OUTCOME_RETRY_AFTER = 3, // nothing was sent; set_error() gives retry_after_ms
     SLUICE_OUTCOME_UNKNOWN = 4      // it may or may not be so; the host will probe, then ask a person
 };
 
@@ -31,7 +33,8 @@ typedef struct sluice_action {
     uint32_t reserved;
     sluice_slice_t name;            // an action of the manifest
     sluice_slice_t input;           // its canonical arguments: RFC 8785 JSON, valid by the manifest's schema
-    sluice_slice_t key;             // idempotency key: the same for every try of the same permit
+    sluice_slice_t key;             // idempotency key, the same for every try of the same call; the host sends
+                                    // it where the manifest says, probe() may ask by it
 } sluice_action_t;
 
 typedef struct sluice_executor sluice_executor_t;

@@ -1,8 +1,13 @@
 // Extension "sluice.http/1", on the host's side: requests to endpoints that the manifest declares.
 //
 // The plugin names an endpoint and a credential slot; the host resolves and pins the address, requires
-// TLS, removes the plugin's own authentication headers, adds the credential, throttles, and follows
-// redirects inside the endpoint only. The plugin never sees a secret: there is no call that returns one.
+// TLS, adds the credential and throttles. It follows no redirect: a 3xx is given to the plugin as it came.
+// The plugin never sees a secret: there is no call that returns one.
+//
+// A request may carry `accept`, `content-type` and the headers that the manifest declares for it; any other
+// is refused. So is every header that the host sets or nobody may: credentials, cookies, host, the
+// connection's own, method overrides, idempotency key and If-Match. A write has only the query that the
+// manifest names; it leaves with the idempotency key and the version of its permit, whatever is asked for.
 #ifndef SLUICE_EXT_HTTP_H
 #define SLUICE_EXT_HTTP_H
 
@@ -20,9 +25,9 @@ typedef struct sluice_http_request {
     sluice_slice_t endpoint;            // a name of the manifest, not an address
     sluice_slice_t method;              // "GET", "POST"...
     sluice_slice_t path;                // starts with "/"; matched against the declared templates
-    sluice_slice_t query;               // without "?"; percent-encoded by the plugin
+    sluice_slice_t query;               // without "?"; percent-encoded by the plugin; names as declared
     sluice_slice_t slot;                // the credential slot; empty for none
-    sluice_slice_t idempotency_key;     // empty for none; the host puts it where the manifest says
+    sluice_slice_t idempotency_key;     // empty, or in a write the action's key, which the host sets anyway
     sluice_slice_t body;                // at most SLUICE_HTTP_BODY_BYTES_MAX
     const sluice_pair_t *headers;
 } sluice_http_request_t;
