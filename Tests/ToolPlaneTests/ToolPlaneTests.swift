@@ -88,7 +88,7 @@ import ToolPlane
     }
     func openDeals(ownedBy rep: String) -> [DealFacts] { [] }
     func deals(productWrittenAs text: String, countMax: Int) -> [DealFacts] { [] }
-  func rep(called text: String) -> RepFacts? { nil }
+    func rep(called text: String) -> RepFacts? { nil }
     func rep(_ id: String) -> RepFacts? {
       RepFacts(id: id, name: "Zane Levy", manager: "Dustin", openDealCount: 3, evidence: proof)
     }
