@@ -136,3 +136,42 @@ def test_what_a_terminal_would_obey(rig):
         expect_equal(found, [], f"characters that a terminal obeys in the answer to {words[0]} {words[1]}")
         seen += said.count("\\u{1b}")
     expect(seen, "the name was never printed")
+
+
+def test_account_as_of(rig):
+    """an account is shown to people as lines, to programs as JSON, as of a day or moment, and as far as it was known then; reads are answered and logged, writes refused"""
+    scenario = rig.scenario(world=("--seed", Settings.seed, "--opportunities", 60, "--days", 4), hooks=False)
+    scenario.start()
+    first = scenario.world.day
+    before = time.time()
+    scenario.run(2)
+    host = scenario.host
+    accounts = scenario.world.list("accounts")
+    name = next(iter(accounts.values()))["name"]
+
+    def show(*words):
+        return sluice("account", "show", name, *words, "--data-dir", host.data, "--tenant", host.tenant)
+    page = show()
+    expect_equal(page.returncode, 0, f"exit of account show ({page.stderr})")
+    expect(page.stdout.startswith(name) and "Open deals: " in page.stdout and "{" not in page.stdout, f"the page: {page.stdout[:400]}")
+    now = json.loads(show("--json").stdout)
+    by_day, by_moment = (json.loads(show("--as-of", text, "--json").stdout) for text in (first, first + "T15:30:00Z"))
+    expect_equal(by_day, by_moment, "what held on a day, and at a moment of it")
+    expect_equal(by_day["asOf"]["day"], first, "the day that it is of")
+    later = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 60))
+    known = json.loads(show("--known-at", later, "--json").stdout)
+    expect_equal({**known, "asOf": None}, {**now, "asOf": None}, "what is known by now")
+    early = show("--known-at", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(before - 3600)))
+    expect_equal((early.returncode, "world.unknown" in early.stderr), (1, True), f"what was known before anything came ({early.stdout}{early.stderr})")
+    expect("command.bad_day" in show("--known-at", "yesterday").stderr, "a time that is none")
+    deal = next(iter(scenario.world.list("opportunities")))
+
+    def call(tool, arguments):
+        return sluice("tool", "call", tool, "--arguments", arguments, "--json", "--data-dir", host.data, "--tenant", host.tenant)
+    read = call("world.deal", json.dumps({"opportunity": deal}))
+    expect_equal(read.returncode, 0, f"exit of tool call ({read.stderr})")
+    expect_equal((json.loads(read.stdout)["label"], json.loads(read.stdout)["content"]["id"]), ("untrusted", deal), "the answer of a read")
+    expect(deal in host.log_text() and "tool.read" in host.log_text(), "the read is in no log")
+    expect("tool.arguments_refused" in call("world.deal", "{}").stderr, "arguments that do not fit")
+    expect("tool.unknown" in call("world.nothing", "{}").stderr, "a tool that is not there")
+    scenario.world.finished = True

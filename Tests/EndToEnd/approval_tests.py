@@ -186,6 +186,7 @@ def test_silence_is_denial(rig):
     anna = user(host, "anna", "approver")
     clock.put_forward(72 * 3600 - 600)
     expect_equal(answer(host, anna, first)[0], 200, "a yes just in time")
+    wait_for(lambda: host.ask("action.show", id=first["id"])["state"] == "done", "what was approved in time is done in time")
     clock.put_forward(72 * 3600 + 600)
     expect_equal(answer(host, anna, second), (409, "approval.expired"), "a yes that came too late")
     expect_equal(answer(host, anna, second), (409, "approval.expired"), "and again")

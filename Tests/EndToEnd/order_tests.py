@@ -119,6 +119,7 @@ def test_unknown_ends_at_a_person(rig):
     def unresolved():
         return [key for key, state in host.state.space("action.open").items() if state == "unresolved"]
     (action,) = wait_for(unresolved, lambda: f"a person is asked: {short(host.state.space('action.open'))}", 60)
+    wait_for(lambda: host.is_settled() and host.is_quiet(), "nothing else is under way", 30)
     check_order(scenario)
     scenario.world.faults()
     done = sluice("action", "resolve", action, "done", "--data-dir", host.data)

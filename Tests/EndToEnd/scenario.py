@@ -30,7 +30,7 @@ class Scenario:
             host.ask("tenant.create")
         except Refused as refusal:
             expect_equal(refusal.code, "host.exists", "refusal of tenant.create")
-        host.ask("apply", folder=PROJECT)
+        host.ask("apply", folder=self.rules())
         host.ask("tenant.mode", mode=self.mode)
         endpoints = {"crm": self.world.url}
         host.ask("secret.set", instance="crm", slot="api", value=self.world.secrets["token"])
@@ -43,6 +43,21 @@ class Scenario:
         self.hook_path = host.ask("connector.hook", instance="crm")["path"]
         if self.hooks:
             self.world.control("POST", "webhooks", {"url": f"http://{host.address}{self.hook_path}"})
+
+    def rules(self):
+        """The project's rules, with the managers of this world as the people who may be written to and asked."""
+        folder = os.path.join(self.folder, "rules")
+        if not os.path.isdir(folder):
+            for name in ("policies", "playbooks"):
+                shutil.copytree(os.path.join(PROJECT, name), os.path.join(folder, name))
+            managers = sorted({rep["manager"] for rep in self.world.list("reps").values() if rep.get("manager")})
+            path = os.path.join(folder, "policies", "governance.yaml")
+            with open(path) as f:
+                text = re.sub(r"(?m)^(  .+: manager\n)+", lambda _: "".join(f"  {json.dumps(name)}: manager\n" for name in managers), f.read())
+            expect(all(name in text for name in managers), "the managers of this world are not in governance.yaml")
+            with open(path, "w") as f:
+                f.write(text)
+        return folder
 
     def start(self, crash=None, **options):
         self.host.start(crash, **options)

@@ -41,6 +41,20 @@ import Testing
     #expect(bench.signals(on).first { $0.kind == "deal.stalled" }?.facts["limit_days"] == .integer(limit))
   }
 
+  @Test func `are said again once they were closed and reopened`() throws {
+    let bench = try bench(percent: nil)
+    try bench.complete(day(32))
+    try bench.take(
+      "deals", [deal("OPEN", version: 2, on: 33, ["stage": "Lost", "closed": .string(day(33).description)])])
+    try bench.complete(day(33))
+    // Its own long life counts as a closed one's now: at 34 days it is older again.
+    try bench.take("deals", [deal("OPEN", version: 3, on: 34)])
+    try bench.complete(day(34))
+    try bench.take("deals", [deal("OPEN", version: 4, on: 35, ["owner": "Bob"])])
+    try bench.complete(day(36))
+    #expect(stalledOn(bench, 0...36) == [31, 34])
+  }
+
   @Test func `are said once, whatever the thresholds become`() throws {
     let bench = try bench(percent: 50)
     try bench.activate(thresholds: ["sluice": 1, "stall": ["percent": 100]])

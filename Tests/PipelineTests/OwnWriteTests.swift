@@ -96,6 +96,47 @@ private struct TwoCalls {
     #expect(start.proposal == move.id)
   }
 
+  @Test func `approved and not started in time is taken off, not left waiting`() throws {
+    let two = try TwoCalls(mode: .propose)
+    let fix = try #require(try two.fixes.last)
+    try two.tenant.approve(fix)
+    two.tenant.nowMs += 73 * 3_600_000
+    guard case .withdraw(let action, let refusal) = try two.tenant.turn() else {
+      Issue.record("it waits for ever")
+      return
+    }
+    #expect(action == fix.id && refusal.code == "permit.approval_not_given")
+    try two.tenant.append(.order, ActionTurn.withdrawal(of: action, for: refusal))
+    #expect(try two.tenant.state(fix) == .withdrawn)
+    #expect(try two.tenant.turn() == .rest(untilMs: nil))
+  }
+
+  @Test func `is not tried again before its upstream has settled, however far the wall clock is put forward`() throws {
+    let two = try TwoCalls(mode: .act)
+    let start = try #require(try two.tenant.start())
+    let at = two.tenant.nowMs
+    try two.tenant.report(start, .unknown, steadyMs: at)
+    two.tenant.nowMs += 3_600_000
+    // A second has passed, and an hour by the wall. The probe finds nothing yet: that says nothing so early.
+    guard case .probe(let asked) = try two.tenant.turn(steadyMs: at + 1_000) else {
+      Issue.record("what is unknown is asked after")
+      return
+    }
+    try two.tenant.report(asked, .notStarted, askedAtMs: at + 1_000, steadyMs: at + 1_000)
+    guard case .rest(let untilMs?) = try two.tenant.turn(steadyMs: at + 2_000) else {
+      Issue.record("it is asked again, or tried again, before it has settled")
+      return
+    }
+    #expect(untilMs == two.tenant.nowMs + 28_000)
+    #expect(try two.tenant.turn(steadyMs: at + 30_000) == .probe(start))
+    try two.tenant.report(start, .notStarted, askedAtMs: at + 30_000, steadyMs: at + 30_000)
+    guard case .start(let again) = try two.tenant.turn(steadyMs: at + 30_001) else {
+      Issue.record("it is tried again once nothing can come any more")
+      return
+    }
+    #expect(again.idempotencyKey == start.idempotencyKey && again.attempt == 2)
+  }
+
   @Test func `tells by its receipt that the next call is outdated, which is not sent and decided anew`() throws {
     let (two, fix, move) = try bothApproved()
     try two.tenant.report(fix, .done, version: 2)

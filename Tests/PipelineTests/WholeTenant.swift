@@ -147,8 +147,10 @@ final class WholeTenant {
 
   // MARK: - The host's part
 
-  func turn() throws -> ActionTurn {
-    try store.view { try ActionTurn.next(in: $0, policy: assembly.policy, tenant: Self.tenant, nowMs: nowMs) }
+  func turn(steadyMs: Int64? = nil) throws -> ActionTurn {
+    try store.view {
+      try ActionTurn.next(in: $0, policy: assembly.policy, tenant: Self.tenant, nowMs: nowMs, steadyMs: steadyMs)
+    }
   }
 
   /// Takes the next turn, which must be a start.
@@ -158,11 +160,13 @@ final class WholeTenant {
     return start
   }
 
-  func report(_ start: EffectStart, _ outcome: Receipt.Outcome, version: Int64? = nil, code: String? = nil) throws {
-    try append(
-      .receipt,
-      Receipt(
-        start, outcome, result: version.map { ["version": .integer($0)] } ?? .null,
-        reason: outcome == .done ? nil : "It is so.", code: code))
+  func report(
+    _ start: EffectStart, _ outcome: Receipt.Outcome, version: Int64? = nil, code: String? = nil,
+    askedAtMs: Int64? = nil, steadyMs: Int64? = nil
+  ) throws {
+    let receipt = Receipt(
+      start, outcome, result: version.map { ["version": .integer($0)] } ?? .null,
+      reason: outcome == .done ? nil : "It is so.", code: code, askedAtMs: askedAtMs)
+    try append(.receipt, steadyMs.map { receipt.reported(steadyMs: $0) } ?? receipt)
   }
 }

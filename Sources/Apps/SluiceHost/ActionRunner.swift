@@ -18,6 +18,7 @@ actor ActionRunner {
   private let metrics: Metrics
   private let crash: any CrashInjector
   private let log: HostLog
+  private let steady = SteadyClock()
   private var isWorking = false
   private var isStopping = false
   private var isPoked = false
@@ -76,7 +77,10 @@ actor ActionRunner {
   /// - Returns: Whether something was done.
   private func step() async throws -> Bool {
     let now = SystemSources.wallClockMs()
-    let turn = try tenant.view { try ActionTurn.next(in: $0, policy: policy, tenant: tenant.tenant, nowMs: now) }
+    let steadyMs = steady.nowMs()
+    let turn = try tenant.view {
+      try ActionTurn.next(in: $0, policy: policy, tenant: tenant.tenant, nowMs: now, steadyMs: steadyMs)
+    }
     switch turn {
     case .probe(let start): try await probe(start)
     case .withdraw(let action, let refusal): try await withdraw(action, refusal)
@@ -126,7 +130,7 @@ actor ActionRunner {
     operation.key = start.idempotencyKey
     operation.body = start.call.arguments.canonicalBytes
     operation.deadlineMs = route.manifest.limits.operationTimeoutMs
-    let askedAtMs = SystemSources.wallClockMs()
+    let askedAtMs = steady.nowMs()
     let outcome = await pool.run(operation, operation: .reading, route: route, mailbox: nil)
     metrics.operation(instance: route.key, kind: "probe", ending: outcome.name)
     try await report(outcome.ending.probed(start, askedAtMs: askedAtMs))
@@ -134,7 +138,9 @@ actor ActionRunner {
 
   private func report(_ receipt: Receipt) async throws {
     metrics.add("sluice_effects_total", 1, [("tenant", tenant.tenant.rawValue), ("outcome", receipt.outcome.rawValue)])
-    try await keep(receipt, StableID.of("receipt", [receipt.permit.hex, Hex.encode(SystemSources.random(16))]))
+    try await keep(
+      receipt.reported(steadyMs: steady.nowMs()),
+      StableID.of("receipt", [receipt.permit.hex, Hex.encode(SystemSources.random(16))]))
   }
 
   /// What was done must be kept, however long the disk is full; nothing else is started meanwhile.

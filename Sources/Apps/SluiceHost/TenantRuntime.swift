@@ -131,6 +131,17 @@ package actor TenantRuntime {
   /// Calls `observer` whenever entries have been applied.
   package func observe(_ observer: @escaping @Sendable () -> Void) { observers.append(observer) }
 
+  /// The last entry that was recorded by then, found by halves; the origin when there is none.
+  package func position(recordedUntilMs ms: Int64) async throws -> Position {
+    var (low, high) = (UInt64(0), progress.withLock { $0.head }.number)
+    while low < high {
+      let middle = low + (high - low + 1) / 2
+      let entry = try await journal.read(partition, after: Position(middle - 1), countMax: 1).first
+      if let entry, entry.recordedAtMs <= ms { low = middle } else { high = middle - 1 }
+    }
+    return Position(low)
+  }
+
   package nonisolated func view<Result>(_ body: (any StateView) throws -> Result) throws -> Result {
     try store.view(body)
   }

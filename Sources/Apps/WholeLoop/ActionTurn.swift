@@ -15,12 +15,17 @@ package enum ActionTurn: Equatable, Sendable {
   /// Nothing can be done before this time, or before something else happens.
   case rest(untilMs: Int64?)
 
+  /// - Parameters:
+  ///   - nowMs: Wall time: approvals and permits go by it.
+  ///   - steadyMs: The same by a clock that does not jump forward, at most `nowMs`: what an upstream takes to settle goes
+  ///     by it. Nil for `nowMs`.
   package static func next(
-    in view: any StateView, policy: PolicyStage, tenant: TenantID, nowMs: Int64
+    in view: any StateView, policy: PolicyStage, tenant: TenantID, nowMs: Int64, steadyMs: Int64? = nil
   ) throws -> ActionTurn {
-    if let (_, start) = try ActionStage.toProbe(in: view, nowMs: nowMs).first { return .probe(start) }
+    let steadyMs = steadyMs ?? nowMs
+    if let (_, start) = try ActionStage.toProbe(in: view, nowMs: steadyMs).first { return .probe(start) }
     // One that must wait for tomorrow's budget does not hold up those ranked below it.
-    for ready in try ActionStage.ready(in: view, nowMs: nowMs) {
+    for ready in try ActionStage.ready(in: view, nowMs: nowMs, steadyMs: steadyMs) {
       do {
         let version = try version(of: ready.action.subject, view)
         let permit = try ready.permit(from: policy, tenant: tenant, in: view, nowMs: nowMs, targetVersion: version)
@@ -29,7 +34,11 @@ package enum ActionTurn: Equatable, Sendable {
         if refusal.isFinal { return .withdraw(ready.action.id, refusal) }
       }
     }
-    return .rest(untilMs: try ActionStage.nextTime(in: view, nowMs: nowMs))
+    // What cannot start any more, as an approval has run out before its call did, is not left waiting for ever.
+    for waiting in try ActionStage.waiting(in: view, nowMs: nowMs) where waiting.cause.isFinal {
+      return .withdraw(waiting.action.id, waiting.cause)
+    }
+    return .rest(untilMs: try ActionStage.nextTime(in: view, nowMs: steadyMs).map { nowMs + $0 - steadyMs })
   }
 
   /// The version that the target has now, as far as anybody knows: what a receipt of ours said counts before what the

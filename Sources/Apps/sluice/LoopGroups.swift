@@ -25,21 +25,41 @@ struct AccountGroup: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Show what is believed of an account, now or as of then.")
     @OptionGroup var everywhere: Everywhere
     @Argument var name: String
-    @Option(help: "A business day, YYYY-MM-DD.") var asOf: String?
+    @Option(help: "What held then: a day, YYYY-MM-DD, or a moment of one, YYYY-MM-DDTHH:MM:SSZ.") var asOf: String?
+    @Option(help: "As far as it was known then: a day (to its end) or a moment.") var knownAt: String?
     func run() async throws {
-      try await everywhere.ask("account.show", ["name": .string(name), "as_of": asOf.map { .string($0) }])
+      let words: [String: JSONValue?] = [
+        "name": .string(name), "tenant": .string(everywhere.tenant), "as_of": asOf.map { .string($0) },
+        "known_at": knownAt.map { .string($0) },
+      ]
+      let answer = try await everywhere.answer("account.show", .object(words.compactMapValues(\.self)))
+      print(everywhere.json ? Printer.text(answer, asJSON: true) : AccountPage(answer).text, terminator: "")
     }
   }
 }
 
 struct ToolGroup: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "tool", abstract: "What decisions may ask for.", subcommands: [List.self])
+    commandName: "tool", abstract: "What decisions may ask for.", subcommands: [List.self, Call.self])
 
   struct List: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "List the tools that decisions may ask for.")
     @OptionGroup var everywhere: Everywhere
     func run() async throws { try await everywhere.ask("tool.list") }
+  }
+
+  struct Call: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Ask one of the platform's own reads; it changes nothing, and stands in the host's log.")
+    @OptionGroup var everywhere: Everywhere
+    @Argument(help: "As `tool list` shows it, such as world.deal.") var name: String
+    @Option(help: "Its arguments as a JSON object.") var arguments = "{}"
+    func run() async throws {
+      guard let given = try? JSONValue(parsing: Array(arguments.utf8)), given.object != nil else {
+        throw ValidationError("--arguments is no JSON object.")
+      }
+      try await everywhere.ask("tool.call", ["name": .string(name), "arguments": given])
+    }
   }
 }
 

@@ -56,10 +56,13 @@ package struct Receipt: Codable, Equatable, Sendable {
   package let code: String?
   /// When the executor was asked, in milliseconds since 1970, for what a probe said: an answer is as old as its question.
   package let askedAtMs: Int64?
+  /// When it was reported, by a clock that does not jump forward: what an upstream takes to settle is counted by it. Nil
+  /// where nobody had one; then its entry's time counts.
+  package let steadyMs: Int64?
 
   package init(
     permit: Digest, proposal: Digest, outcome: Outcome, result: JSONValue, requests: [Digest], reason: String?,
-    code: String? = nil, askedAtMs: Int64? = nil
+    code: String? = nil, askedAtMs: Int64? = nil, steadyMs: Int64? = nil
   ) {
     self.permit = permit
     self.proposal = proposal
@@ -69,6 +72,14 @@ package struct Receipt: Codable, Equatable, Sendable {
     self.reason = reason
     self.code = code
     self.askedAtMs = askedAtMs
+    self.steadyMs = steadyMs
+  }
+
+  /// The same, reported at this time.
+  package func reported(steadyMs: Int64) -> Receipt {
+    Receipt(
+      permit: permit, proposal: proposal, outcome: outcome, result: result, requests: requests, reason: reason,
+      code: code, askedAtMs: askedAtMs, steadyMs: steadyMs)
   }
 
   /// What an executor's code ends in when the target has another version than the call names (RFC 9110, 412).

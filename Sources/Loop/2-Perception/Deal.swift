@@ -31,6 +31,14 @@ struct Deal {
     isStalled = entity.isStalled
   }
 
+  /// A deal that was closed and is worked on again: what was said of its age before says nothing any more.
+  static func isReopened(from before: [String: JSONValue], to after: [String: JSONValue]) -> Bool {
+    func isClosed(_ fields: [String: JSONValue]) -> Bool? {
+      fields["stage"]?.string.flatMap { DealStage(rawValue: $0) }.map(\.isClosed)
+    }
+    return isClosed(before) == true && isClosed(after) == false
+  }
+
   var isOpen: Bool { !stage.isClosed }
   /// Counts as work in progress: a prospect does not yet.
   var isInProgress: Bool { isOpen && engagedOn != nil }

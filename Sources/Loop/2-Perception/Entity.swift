@@ -6,7 +6,7 @@ struct Entity {
   var fields: [String: JSONValue]
   var isDeleted: Bool
   var ordinal: UInt64
-  /// Called stalled once; never again.
+  /// Called stalled; not said again until it was closed and reopened.
   var isStalled = false
   var instance: String
   var stream: String

@@ -45,9 +45,10 @@ extension Work {
         return try bury(record, .claimed(by: "\(before.instance)/\(before.stream)"))
       }
     }
+    let fields = try record.fields.map { try resolved($0, of: record.subject, record.entity, before: before) } ?? [:]
     let after = Entity(
-      fields: try record.fields.map { try resolved($0, of: record.subject, record.entity, before: before) } ?? [:],
-      isDeleted: record.fields == nil, ordinal: record.ordinal, isStalled: before?.isStalled ?? false,
+      fields: fields, isDeleted: record.fields == nil, ordinal: record.ordinal,
+      isStalled: before.map { $0.isStalled && !Deal.isReopened(from: $0.fields, to: fields) } ?? false,
       instance: record.instance, stream: record.stream, commitment: record.commitment)
     let own = try linked(record, after)
     try change(

@@ -81,22 +81,24 @@ package struct PermitRecord: Codable, Equatable, Sendable {
     guard outcome == nil || wasUnknown else { return .again(permit: receipt.permit, outcome: outcome!.rawValue) }
     reportedAt = entry.position
     reason = receipt.reason
+    // A wall clock that was put forward has let no time pass for the upstream.
+    let now = min(receipt.steadyMs ?? entry.recordedAtMs, entry.recordedAtMs)
     switch receipt.outcome {
     case .done, .rejected:
       outcome = receipt.outcome
       version = receipt.version
     case .unknown:
       outcome = .unknown
-      if unknownAtMs == nil { unknownAtMs = entry.recordedAtMs }
+      if unknownAtMs == nil { unknownAtMs = now }
       guard wasUnknown else { break }
       probes += 1
       // An executor that could not tell is asked ever more rarely: what it waits for may take its time.
-      notBeforeMs = entry.recordedAtMs + settleMs << min(probes - 1, 6)
+      notBeforeMs = now + settleMs << min(probes - 1, 6)
     case .notStarted:
-      let settled = (unknownAtMs ?? entry.recordedAtMs) + settleMs
+      let settled = (unknownAtMs ?? now) + settleMs
       notBeforeMs = settled
       // Invariant: what may still arrive upstream is not tried again. A slow probe says how it was when it was asked.
-      if wasUnknown, min(receipt.askedAtMs ?? entry.recordedAtMs, entry.recordedAtMs) < settled { return nil }
+      if wasUnknown, min(receipt.askedAtMs ?? now, now) < settled { return nil }
       outcome = .notStarted
       unknownAtMs = nil
       probes = 0

@@ -33,9 +33,11 @@ package struct WaitingAction: Equatable, Sendable {
 
 extension ActionStage {
   /// What may be started at `nowMs`: people's undo orders first, then the greatest expected value.
-  package static func ready(in view: any StateView, nowMs: Int64) throws -> [ReadyAction] {
+  /// - Parameter steadyMs: The time by a clock that does not jump forward, for what must wait until an upstream has
+  ///   settled; nil for `nowMs`.
+  package static func ready(in view: any StateView, nowMs: Int64, steadyMs: Int64? = nil) throws -> [ReadyAction] {
     let busy = try busyTargets(view)
-    return try queued(view).filter { try cause(of: $0, busy, view, nowMs) == nil }.map { action in
+    return try queued(view).filter { try cause(of: $0, busy, view, nowMs, steadyMs) == nil }.map { action in
       ReadyAction(
         action: action, proposal: try Standing.of(action.id, in: view)?.proposal,
         attempt: try PermitRecord.nextAttempt(of: action.id, in: view))
@@ -112,10 +114,10 @@ extension ActionStage {
 
   /// What a permit would be refused for, without judging the proposal again.
   private static func cause(
-    of action: ActionRecord, _ busy: [Subject: Digest], _ view: any StateView, _ nowMs: Int64
+    of action: ActionRecord, _ busy: [Subject: Digest], _ view: any StateView, _ nowMs: Int64, _ steadyMs: Int64? = nil
   ) throws -> PermitRefusal? {
     if action.call.targetVersion != nil, let other = busy[action.subject] { return .targetBusy(action: other) }
-    guard nowMs >= action.notBeforeMs else { return .tooEarly(notBeforeMs: action.notBeforeMs) }
+    guard steadyMs ?? nowMs >= action.notBeforeMs else { return .tooEarly(notBeforeMs: action.notBeforeMs) }
     switch try Rules.mode(view) {
     case .observe: return .modeObserves
     case .propose: if action.approvedBy == nil { return .needsApproval }

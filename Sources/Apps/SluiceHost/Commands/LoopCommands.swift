@@ -1,6 +1,7 @@
 import CanonicalJSON
 import Decision
 import Domain
+import Foundation
 import Identity
 import Perception
 import Policy
@@ -17,18 +18,15 @@ extension HostCommand {
             \.1))
       }
     },
-    HostCommand("account.show", "Show what is believed of an account, now or as of then", role: .auditor) { call in
+    HostCommand("account.show", "Show what is believed of an account, or was believed of it then", role: .auditor) {
+      call in
       let name = try call.string("name")
-      var day: BusinessDay?
-      if let text = call.optional("as_of") {
-        guard let parsed = BusinessDay(text) else {
-          throw CommandError.refused(
-            code: "command.bad_day", message: "\"\(text)\" is not a day as YYYY-MM-DD.",
-            remedy: "Write it as 2017-04-30.")
-        }
-        day = parsed
+      let day = try call.moment("as_of")?.day
+      var position: Position?
+      if let known = try call.moment("known_at") {
+        position = try await call.host.tenant(try call.tenant()).position(recordedUntilMs: known.endMs)
       }
-      let asOf = AsOf(day: day)
+      let asOf = AsOf(day: day, position: position)
       return try await call.view { try JSONValue(encoding: try WorldQueries($0).account(named: name, asOf)) }
     },
     HostCommand("tool.list", "List the tools that decisions may ask for", role: .auditor) { call in
@@ -36,6 +34,26 @@ extension HostCommand {
         let executors = try LoopAssembly.catalogue(view).tools.map { try JSONValue(encoding: $0) }
         return .array(try executors + ReadTool.descriptions().map { try JSONValue(encoding: $0) })
       }
+    },
+    HostCommand("tool.call", "Answer one of the platform's own reads, which change nothing", role: .auditor) { call in
+      let name = try call.string("name")
+      let arguments = call.arguments["arguments"] ?? [:]
+      guard let read = ReadTool(rawValue: name) else {
+        guard try await call.view({ view in try LoopAssembly.catalogue(view)[name] != nil }) else {
+          throw ToolError.unknown(tool: name)
+        }
+        throw CommandError.refused(
+          code: "tool.no_read", message: "\(name) changes something outside: only a decision asks for it, by policy.")
+      }
+      try ToolCatalogue(ReadTool.descriptions()).check(tool: name, arguments: arguments)
+      // Who read what stands in the host's log, beside what was done.
+      call.host.log.info(
+        "tool.read", "A read was answered.",
+        [
+          "tenant": try call.tenant().rawValue, "tool": name, "user": call.user.rawValue, "door": call.door.rawValue,
+          "arguments": arguments.canonicalText,
+        ])
+      return try await call.view { try read.answer(arguments, world: WorldFacts($0), view: $0) }
     },
     HostCommand("decision.list", "List proposals, the newest last", role: .auditor) { call in
       let wanted = call.optional("state")
@@ -101,6 +119,21 @@ extension HostCommand.Call {
   /// Asks the tenant's state.
   func view<Answer: Sendable>(_ body: @Sendable (any StateView) throws -> Answer) async throws -> Answer {
     try await host.tenant(try tenant()).view(body)
+  }
+
+  /// A day, or a moment of one. What holds in the world is known by days; when it became known, to the millisecond.
+  fileprivate func moment(_ key: String) throws -> (day: BusinessDay, endMs: Int64)? {
+    guard let text = optional(key) else { return nil }
+    if let day = BusinessDay(text) { return (day, Int64(day.number + 1) * 86_400_000 - 1) }
+    guard text.utf8.count <= 40, let date = try? Date(text, strategy: .iso8601) else {
+      throw CommandError.refused(
+        code: "command.bad_day",
+        message: "\"\(text.prefix(40))\" is neither a day as YYYY-MM-DD nor a moment as YYYY-MM-DDTHH:MM:SSZ.",
+        remedy: "Write it as 2017-04-30 or 2017-04-30T15:30:00Z.")
+    }
+    let seconds = Int64(date.timeIntervalSince1970.rounded(.down))
+    let day = BusinessDay(number: Int((Double(seconds) / 86_400).rounded(.down)))
+    return (day, seconds * 1_000 + 999)
   }
 
   func digest(_ key: String) throws -> Digest {
