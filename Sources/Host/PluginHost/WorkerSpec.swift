@@ -151,7 +151,7 @@ package enum WorkerFailure: OperatorError, Equatable {
     case .notStarted: "Build with `make build`: `sluice-worker` must stand beside `sluice`."
     case .loadFailed: "See docs/abi.md for the step; `sluice doctor` names what this kernel lacks."
     case .configureRefused: "Correct the instance's configuration and enable it again."
-    case .brokeProtocol, .exceededCredit: "Report it to the plugin's author; `sluice plugin run` repeats it."
+    case .brokeProtocol, .exceededCredit: "Report it to the plugin's author, with what the log says of this instance."
     case .died: "Sluice starts it again with growing pauses; after six failures in a row the instance is parked."
     case .hung: "Raise `operation_timeout_ms` if the work is that long; else report it to the plugin's author."
     case .stopped: "Nothing to do: the operation is run again from its checkpoint."
