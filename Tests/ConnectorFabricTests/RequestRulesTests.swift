@@ -226,6 +226,44 @@ private func declaring(_ key: String, _ value: JSONValue, effect: String = "writ
     #expect(bucket.take(nowMs: 20_000) == 0)
   }
 
+  @Test func `a hint spreads what is left until it ends, and never gives more than the bucket`() {
+    var bucket = TokenBucket(ratePerSecond: 100, burst: 100, nowMs: 0)
+    bucket.lower(endpoint: "crm", remaining: 4, untilMs: 10_000, nowMs: 0)
+    var (now, times): (Int64, [Int64]) = (0, [])
+    while now < 10_000 {
+      let wait = bucket.take(nowMs: now, endpoint: "crm")
+      if wait == 0 { times.append(now) } else { now += wait }
+    }
+    #expect(times == [0, 2_500, 5_000, 7_500])
+    #expect(bucket.take(nowMs: 10_000, endpoint: "crm") == 0 && bucket.take(nowMs: 10_000, endpoint: "crm") == 0)
+    bucket.lower(endpoint: "crm", remaining: 0, untilMs: 12_000, nowMs: 10_000)
+    #expect(bucket.take(nowMs: 10_500, endpoint: "crm") == 1_500)
+    #expect(bucket.take(nowMs: 10_500, endpoint: "other") == 0)
+    bucket.lower(endpoint: "crm", remaining: 9_000_000, untilMs: 12_000, nowMs: 10_500)
+    var taken = 0
+    while bucket.take(nowMs: 10_500, endpoint: "crm") == 0 { taken += 1 }
+    #expect(taken <= 100)
+    bucket.lower(endpoint: "crm", remaining: 0, untilMs: 9_000, nowMs: 20_000)
+    #expect(bucket.take(nowMs: 20_000, endpoint: "crm") == 0)
+  }
+
+  @Test func `a plugin is waited for only while nothing keeps it from going on`() {
+    var turn = PluginTurn()
+    turn.begins(hasCredit: true, nowMs: 0)
+    #expect(turn.gives(hasCredit: true, nowMs: 90) == 0)
+    #expect(turn.gives(hasCredit: true, nowMs: 590) == 400)
+    // The upstream's time is not its own.
+    #expect(turn.asks(nowMs: 600) == 0)
+    turn.begins(hasCredit: true, nowMs: 700)
+    turn.isAnswered(hasCredit: true, nowMs: 5_000)
+    // Nor is the time without credit.
+    #expect(turn.gives(hasCredit: false, nowMs: 5_050) == 0)
+    #expect(turn.gives(hasCredit: false, nowMs: 9_000) == 0)
+    turn.begins(hasCredit: true, nowMs: 10_000)
+    #expect(turn.ends(nowMs: 10_350) == 250)
+    #expect(turn.ends(nowMs: 20_000) == 0)
+  }
+
   @Test func `a window never holds more than its limit`() {
     var window = CreditWindow(limit: .init(records: 10, bytes: 100))
     #expect(window.refill() == .init(records: 10, bytes: 100))

@@ -1,4 +1,10 @@
 """What an operator does with a running connector: pause, drain, resume, other times."""
+import hashlib
+import http.server
+import re
+import subprocess
+import threading
+
 from rig import *
 
 
@@ -124,3 +130,153 @@ def test_dead_letters_by_hand(rig):
     given_up = next(letter["key"] for letter in letters if letter["id"] == third)
     expect_equal({deal["id"] for deal in lost if int(stored[deal["id"]]["ordinal"]) != deal["version"]}, {given_up}, "deals that are not at their last version")
     return f"{len(letters)} dead letters"
+
+
+def write(path, text):
+    with open(path, "w") as f:
+        f.write(text)
+
+
+def listing(guide, language, needle):
+    """The one listing of a guide in that language that holds the needle."""
+    blocks = re.findall(rf"^```{language}\n(.*?)^```$", guide, re.M | re.S)
+    (found,) = [b for b in blocks if needle in b]
+    return found
+
+
+def hello(rig, change=lambda c: c, declares=""):
+    """The guide's C source, built as the guide says, with its manifest; or one that differs from it."""
+    with open(os.path.join(PROJECT, "docs", "guides", "write-a-connector.md")) as f:
+        guide = f.read()
+    folder = rig.path("hello")
+    write(os.path.join(folder, "hello.c"), change(listing(guide, "c", "sluice_plugin_entry")))
+    command = next(line for line in listing(guide, "sh", "-o hello.so").splitlines() if line.startswith("cc "))
+    command = command.replace("-I Sources", f"-I {PROJECT}/Sources")
+    done = subprocess.run(command, shell=True, cwd=folder, capture_output=True, text=True)
+    expect_equal((done.returncode, done.stderr), (0, ""), "what the compiler says")
+    with open(os.path.join(folder, "hello.so"), "rb") as f:
+        digest = hashlib.sha256(f.read()).hexdigest()
+    write(os.path.join(folder, "hello.yaml"), listing(guide, "yaml", "name: hello").replace("sha256: built", f"sha256: {digest}") + declares)
+    return folder
+
+
+def test_guide_for_authors(rig):
+    """what the guide for authors prints builds, is enabled, and its record becomes an entity: no dead letter"""
+    folder = hello(rig)
+    host = rig.host()
+    host.start()
+    host.ask("tenant.create")
+    host.ask("connector.enable", name=os.path.join(folder, "hello.yaml"))
+    wait_for(lambda: host.state.space("perception.entity").get("account/hello"), lambda: f"the record is an entity: {host.ask('connector.list')} {host.ask('deadletter.list')}")
+    expect_equal(host.ask("deadletter.list"), [], "dead letters")
+
+
+def test_secret_slots(rig):
+    """a secret is stored only in a slot that the manifest declares; one stored before there was a manifest is named when the connector is enabled"""
+    host = rig.host()
+    host.start()
+    host.ask("tenant.create")
+    host.ask("secret.set", instance="crm", slot="api", value="a-token")
+    host.ask("secret.set", instance="crm", slot="spare", value="a-token")
+    answer = host.ask("connector.enable", name="crm")
+    (finding,) = answer["findings"]
+    expect("[secret.unknown_slot]" in finding and "spare" in finding and "api, webhook" in finding, f"the finding: {finding}")
+    host.ask("secret.set", instance="crm", slot="webhook", value="whsec_" + "A" * 32)
+    done = sluice("secret", "set", "crm", "apy", "--data-dir", host.data, input="a-token")
+    expect_equal(done.returncode, 1, "exit of secret set")
+    expect("[secret.unknown_slot]" in done.stderr and "api, webhook" in done.stderr, done.stderr)
+    expect_equal(sorted(row["slot"] for row in host.ask("secret.list")), ["api", "spare", "webhook"], "slots")
+    host.ask("secret.revoke", instance="crm", slot="spare")
+    expect("findings" not in host.ask("connector.enable", name="crm"), "a finding of what is gone")
+
+
+def test_plugin_that_logs_too_much(rig):
+    """a plugin that writes one line after the other does not fill the log: what was left out is counted and said"""
+    pull = """static sluice_status_t pull(const sluice_source_t *source, const sluice_pull_t *request) {
+    (void)source, (void)request;
+    sluice_slice_t code = text("hello.again"), message = text("Again.");
+    for (int i = 0; i < 5000; i++) host->log(host, SLUICE_LOG_WARNING, &code, &message, NULL, 0);
+    return SLUICE_OK;
+}
+"""
+    folder = hello(rig, lambda c: re.sub(r"static sluice_status_t pull\(.*?^}\n", lambda _: pull, c, flags=re.M | re.S))
+    host = rig.host()
+    host.start()
+    host.ask("tenant.create")
+    host.ask("connector.enable", name=os.path.join(folder, "hello.yaml"))
+    wait_for(lambda: host.metric("sluice_operations_total", instance="demo/hello", ending="ok") >= 1, lambda: f"a pull ends: {host.ask('connector.list')}")
+    wait_for(lambda: "instance.log_limited" in host.log_text(), "what was left out is said")
+    lines = [json.loads(line) for line in host.log_text().splitlines()]
+    kept = sum(line["code"] == "plugin.hello.again" for line in lines)
+    left_out = sum(int(line["lines"]) for line in lines if line["code"] == "instance.log_limited")
+    expect(100 <= kept <= 1000, f"lines that were kept: {kept}")
+    expect_equal(kept + left_out, 5000, "lines kept and left out")
+
+
+def test_slow_plugin_is_named(rig):
+    """a plugin that takes its time although nothing keeps it from sending is what an operator is told to wait for"""
+    busy = """int64_t from = 0, now = 0;
+    host->clock_now(host, SLUICE_CLOCK_MONOTONIC, &from);
+    do host->clock_now(host, SLUICE_CLOCK_MONOTONIC, &now); while (now - from < 700);
+    if (request->state.len > 0)"""
+    folder = hello(rig, lambda c: c.replace("if (request->state.len > 0)", busy))
+    host = rig.host()
+    host.start()
+    host.ask("tenant.create")
+    host.ask("connector.enable", name=os.path.join(folder, "hello.yaml"))
+    host.ask("connector.enable", name="counter", config={"records": 5000})
+    wait_for(lambda: host.metric("sluice_operations_total", instance="demo/hello", ending="ok") >= 1, lambda: f"a pull ends: {host.ask('connector.list')}")
+    wait_for(lambda: host.metric("sluice_records_total", instance="demo/counter") == 5000, "the counter has counted")
+    waited = host.metric("sluice_wait_seconds_total", instance="demo/hello", cause="plugin_slow")
+    expect(0.5 <= waited <= 5, f"seconds waited for it: {waited}")
+    return f"{waited} s"
+
+
+HINTED = """const sluice_rate_hint_t *rates = host->get_extension(host, SLUICE_EXT_RATE_HINT);
+    const sluice_http_t *http = host->get_extension(host, SLUICE_EXT_HTTP);
+    int64_t now = 0;
+    host->clock_now(host, SLUICE_CLOCK_WALL, &now);
+    sluice_rate_t rate = {.struct_size = sizeof rate, .endpoint = text("api"), .limit = 10, .remaining = 0, .reset_at_ms = now + 1500};
+    if (rates->rate_hint(host, &rate) != SLUICE_OK) return SLUICE_E_BUG;
+    sluice_http_request_t asked = {.struct_size = sizeof asked, .endpoint = text("api"), .method = text("GET"), .path = text("/x")};
+    sluice_http_response_t response = {.struct_size = sizeof response};
+    if (http->http_send(host, &asked, &response) != SLUICE_OK || response.status != 302) return SLUICE_E_BUG;
+    if (request->state.len > 0)"""
+
+
+class Redirecting(http.server.BaseHTTPRequestHandler):
+    asked = []
+
+    def do_GET(self):
+        Redirecting.asked.append((time.monotonic(), self.path))
+        self.send_response(302)
+        self.send_header("Location", "/elsewhere")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_rate_hint_is_kept(rig):
+    """a plugin that tells of a spent request budget gets its next answer when that is renewed; a redirect within the endpoint is its own to read"""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Redirecting)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    rig.closing.append(server.shutdown)
+    Redirecting.asked.clear()
+    folder = hello(rig, lambda c: c.replace("if (request->state.len > 0)", HINTED), """endpoints:
+  api: {base: "https://api.example.com"}
+requests:
+  - {id: x, endpoint: api, method: GET, path: /x, effect: read}
+""")
+    host = rig.host()
+    host.start()
+    host.ask("tenant.create")
+    begin = time.monotonic()
+    host.ask("connector.enable", name=os.path.join(folder, "hello.yaml"), endpoints={"api": f"http://127.0.0.1:{server.server_port}"}, allow_private=True)
+    wait_for(lambda: host.metric("sluice_operations_total", instance="demo/hello", ending="ok") >= 1, lambda: f"a pull ends: {host.ask('connector.list')}")
+    expect_equal([path for _, path in Redirecting.asked], ["/x"], "requests")
+    waited = Redirecting.asked[0][0] - begin
+    expect(waited >= 1.4, f"it was asked after {waited:.2f} s")
+    expect(1.3 <= host.metric("sluice_wait_seconds_total", instance="demo/hello", cause="throttled") <= 5, "the wait is counted as throttled")
+    return f"{waited:.2f} s"

@@ -1,6 +1,7 @@
 """A host and a world in lockstep, and what must hold between them."""
 import json
 import os
+import re
 import shutil
 import signal
 

@@ -17,6 +17,16 @@ import Testing
     #expect(again.status == 401 && again.header("Set-Cookie") == nil && again.text.contains("has been used"))
   }
 
+  @Test func `behind TLS the cookie is never sent in clear, and taken back in the same way`() async throws {
+    let edge = backend.edgeBehindTLS
+    let answer = await edge.answer(Browser.get("/sign-in", query: ["code": FakeBackend.code], session: nil))
+    let parts = try #require(answer.header("Set-Cookie")).split(separator: "; ").map(String.init)
+    #expect(Set(parts.dropFirst()) == ["HttpOnly", "SameSite=Strict", "Path=/", "Secure"])
+    let token = Directory.formToken(session: FakeBackend.session)
+    let gone = await edge.answer(Browser.post("/sign-out", ["form_token": token]))
+    #expect(try #require(gone.header("Set-Cookie")).contains("Path=/; Secure; Max-Age=0"))
+  }
+
   @Test func `a link is not spent by looking whether it is there`() async {
     var request = Browser.get("/sign-in", query: ["code": FakeBackend.code], session: nil)
     request.method = "HEAD"

@@ -10,10 +10,12 @@ import Testing
   @Test func `are all optional`() throws {
     #expect(try read(["sluice": 1]) == HostSettings())
     let full = try read([
-      "sluice": 1, "listen": "127.0.0.1:0", "sandbox": "degraded",
+      "sluice": 1, "listen": "127.0.0.1:0", "behind_tls": true, "sandbox": "degraded",
       "disk": ["low_water_bytes": 10, "ballast_bytes": 0], "journal": ["segment_bytes": 65_536],
     ])
-    #expect(full.listen == "127.0.0.1:0" && full.isDegradedSandboxAllowed && full.segmentBytesMax == 65_536)
+    #expect(
+      full.listen == "127.0.0.1:0" && full.isBehindTLS && full.isDegradedSandboxAllowed
+        && full.segmentBytesMax == 65_536)
     #expect(full.disk.lowWaterBytes == 10 && full.disk.ballastBytes == 0)
   }
 
@@ -21,6 +23,7 @@ import Testing
     arguments: [
       (["sluice": 2], "sluice"), (["sluice": 1, "port": 7070], "port"), (["sluice": 1, "listen": "7070"], "listen"),
       (["sluice": 1, "listen": "127.0.0.1:70000"], "listen"), (["sluice": 1, "sandbox": "off"], "sandbox"),
+      (["sluice": 1, "behind_tls": "yes"], "behind_tls"),
       (["sluice": 1, "disk": ["low_water_bytes": -1]], "disk.low_water_bytes"),
       (["sluice": 1, "journal": ["segment_bytes": 10]], "journal.segment_bytes"),
       (["sluice": 1, "journal": ["segments": 1]], "journal.segments"),

@@ -83,8 +83,7 @@ extension Console {
     case "apply_lag": "Intake waited for the loop to apply what is in the journal (apply_lag)."
     case "throttled": "Requests were kept back to stay within the source's quota (throttled)."
     case "upstream_slow": "We waited for the source to answer (upstream_slow)."
-    case "plugin_slow": "We waited for the plugin to work on a batch (plugin_slow)."
-    case "sandbox_limit": "The plugin was held at the limits of its sandbox (sandbox_limit)."
+    case "plugin_slow": "We waited for the plugin, though nothing kept it from sending (plugin_slow)."
     case "storage_slow": "We waited for the disk to make a batch durable (storage_slow)."
     default: "\(Words.spaced(cause)) (\(cause))."
     }

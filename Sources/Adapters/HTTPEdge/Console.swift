@@ -65,6 +65,10 @@ enum ConsoleError: OperatorError, Equatable {
 struct Console: Sendable {
   static let cookieName = "sluice_session"
   let backend: any EdgeBackend
+  let isBehindTLS: Bool
+
+  /// Not for scripts, not from other sites, and never in clear where there is TLS (RFC 6265, 4.1.2.5).
+  private var cookieFlags: String { "HttpOnly; SameSite=Strict; Path=/" + (isBehindTLS ? "; Secure" : "") }
 
   func answer(_ request: EdgeRequest) async -> EdgeResponse {
     let reads = request.method == "GET" || request.method == "HEAD"
@@ -145,7 +149,7 @@ struct Console: Sendable {
     guard let session = await backend.redeem(code: code) else {
       return signInNeeded(why: "This link has been used, or is older than five minutes.")
     }
-    let cookie = "\(Self.cookieName)=\(session); HttpOnly; SameSite=Strict; Path=/"
+    let cookie = "\(Self.cookieName)=\(session); \(cookieFlags)"
     return EdgeResponse(303, [("Location", "/"), ("Set-Cookie", cookie)])
   }
 
@@ -156,7 +160,7 @@ struct Console: Sendable {
       }
       await backend.end(session: session)
     }
-    let gone = "\(Self.cookieName)=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0"
+    let gone = "\(Self.cookieName)=; \(cookieFlags); Max-Age=0"
     return EdgeResponse(303, [("Location", "/"), ("Set-Cookie", gone)])
   }
 

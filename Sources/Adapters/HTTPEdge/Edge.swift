@@ -10,10 +10,13 @@ package struct Edge: Sendable {
   /// Whether this is a `host:port` a browser may have asked for; anything else is DNS rebinding.
   private let isOurs: @Sendable (String) -> Bool
 
-  package init(backend: any EdgeBackend, hosts isOurs: @escaping @Sendable (String) -> Bool) {
+  /// - Parameter isBehindTLS: People reach the console by https, as something in front of this host ends TLS.
+  package init(
+    backend: any EdgeBackend, isBehindTLS: Bool = false, hosts isOurs: @escaping @Sendable (String) -> Bool
+  ) {
     self.backend = backend
     self.isOurs = isOurs
-    console = Console(backend: backend)
+    console = Console(backend: backend, isBehindTLS: isBehindTLS)
   }
 
   package func answer(_ request: EdgeRequest) async -> EdgeResponse {

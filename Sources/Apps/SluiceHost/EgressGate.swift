@@ -68,7 +68,7 @@ final class EgressGate {
     }
     let arrived = SystemSources.monotonicMs()
     let gated = GatedExchange(scrubber: SecretScrubber(secret.map { [$0] } ?? []))
-    pass(gated, route) { [self] in
+    pass(gated, admitted.declared.endpoint, route) { [self] in
       gated.throttledMs = Int(SystemSources.monotonicMs() - arrived)
       metrics.wait(.throttled, instance: route.throttleKey, ms: gated.throttledMs)
       leaves()
@@ -104,20 +104,15 @@ final class EgressGate {
   // Throttling: a token bucket and a number of requests at once, per tenant and instance.
 
   /// Lets the exchange go when it is its turn, unless it was cancelled by then.
-  private func pass(_ exchange: GatedExchange, _ route: Route, _ go: @escaping () -> Void) {
+  private func pass(_ exchange: GatedExchange, _ endpoint: String, _ route: Route, _ go: @escaping () -> Void) {
     guard !exchange.isFinished else { return }
-    let limits = route.manifest.limits
     let key = route.throttleKey
-    if throttles[key] == nil {
-      throttles[key] = Throttle(
-        bucket: TokenBucket(
-          ratePerSecond: limits.requestsPerSecond, burst: limits.requestBurst, nowMs: SystemSources.monotonicMs()))
-    }
-    guard throttles[key]!.inFlight < limits.concurrency else {
-      throttles[key]!.queue.append((exchange, { [self] in pass(exchange, route, go) }))
+    makeThrottle(route)
+    guard throttles[key]!.inFlight < route.manifest.limits.concurrency else {
+      throttles[key]!.queue.append((exchange, { [self] in pass(exchange, endpoint, route, go) }))
       return
     }
-    let waitMs = throttles[key]!.bucket.take(nowMs: SystemSources.monotonicMs())
+    let waitMs = throttles[key]!.bucket.take(nowMs: SystemSources.monotonicMs(), endpoint: endpoint)
     guard waitMs > 0 else {
       throttles[key]!.inFlight += 1
       go()
@@ -126,8 +121,27 @@ final class EgressGate {
     let timer = LoopTimer(loop)
     timer.start(after: .milliseconds(waitMs)) { [self] in
       timer.close()
-      pass(exchange, route, go)
+      pass(exchange, endpoint, route, go)
     }
+  }
+
+  private func makeThrottle(_ route: Route) {
+    guard throttles[route.throttleKey] == nil else { return }
+    let limits = route.manifest.limits
+    throttles[route.throttleKey] = Throttle(
+      bucket: TokenBucket(
+        ratePerSecond: limits.requestsPerSecond, burst: limits.requestBurst, nowMs: SystemSources.monotonicMs()))
+  }
+
+  /// What a plugin read of its upstream's budget; it can only slow this instance down, and for an hour at most.
+  /// - Parameter resetAtMs: Wall time; without it nobody knows when the hint ends, and it changes nothing.
+  func lowerRate(_ route: Route, endpoint: String, remaining: Int64?, resetAtMs: Int64?) {
+    guard let remaining, let resetAtMs, route.manifest.endpoint(endpoint) != nil else { return }
+    let now = SystemSources.monotonicMs()
+    let (leftMs, isAbsurd) = resetAtMs.subtractingReportingOverflow(SystemSources.wallClockMs())
+    makeThrottle(route)
+    throttles[route.throttleKey]!.bucket.lower(
+      endpoint: endpoint, remaining: remaining, untilMs: now + (isAbsurd ? 0 : min(leftMs, 3_600_000)), nowMs: now)
   }
 
   private func leave(_ route: Route) {

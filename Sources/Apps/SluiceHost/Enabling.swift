@@ -3,6 +3,7 @@ import ConnectorFabric
 package import Domain
 import Foundation
 import Perception
+import Vault
 import YAMLFiles
 
 /// The document of an instance's activation: everything that its work depends on.
@@ -70,6 +71,7 @@ package enum EnablingError: OperatorError, Equatable {
   case badOverride(endpoint: String, base: String)
   case privateNotAllowed(endpoint: String)
   case badConfig(path: String, reason: String)
+  case unknownSlot(slot: String, instance: String, known: [String])
 
   package var code: String {
     switch self {
@@ -78,6 +80,7 @@ package enum EnablingError: OperatorError, Equatable {
     case .badOverride: "connector.bad_override"
     case .privateNotAllowed: "connector.private_not_allowed"
     case .badConfig: "connector.bad_config"
+    case .unknownSlot: "secret.unknown_slot"
     }
   }
   package var message: String {
@@ -88,6 +91,7 @@ package enum EnablingError: OperatorError, Equatable {
     case .badOverride(let endpoint, let base): "\"\(base)\" cannot be the address of the endpoint \(endpoint)."
     case .badConfig(let path, let reason):
       "\(path.isEmpty ? "The configuration" : "`\(path)` of the configuration") is \(reason)."
+    case .unknownSlot(let slot, let instance, _): "The manifest of \(instance) declares no slot \"\(slot)\"."
     case .privateNotAllowed(let endpoint): "An override of the endpoint \(endpoint) was given without --allow-private."
     }
   }
@@ -96,6 +100,10 @@ package enum EnablingError: OperatorError, Equatable {
     case .noPlugin: "Build the plugins with `make build`, or give a manifest's path."
     case .unknownEndpoint(_, let known): "Declared: \(known.joined(separator: ", "))."
     case .badOverride: "Give http://host:port or https://host[:port][/path]."
+    case .unknownSlot(_, _, let known):
+      known.isEmpty
+        ? "It declares none; remove what was stored with `sluice secret revoke`."
+        : "Declared: \(known.joined(separator: ", "))."
     case .badConfig: "Give what the schema under `config` in the manifest allows."
     case .privateNotAllowed:
       "Say so: overrides may lead to private addresses and plain http; they are shown and recorded."
@@ -140,6 +148,22 @@ extension RunningHost {
       replay: arguments["replay"]?.bool ?? false, schedule: arguments["schedule"])
     _ = try enabling.clock(manifest)
     return (enabling, manifest)
+  }
+
+  /// The manifest's word on a slot, once the instance is known here; before that, `unknownSlots` gives it.
+  func checkSlot(_ slot: SlotName, of instance: InstanceID, _ tenant: TenantID) throws {
+    let row = try self.tenant(tenant).view { try $0.value(FabricStage.instances, instance.rawValue) }
+    guard let enabling = try row?.decode(Enabling.self) else { return }
+    let manifest = try Manifest(SourceDocument(name: enabling.source, value: enabling.manifest, marks: [:]))
+    guard manifest.slotNames.contains(slot.rawValue) else {
+      throw EnablingError.unknownSlot(slot: slot.rawValue, instance: instance.rawValue, known: manifest.slotNames)
+    }
+  }
+
+  /// Findings: slots that hold a secret which this manifest has no use for.
+  func unknownSlots(of instance: InstanceID, _ manifest: Manifest, _ tenant: TenantID) throws -> [EnablingError] {
+    try vault.slots(tenant: tenant).filter { $0.instance == instance.rawValue && !manifest.slotNames.contains($0.slot) }
+      .map { .unknownSlot(slot: $0.slot, instance: instance.rawValue, known: manifest.slotNames) }
   }
 
   private static func isBase(_ text: String) -> Bool {

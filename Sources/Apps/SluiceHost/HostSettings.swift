@@ -13,6 +13,8 @@ package struct HostSettings: Sendable, Equatable {
 
   /// `host:port`; nil leaves it to the command line.
   package var listen: String?
+  /// Something in front of `listen` ends TLS: browsers are told to send the session by https only.
+  package var isBehindTLS = false
   /// Run although the kernel lacks a protection of the sandbox.
   package var isDegradedSandboxAllowed = false
   package var disk = Disk()
@@ -28,9 +30,10 @@ extension HostSettings {
   /// Reads `sluice.yaml`: every key is optional but `sluice`, and an unknown one is refused.
   package init(_ document: SourceDocument) throws(DocumentError) {
     let root = DocumentReader(document)
-    try root.allow(["sluice", "listen", "sandbox", "disk", "journal"])
+    try root.allow(["sluice", "listen", "behind_tls", "sandbox", "disk", "journal"])
     _ = try root["sluice"].integer(in: Self.formatVersion...Self.formatVersion)
     if root["listen"].isPresent { listen = try Self.address(root["listen"]) }
+    if root["behind_tls"].isPresent { isBehindTLS = try root["behind_tls"].bool() }
     if root["sandbox"].isPresent { isDegradedSandboxAllowed = try root["sandbox"].choice(Sandbox.self) == .degraded }
     let disk = root["disk"]
     if disk.isPresent {
@@ -68,7 +71,7 @@ extension HostSettings {
   package var json: JSONValue {
     [
       "listen": listen.map { .string($0) } ?? .null,
-      "sandbox": .string(isDegradedSandboxAllowed ? "degraded" : "strict"),
+      "behind_tls": .bool(isBehindTLS), "sandbox": .string(isDegradedSandboxAllowed ? "degraded" : "strict"),
       "disk": [
         "low_water_bytes": .integer(Int64(disk.lowWaterBytes)), "ballast_bytes": .integer(Int64(disk.ballastBytes)),
       ], "journal": ["segment_bytes": .integer(Int64(segmentBytesMax))],

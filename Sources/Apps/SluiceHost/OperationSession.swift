@@ -22,12 +22,14 @@ final class OperationSession: OperationHandler {
   private let gate: EgressGate
   private let mailbox: Mailbox<Event>?
   private let log: HostLog
+  private let pluginLog: PluginLog
   private var rules: RequestRules
   private var window: CreditWindow
   private var exchanges: [UInt32: GatedExchange] = [:]
   private var durableReplies: [Int: () -> Void] = [:]
   private var isOver = false
   private var waitsForCreditSince: Int64?
+  private var turn = PluginTurn()
   private let metrics: Metrics
   weak var worker: Worker?
   /// Each write request that left, in order.
@@ -37,8 +39,9 @@ final class OperationSession: OperationHandler {
 
   init(
     route: EgressGate.Route, operation: RequestRules.Operation, gate: EgressGate, mailbox: Mailbox<Event>?,
-    metrics: Metrics, log: HostLog
+    metrics: Metrics, log: HostLog, pluginLog: PluginLog
   ) {
+    self.pluginLog = pluginLog
     self.route = route
     self.gate = gate
     self.mailbox = mailbox
@@ -60,7 +63,21 @@ final class OperationSession: OperationHandler {
       metrics.wait(.noCredit, instance: route.throttleKey, ms: Int(SystemSources.monotonicMs() - since))
       waitsForCreditSince = nil
     }
+    turn.begins(hasCredit: hasCredit, nowMs: SystemSources.monotonicMs())
   }
+
+  /// Whether a record of any size may be sent: with less, a plugin that is silent may be the one that waits.
+  private var hasCredit: Bool {
+    window.granted.records > 0 && window.granted.bytes >= route.manifest.limits.recordBytesMax
+  }
+
+  private func waited(_ ms: Int) { metrics.wait(.pluginSlow, instance: route.throttleKey, ms: ms) }
+
+  private func gives() { waited(turn.gives(hasCredit: hasCredit, nowMs: SystemSources.monotonicMs())) }
+
+  private func asks() { waited(turn.asks(nowMs: SystemSources.monotonicMs())) }
+
+  private func isAnswered() { turn.isAnswered(hasCredit: hasCredit, nowMs: SystemSources.monotonicMs()) }
 
   /// A batch has been made durable.
   func complete(records: Int, bytes: Int) {
@@ -74,6 +91,8 @@ final class OperationSession: OperationHandler {
   func end() {
     guard !isOver else { return }
     isOver = true
+    pluginLog.sayWhatWasLeftOut()
+    waited(turn.ends(nowMs: SystemSources.monotonicMs()))
     for exchange in exchanges.values { exchange.cancel() }
     exchanges = [:]
     durableReplies = [:]
@@ -85,12 +104,14 @@ final class OperationSession: OperationHandler {
       worker?.stop()
       return
     }
+    gives()
     if window.granted.records == 0 { waitsForCreditSince = SystemSources.monotonicMs() }
     metrics.records(instance: route.throttleKey, count: batch.recordCount, bytes: batch.creditBytes)
     mailbox.put(.batch(batch))
   }
 
   func checkpointed(stream: String, state: [UInt8], stateVersion: Int, watermarkMs: Int64?) {
+    gives()
     mailbox?.put(
       .checkpoint(
         stream: stream,
@@ -102,12 +123,17 @@ final class OperationSession: OperationHandler {
       durable()
       return
     }
+    asks()
     let token = durableReplies.count + 1
-    durableReplies[token] = durable
+    durableReplies[token] = { [weak self] in
+      self?.isAnswered()
+      durable()
+    }
     mailbox.put(.durableWanted(token: token))
   }
 
   func opened(_ request: HTTPOpen, reply: HTTPReply) {
+    asks()
     let asked = PluginRequest(
       endpoint: request.endpoint, method: request.method, path: request.path, query: request.query, slot: request.slot,
       headers: request.headers.map { .init($0.name, $0.value) }, idempotencyKey: request.idempotencyKey,
@@ -117,6 +143,7 @@ final class OperationSession: OperationHandler {
       refusals.append(error)
       metrics.refused(instance: route.throttleKey, code: error.code)
       log.warning(error.code, error.sentence, ["instance": "\(route.instance)", "tenant": "\(route.tenant)"])
+      isAnswered()
       reply.fail(HTTPFailure(status: .denied, code: error.code, message: error.sentence))
       return
     }
@@ -125,6 +152,7 @@ final class OperationSession: OperationHandler {
       if admitted.declared.effect == .write { write = self?.keepWrite(request) }
     } answered: { [weak self] result in
       guard let self, !self.isOver else { return }
+      isAnswered()
       if let write, case .success(let exchange) = result { sentWrites[write].status = exchange.status }
       switch result {
       case .success(let exchange):
@@ -147,7 +175,9 @@ final class OperationSession: OperationHandler {
       reply.fail(HTTPFailure(status: .invalid, code: "egress.no_handle", message: "No response has this handle."))
       return
     }
-    exchange.read(bytesMax: window) { result in
+    asks()
+    exchange.read(bytesMax: window) { [weak self] result in
+      self?.isAnswered()
       switch result {
       case .success((let part, let isEnd)): reply.answer(part: part, isEnd: isEnd)
       case .failure(let failure): reply.fail(failure)
@@ -158,12 +188,11 @@ final class OperationSession: OperationHandler {
   func closed(handle: UInt32) { exchanges.removeValue(forKey: handle)?.cancel() }
 
   func logged(level: Int, code: String, message: String, fields: [(name: String, value: String)]) {
-    var all = ["instance": "\(route.instance)", "tenant": "\(route.tenant)"]
-    for field in fields { all["plugin.\(field.name)"] = field.value }
-    log.plugin(level: level, code, message, all)
+    pluginLog.write(level: level, code, message, fields, nowMs: SystemSources.monotonicMs())
   }
 
   func hintedRate(endpoint: String, limit: Int64?, remaining: Int64?, resetAtMs: Int64?) {
     metrics.rateHint(instance: route.throttleKey, remaining: remaining)
+    gate.lowerRate(route, endpoint: endpoint, remaining: remaining, resetAtMs: resetAtMs)
   }
 }

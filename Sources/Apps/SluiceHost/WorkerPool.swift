@@ -54,6 +54,7 @@ final class WorkerPool: Sendable {
     var slots: [String: Slot] = [:]
     var gate: EgressGate?
     var nextIdentity = 0
+    var logs: [String: PluginLog] = [:]
   }
   private struct Slot {
     var worker: Worker?
@@ -87,7 +88,8 @@ final class WorkerPool: Sendable {
     return await withCheckedContinuation { done in
       loop.post { [self] in
         let session = OperationSession(
-          route: route.gate, operation: operation, gate: onLoop.gate!, mailbox: mailbox, metrics: metrics, log: log)
+          route: route.gate, operation: operation, gate: onLoop.gate!, mailbox: mailbox, metrics: metrics, log: log,
+          pluginLog: pluginLog(route))
         func finish(_ result: Result<OperationResult, WorkerFailure>) {
           session.end()
           onLoop.slots[route.key]?.session = nil
@@ -157,6 +159,14 @@ final class WorkerPool: Sendable {
 }
 
 extension WorkerPool {
+  /// One for all operations and workers of an instance.
+  private func pluginLog(_ route: InstanceRoute) -> PluginLog {
+    if let known = onLoop.logs[route.key] { return known }
+    let made = PluginLog(log, fields: route.fields, nowMs: SystemSources.monotonicMs())
+    onLoop.logs[route.key] = made
+    return made
+  }
+
   private func withWorker(_ route: InstanceRoute, _ use: @escaping (Result<Worker, WorkerFailure>) -> Void) {
     if let worker = onLoop.slots[route.key]?.worker, worker.isIdle {
       use(.success(worker))

@@ -11,7 +11,7 @@ final class Listening: Sendable {
   private let server: EdgeServer
 
   /// - Parameter address: `host:port`; port 0 takes a free one.
-  init(address: String, host running: RunningHost) throws {
+  init(address: String, isBehindTLS: Bool = false, host running: RunningHost) throws {
     let parts = address.split(separator: ":")
     guard parts.count == 2, let port = Int(parts[1]), (0...65_535).contains(port) else {
       throw CommandError.refused(
@@ -22,7 +22,8 @@ final class Listening: Sendable {
     self.port = port
     self.running = running
     let names = HostNames()
-    server = EdgeServer(edge: Edge(backend: HostEdge(host: running), hosts: names.contains), host: host, port: port)
+    let edge = Edge(backend: HostEdge(host: running), isBehindTLS: isBehindTLS, hosts: names.contains)
+    server = EdgeServer(edge: edge, host: host, port: port)
     self.names = names
   }
   private let names: HostNames

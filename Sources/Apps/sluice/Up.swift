@@ -26,7 +26,9 @@ struct Up: AsyncParsableCommand {
     let stop = StopSignals()
     let host = try await RunningHost(options)
     let control = try ControlServer.serving(host, as: Installation.operatorID)
-    let listening = try Listening(address: listen ?? options.settings.listen ?? "127.0.0.1:7070", host: host)
+    let listening = try Listening(
+      address: listen ?? options.settings.listen ?? "127.0.0.1:7070", isBehindTLS: options.settings.isBehindTLS,
+      host: host)
     let address = try await listening.start()
     try await host.run()
     log.info("host.started", "The host runs.", ["data_dir": everywhere.dataDir, "address": address])

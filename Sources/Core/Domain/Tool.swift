@@ -123,7 +123,7 @@ package enum ToolError: OperatorError, Equatable {
     case .argumentsRefused: "Correct the playbook, or the schema in the connector's manifest."
     case .schemaRefused: "Use " + ArgumentSchema.keywords.sorted().joined(separator: ", ") + "."
     case .duplicate: "Give one of the instances another `tool_prefix` in its configuration."
-    case .badManifest: "Correct that key of the manifest and enable the instance again."
+    case .badManifest: "Correct the manifest and enable the connector again: `sluice connector enable`."
     case .notFound: "Use an id that a record or signal has."
     }
   }

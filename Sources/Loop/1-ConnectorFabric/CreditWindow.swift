@@ -57,6 +57,5 @@ package enum WaitCause: String, Sendable, CaseIterable {
   case throttled
   case upstreamSlow = "upstream_slow"
   case pluginSlow = "plugin_slow"
-  case sandboxLimit = "sandbox_limit"
   case storageSlow = "storage_slow"
 }

@@ -6,11 +6,8 @@ package import Domain
 /// A plugin's whole authority, as reviewed text: what is not declared here is refused.
 package struct Manifest: Sendable, Equatable {
   package enum Kind: String, Sendable, CaseIterable { case source, executor }
-  package enum Delivery: String, Sendable, CaseIterable {
-    case replayable
-    case pruneOnAck = "prune_on_ack"
-    case signalOnly = "signal_only"
-  }
+  /// What a source promises of its records: `replayable` ones can be had again from any checkpoint.
+  package enum Delivery: String, Sendable, CaseIterable { case replayable }
   package enum SlotScheme: String, Sendable, CaseIterable { case bearer, basic, header }
   package enum WebhookScheme: String, Sendable, CaseIterable { case standardWebhooks = "standard_webhooks" }
   package enum EffectClass: String, Sendable, CaseIterable {
@@ -130,6 +127,11 @@ package struct Manifest: Sendable, Equatable {
   package let mapping: JSONValue
 
   package func endpoint(_ name: String) -> Endpoint? { endpoints.first { $0.name == name } }
+  /// Every slot that may hold a secret: those of requests and that of the webhook.
+  package var slotNames: [String] {
+    let names = slots.map(\.name)
+    return names + [webhook?.slot].compactMap(\.self).filter { !names.contains($0) }
+  }
   package func slot(_ name: String) -> Slot? { slots.first { $0.name == name } }
   package func action(_ name: String) -> Action? { actions.first { $0.name == name } }
   package func request(_ id: String) -> Request? { requests.first { $0.id == id } }

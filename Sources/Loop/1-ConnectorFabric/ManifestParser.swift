@@ -149,7 +149,7 @@ extension Manifest {
   private static func streams(_ r: DocumentReader, _ kind: Kind) throws(DocumentError) -> [Stream] {
     var streams: [Stream] = []
     for (index, item) in try r.items().enumerated() {
-      try item.allow(["name", "delivery", "schema"])
+      try item.allow(["name", "delivery"])
       streams.append(
         Stream(
           name: try item["name"].name(StreamName.self), delivery: try item["delivery"].choice(Delivery.self),

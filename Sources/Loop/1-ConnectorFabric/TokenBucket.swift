@@ -1,12 +1,26 @@
 /// A token bucket in whole numbers: `ratePerSecond` tokens a second, at most `burst` saved up.
 ///
-/// Time is milliseconds of any monotonic clock, given by the caller. `pause` is how a `Retry-After` is kept.
+/// Time is milliseconds of any monotonic clock, given by the caller. `pause` is how a `Retry-After` is kept, `lower` how
+/// what an upstream says of its budget is: both only ever hold back.
 package struct TokenBucket: Sendable, Equatable {
   package let ratePerSecond: Int
   package let burst: Int
   private var milliTokens: Int
   private var refilledAtMs: Int64
   private var pausedUntilMs: Int64 = .min
+  private var hints: [String: Hint] = [:]
+
+  /// What an endpoint has left until a time.
+  private struct Hint: Sendable, Equatable {
+    var remaining: Int64
+    let untilMs: Int64
+    var nextMs: Int64
+
+    mutating func use(_ nowMs: Int64) {
+      remaining -= 1
+      nextMs = remaining > 0 ? nowMs + (untilMs - nowMs) / (remaining + 1) : untilMs
+    }
+  }
 
   package init(ratePerSecond: Int, burst: Int, nowMs: Int64) {
     self.ratePerSecond = ratePerSecond
@@ -15,17 +29,34 @@ package struct TokenBucket: Sendable, Equatable {
     refilledAtMs = nowMs
   }
 
-  /// Takes one token.
+  /// Takes one token, for a request to `endpoint`.
   /// - Returns: 0 when it was taken, else how many milliseconds to wait before asking again.
-  package mutating func take(nowMs: Int64) -> Int64 {
+  package mutating func take(nowMs: Int64, endpoint: String = "") -> Int64 {
     if nowMs < pausedUntilMs { return pausedUntilMs - nowMs }
+    if let hint = hints[endpoint] {
+      if nowMs >= hint.untilMs { hints[endpoint] = nil }
+      if nowMs < hint.untilMs, nowMs < hint.nextMs { return hint.nextMs - nowMs }
+    }
     refill(nowMs)
     guard milliTokens >= 1000 else {
       let missing = Int64(1000 - milliTokens)
       return (missing + Int64(ratePerSecond) - 1) / Int64(ratePerSecond)
     }
     milliTokens -= 1000
+    hints[endpoint]?.use(nowMs)
     return 0
+  }
+
+  /// Until then requests to `endpoint` are spread so that it gets at most `remaining`; then the hint is forgotten. A newer
+  /// one takes its place. The rate and burst of the bucket hold as before.
+  package mutating func lower(endpoint: String, remaining: Int64, untilMs: Int64, nowMs: Int64) {
+    guard untilMs > nowMs else {
+      hints[endpoint] = nil
+      return
+    }
+    let nextMs = remaining > 0 ? nowMs : untilMs
+    // More than one in a millisecond is no limit, and would round to none.
+    hints[endpoint] = Hint(remaining: min(max(remaining, 0), untilMs - nowMs), untilMs: untilMs, nextMs: nextMs)
   }
 
   /// Nothing is taken until then, however full the bucket is.

@@ -86,7 +86,7 @@ public struct Delivery: Sendable {
   public let id: String
   /// When the host received it, in milliseconds since 1970.
   public let receivedAtMs: Int64
-  /// The request's method.
+  /// The request's method. This and what follows up to the body are empty: a host of 1.0 keeps none of them.
   public let method: String
   /// Below the instance's own webhook address.
   public let path: String

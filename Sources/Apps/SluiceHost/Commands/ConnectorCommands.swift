@@ -6,9 +6,15 @@ import Identity
 extension HostCommand {
   static let connectorCommands: [HostCommand] = [
     HostCommand("connector.enable", "Enable a connector for a tenant", role: nil) { call in
-      let (enabling, _) = try await call.host.enabling(from: call.arguments)
+      let (enabling, manifest) = try await call.host.enabling(from: call.arguments)
+      let findings = try await call.host.unknownSlots(of: enabling.instance, manifest, try call.tenant())
       try await call.host.enable(enabling, for: try call.tenant(), by: call.user)
-      return ["instance": .string(enabling.instance.rawValue), "enabled": true]
+      var answer: [String: JSONValue] = ["instance": .string(enabling.instance.rawValue), "enabled": true]
+      // A secret may be stored before there is a manifest to check it by.
+      if !findings.isEmpty {
+        answer["findings"] = .array(findings.map { .string("[\($0.code)] \($0.message) \($0.remedy)") })
+      }
+      return .object(answer)
     },
     HostCommand("connector.disable", "Stop a connector and keep its checkpoints", role: .operator) { call in
       let tenant = try call.tenant()

@@ -31,8 +31,7 @@ extension HostCommand {
     },
     HostCommand("tool.list", "List the tools that decisions may ask for", role: .auditor) { call in
       try await call.view { view in
-        let executors = try LoopAssembly.catalogue(view).tools.map { try JSONValue(encoding: $0) }
-        return .array(try executors + ReadTool.descriptions().map { try JSONValue(encoding: $0) })
+        .array(try LoopAssembly.catalogue(view).tools.map { try JSONValue(encoding: $0) })
       }
     },
     HostCommand("tool.call", "Answer one of the platform's own reads, which change nothing", role: .auditor) { call in
@@ -43,7 +42,8 @@ extension HostCommand {
           throw ToolError.unknown(tool: name)
         }
         throw CommandError.refused(
-          code: "tool.no_read", message: "\(name) changes something outside: only a decision asks for it, by policy.")
+          code: "tool.no_read", message: "\(name) changes something outside: only a decision asks for it, by policy.",
+          remedy: "Name a read: `sluice tool list` shows them.")
       }
       try ToolCatalogue(ReadTool.descriptions()).check(tool: name, arguments: arguments)
       // Who read what stands in the host's log, beside what was done.

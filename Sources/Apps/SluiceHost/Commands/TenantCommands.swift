@@ -20,10 +20,11 @@ extension HostCommand {
       return .array(rows)
     },
     HostCommand("secret.set", "Store a secret in a connector's slot", role: nil) { call in
+      let instance = try InstanceID(parsing: try call.string("instance"))
+      let slot = try SlotName(parsing: try call.string("slot"))
+      try await call.host.checkSlot(slot, of: instance, try call.tenant())
       try call.host.vault.put(
-        Array(try call.string("value").utf8), tenant: try call.tenant(),
-        instance: try InstanceID(parsing: try call.string("instance")),
-        slot: try SlotName(parsing: try call.string("slot")).rawValue)
+        Array(try call.string("value").utf8), tenant: try call.tenant(), instance: instance, slot: slot.rawValue)
       try await call.host.refreshHooks(of: try call.tenant())
       return ["slot": .string(try call.string("slot"))]
     },

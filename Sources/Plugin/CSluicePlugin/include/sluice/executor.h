@@ -16,7 +16,7 @@ extern "C" {
 enum {
     SLUICE_OUTCOME_DONE = 1,        // it is so; set_result() describes what was done
     SLUICE_OUTCOME_REJECTED = 2,    // the upstream refused; nothing changed; set_error() says why
-    SLUICE_OUTCOME_RETRY_AFTER = 3, // nothing was sent; set_error() gives retry_after_ms
+    SLUICE_OUTCOME_RETRY_AFTER = 3, // nothing was sent; the host tries again, at times of its own
     SLUICE_OUTCOME_UNKNOWN = 4      // it may or may not be so; the host will probe, then ask a person
 };
 

@@ -85,8 +85,8 @@ struct sluice_host {
     // [in pull and receive]  CANCELLED, TOO_LARGE, INVALID, STATE.
     sluice_status_t (*checkpoint)(const sluice_host_t *host, const sluice_checkpoint_t *checkpoint);
 
-    // Waits until every record and checkpoint so far is durable. Only then may the plugin acknowledge
-    // or delete upstream. Sends what is batched first.
+    // Waits until every record and checkpoint so far is durable. Only then may the plugin do what makes the
+    // source forget them, such as moving a cursor by a declared read. Sends what is batched first.
     // [in pull and receive]  CANCELLED, STATE.
     sluice_status_t (*wait_durable)(const sluice_host_t *host);
 

@@ -36,22 +36,25 @@ enum {
 
     // Error classes: the closed list an operation may return. What the host does is part of the ABI.
 
-    // The configuration cannot work. The host pauses the instance and shows the message to the operator;
-    // nothing is retried until the configuration changes.
+    // What follows is about sources. In execute() an error class means that nothing was sent, see executor.h.
+
+    // The configuration cannot work. The host parks the instance with the message; nothing is retried until
+    // an operator enables it with another configuration or resumes it.
     SLUICE_E_CONFIG = -1,
-    // The upstream refused the credential. The host refreshes it once, then pauses the instance
-    // and asks the operator for a new one.
+    // The upstream refused the credential. The host parks the instance with the message, until an operator
+    // has set a new one and resumes it.
     SLUICE_E_AUTH = -2,
-    // The upstream asked to slow down. The host waits sluice_error.retry_after_ms (or its own back-off),
-    // lowers the rate, and runs the operation again from the last durable checkpoint.
+    // The upstream asked to slow down. The host waits sluice_error.retry_after_ms, or a second, and runs the
+    // operation again from the last durable checkpoint.
     SLUICE_E_RATE_LIMITED = -3,
-    // It may work later. The host retries with exponential back-off from the last durable checkpoint.
+    // It may work later. The host retries with exponential back-off from the last durable checkpoint; after
+    // six failures in a row it parks the instance.
     SLUICE_E_TRANSIENT = -4,
-    // It will not work however often it is tried. The host stops this stream or action,
-    // records why, and asks a person.
+    // It will not work however often it is tried. The host parks the instance with the message, until an
+    // operator resumes it.
     SLUICE_E_PERMANENT = -5,
-    // The plugin is wrong. The host replaces the worker, counts the fault against the plugin, and after
-    // repeated faults pauses the instance. Any value outside this list counts as BUG.
+    // The plugin is wrong. The host retries as for TRANSIENT, and says whose fault it is. Any value outside
+    // this list counts as BUG.
     SLUICE_E_BUG = -6,
 
     // Answers of host calls. Returned by an operation, only CANCELLED has a meaning; the rest count as BUG.

@@ -16,14 +16,16 @@ typedef struct sluice_rate {
     sluice_slice_t endpoint;    // a name of the manifest
     int64_t limit;              // requests per window; negative when unknown
     int64_t remaining;          // requests left in this window; negative when unknown
-    int64_t reset_at_ms;        // when the window ends; SLUICE_TIME_NONE when unknown
+    int64_t reset_at_ms;        // when the window ends, wall time; SLUICE_TIME_NONE when unknown
 } sluice_rate_t;
 
 typedef struct sluice_rate_hint {
     uint32_t struct_size;
     uint32_t reserved;
 
-    // Tells the host's throttle. Only ever lowers the rate below the manifest's cap. Does not wait.
+    // Tells the host's throttle: until reset_at_ms the endpoint gets at most `remaining` requests, evenly,
+    // never more than the manifest's cap. Ends at reset_at_ms, after an hour, or with the next hint for this
+    // endpoint. Changes nothing when `remaining` or reset_at_ms is unknown. Does not wait.
     // [in an operation]  CANCELLED, INVALID.
     sluice_status_t (*rate_hint)(const sluice_host_t *host, const sluice_rate_t *rate);
 } sluice_rate_hint_t;

@@ -1,0 +1,44 @@
+/// Whose turn it is in an operation: how long the host waited for a plugin that nothing kept from going on.
+///
+/// It is the plugin's turn while no call of it waits for an answer and there is credit for a record of any size. What it
+/// takes at a stretch beyond `shareMs` is waiting for it; less is its work.
+package struct PluginTurn: Sendable, Equatable {
+  package static let shareMs: Int64 = 100
+
+  private var sinceMs: Int64?
+  private var openCalls = 0
+
+  package init() {}
+
+  /// The plugin makes a call that waits for an answer.
+  /// - Returns: How many milliseconds it was waited for.
+  package mutating func asks(nowMs: Int64) -> Int {
+    let waited = ends(nowMs: nowMs)
+    openCalls += 1
+    return waited
+  }
+
+  package mutating func isAnswered(hasCredit: Bool, nowMs: Int64) {
+    openCalls = max(0, openCalls - 1)
+    begins(hasCredit: hasCredit, nowMs: nowMs)
+  }
+
+  /// The plugin gives something, and goes on.
+  /// - Returns: How many milliseconds it was waited for.
+  package mutating func gives(hasCredit: Bool, nowMs: Int64) -> Int {
+    let waited = ends(nowMs: nowMs)
+    begins(hasCredit: hasCredit, nowMs: nowMs)
+    return waited
+  }
+
+  /// The operation begins, or credit came.
+  package mutating func begins(hasCredit: Bool, nowMs: Int64) {
+    if hasCredit, openCalls == 0, sinceMs == nil { sinceMs = nowMs }
+  }
+
+  /// - Returns: How many milliseconds it was waited for.
+  package mutating func ends(nowMs: Int64) -> Int {
+    defer { sinceMs = nil }
+    return sinceMs.map { Int(max(0, nowMs - $0 - Self.shareMs)) } ?? 0
+  }
+}
