@@ -133,10 +133,18 @@ final class Run {
   var people: Set<String> = ["Dustin Brinkmann"]
   private var position = Position.origin
 
-  init(_ world: FakeWorld = .ordinary(), playbooks: [String] = Shipped.names) throws {
+  /// - Parameter rate: What a playbook's `rate` is instead of the shipped one; nil for that.
+  init(
+    _ world: FakeWorld = .ordinary(), playbooks: [String] = Shipped.names,
+    rate: String? = "{of: won_of_reached, trials_min: 30}"
+  ) throws {
     self.world = world
     catalogue = try crmTools()
-    for name in playbooks { try activate(name, try Shipped.document(try Shipped.text(name), name: name).value) }
+    for name in playbooks {
+      var text = try Shipped.text(name)
+      if let rate { text = text.replacing(try Regex("(?m)^rate: .*$"), with: "rate: \(rate)") }
+      try activate(name, try Shipped.document(text, name: name).value)
+    }
   }
 
   func activate(_ name: String, _ document: JSONValue) throws {

@@ -66,6 +66,7 @@ import Testing
   @Test func `a rate that a playbook declares counts: without enough deals behind it nothing is called`() throws {
     var document = try Shipped.document(try Shipped.text("stalled-deal"), name: "stalled-deal").value.object!
     document["steps"] = .array(Array(document["steps"]!.array!.dropFirst(2)))
+    document["rate"] = ["of": "won_of_reached", "trials_min": 30]
     let run = try Run(playbooks: [])
     try run.activate("stalled-deal", .object(document))
     run.world.add("D1")

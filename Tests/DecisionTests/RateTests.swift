@@ -85,6 +85,87 @@ import Testing
   }
 }
 
+@Suite struct `A rate within a time` {
+  private static let within = "{of: won_within, within_days: 60, trials_min: 30}"
+
+  /// `count` deals engaged on day 1, of which the first `won` are won and the next `lost` are lost at `age`.
+  private func run(_ count: Int, won: Int, lost: Int = 0, age: Int) throws -> Run {
+    let run = try Run(playbooks: ["stalled-deal"], rate: Self.within)
+    try run.day(
+      1,
+      (0..<count).map {
+        signal(
+          "deal.engaged", "opportunity", "E\($0)", on: 1,
+          ["product": "gtx-pro", "engaged_on": .string(day(1).description)])
+      })
+    try run.day(1 + age, (0..<(won + lost)).map { closing("E\($0)", won: $0 < won, age: age, on: 1 + age) })
+    return run
+  }
+
+  /// What is proposed about a deal that is 139 days old on that day.
+  private func rate(_ run: Run, on number: Int, _ deal: String = "D1") throws -> Proposal {
+    run.world.add(deal, engaged: day(number - 139))
+    return try #require(try run.day(number, [stalled(deal, on: number)])?.proposals.first)
+  }
+
+  @Test func `counts open deals once the time has passed, and drafts when hardly any was won`() throws {
+    // At 139 days, and 60 days later, all of them have been watched for long enough.
+    let run = try run(100, won: 4, lost: 6, age: 145)
+    let early = try rate(run, on: 199)
+    #expect(early.kind == .abstain && early.confidence == nil, "a day too early nothing is known of any")
+    let proposal = try rate(run, on: 200, "D2")
+    let confidence = try #require(proposal.confidence)
+    #expect((confidence.successes, confidence.trials, confidence.stillOpen) == (4, 100, 90))
+    #expect(confidence.withinDays == 60 && confidence.baseRatePpm == 0, "within 60 days of engaging none was won")
+    #expect(proposal.kind == .draft && proposal.call?.tool == "crm.close_lost")
+    #expect(proposal.stopReason.contains("Of 100 deals that had come to this age 4.0 % were won within 60 days"))
+    #expect(
+      proposal.uncertain.contains("Of those 100 deals 90 are still open; what becomes of them later is not known."))
+  }
+
+  @Test func `asks where deals of that age are won late, as long as it is within the time`() throws {
+    for (age, won) in [(199, 40), (200, 0)] {
+      let run = try run(100, won: 40, age: age)
+      let confidence = try #require(try rate(run, on: 210).confidence)
+      #expect(confidence.successes == won, "won at \(age) days")
+    }
+    #expect(try rate(try run(100, won: 40, age: 150), on: 210).kind == .ask)
+  }
+
+  @Test func `leaves out what closed before the age, and what we closed within the time`() throws {
+    #expect(try rate(try run(100, won: 20, lost: 30, age: 138), on: 210).confidence?.trials == 50)
+    let run = try run(100, won: 2, age: 145)
+    try run.day(
+      42,
+      ["F0", "F1"].map {
+        signal(
+          "deal.engaged", "opportunity", $0, on: 42, ["product": "gtx-pro", "engaged_on": .string(day(42).description)])
+      })
+    let draft = try rate(run, on: 201, "F0")
+    try run.verdict(.hold, [draft])
+    try run.execute(draft)
+    run.world.deals["F0"]?.stage = .lost
+    try run.day(202, [closing("F0", won: false, age: 160, on: 202)])
+    #expect(try rate(run, on: 240).confidence?.trials == 100)
+    #expect(try rate(run, on: 241, "D2").confidence?.trials == 101, "F1 counts, F0 does not")
+  }
+
+  @Test func `is scored when its time has run out, whether or not the deal has closed`() throws {
+    let run = try run(100, won: 4, age: 145)
+    for deal in ["D1", "D2"] { run.world.add(deal, engaged: day(61)) }
+    try run.day(200, [stalled("D1", on: 200), stalled("D2", on: 200)])
+    try run.day(260)
+    #expect(try run.store.view { try DecisionScore(in: $0).stillOpen } == 2, "its last day has not passed")
+    // Won after the time: what was foretold was right.
+    try run.day(261)
+    try run.day(262, [closing("D1", won: true, age: 201, on: 262)])
+    let score = try run.store.view { try DecisionScore(in: $0) }
+    #expect((score.scored, score.won, score.stillOpen) == (2, 0, 0))
+    #expect(score.brierScorePpm == 1_600)
+    #expect(try run.store.view { try RuleScore(of: "stalled-deal", in: $0) }.outcomes == 2)
+  }
+}
+
 @Suite struct `The score of stated confidence` {
   @Test func `is the mean squared distance, beside that of the base rate`() throws {
     // (0.8−1)² + (0.8−0)² + (0.3−0)² + (0.25−1)² = 0.04 + 0.64 + 0.09 + 0.5625 = 1.3325; a quarter of it is 0.333125.

@@ -28,7 +28,7 @@ private struct Foresight {
     if let rates { decision.rates = rates }
     let tenant = try WholeTenant(
       mode: .act, thresholds: ["load": ["open_deals_min": 8], "rates": ["band_days": 60]],
-      assembly: LoopAssembly(decision: decision))
+      rate: ["of": "won_of_reached", "trials_min": 30], assembly: LoopAssembly(decision: decision))
     let known = isWhole ? pipeline.versions : pipeline.versions.filter { $0.day <= day }
     for stream in ["accounts", "products", "reps", "opportunities"] {
       try tenant.deliver(known.filter { $0.stream == stream }.map(\.record), of: stream)

@@ -23,9 +23,10 @@ final class WholeTenant {
   /// - Parameters:
   ///   - thresholds: Laid over the reviewed thresholds: section → its numbers.
   ///   - playbooks: Those in force; nil for all reviewed ones.
+  ///   - rate: What those are judged by that are judged by a rate; nil for the reviewed one.
   init(
     mode: TenantMode, thresholds: [String: JSONValue] = [:], playbooks: [String]? = nil,
-    assembly: LoopAssembly = LoopAssembly()
+    rate: JSONValue? = nil, assembly: LoopAssembly = LoopAssembly()
   ) throws {
     self.assembly = assembly
     var numbers = try reviewed("policies/thresholds.yaml").value.object!
@@ -45,7 +46,9 @@ final class WholeTenant {
       .activation,
       Activation(kind: .policies, name: "policies", hash: policies.hash, document: policies.json, by: nil))
     for name in try playbooks ?? Self.files("playbooks", ".yaml").map({ String($0.dropLast(5)) }) {
-      try activate(.playbooks, name, try reviewed("playbooks/\(name).yaml").value)
+      var document = try reviewed("playbooks/\(name).yaml").value.object!
+      if let rate, document["rate"] != nil { document["rate"] = rate }
+      try activate(.playbooks, name, .object(document))
     }
   }
 

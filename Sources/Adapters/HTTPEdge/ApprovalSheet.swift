@@ -176,10 +176,17 @@ struct ApprovalSheet {
   private var notCounted: HTML {
     var sentences: [String] = []
     if let open = approval["confidence"]?["still_open"]?.integer {
-      sentences.append("\(Words.number(open)) still open are not counted: how they end is not known.")
+      let isInTime = approval["confidence"]?["within_days"]?.integer != nil
+      sentences.append(
+        isInTime
+          ? "\(Words.number(open)) of them are still open: what becomes of them later is not known."
+          : "\(Words.number(open)) still open are not counted: how they end is not known.")
     }
     if let base = approval["confidence"]?["base_rate_ppm"]?.integer {
-      sentences.append("Of all deals that had closed by then, \(Words.percent(ppm: base)) % were won.")
+      let days = approval["confidence"]?["within_days"]?.integer
+      sentences.append(
+        days.map { "Of all deals, \(Words.percent(ppm: base)) % were won within \($0) days of their engagement." }
+          ?? "Of all deals that had closed by then, \(Words.percent(ppm: base)) % were won.")
     }
     return sentences.isEmpty ? .nothing : "<p>\(sentences.joined(separator: " "))</p>"
   }

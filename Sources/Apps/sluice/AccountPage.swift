@@ -5,7 +5,7 @@ import Domain
 struct AccountPage {
   private let answer: JSONValue
 
-  init(_ answer: JSONValue) { self.answer = answer }
+  init(_ answer: JSONValue) { self.answer = answer.harmless }
 
   var text: String { ([head] + [about] + deals + notices).filter { !$0.isEmpty }.joined(separator: "\n") }
 

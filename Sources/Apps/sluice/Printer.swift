@@ -50,6 +50,19 @@ enum Printer {
   }
 }
 
+extension JSONValue {
+  /// With each of its texts as `String.harmless` gives it.
+  var harmless: JSONValue {
+    switch self {
+    case .string(let text): .string(text.harmless)
+    case .array(let items): .array(items.map(\.harmless))
+    case .object(let members):
+      .object(Dictionary(members.map { ($0.key.harmless, $0.value.harmless) }, uniquingKeysWith: { first, _ in first }))
+    default: self
+    }
+  }
+}
+
 extension String {
   /// Without what a terminal obeys, or what makes text read otherwise than it stands there: most of what is printed was
   /// written by somebody else. Each such character is shown by its number.

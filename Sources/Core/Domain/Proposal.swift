@@ -87,13 +87,16 @@ package struct Confidence: Codable, Equatable, Sendable {
   /// 95 % Wilson score interval.
   package let lowPpm: Int
   package let highPpm: Int
-  /// The like that are open still: their outcome is not known, so they are not counted.
+  /// The like that are open still. Without a time their outcome is not known and they are not counted; with one they are
+  /// among those that were not won within it.
   package let stillOpen: Int?
   /// The share of all closed deals, of any kind and age, that were won by then; nil before the first.
   package let baseRatePpm: Int?
+  /// A success is one within so many days; nil when the time does not matter.
+  package let withinDays: Int?
   package init(
     of: String, successes: Int, trials: Int, ratePpm: Int, lowPpm: Int, highPpm: Int, stillOpen: Int? = nil,
-    baseRatePpm: Int? = nil
+    baseRatePpm: Int? = nil, withinDays: Int? = nil
   ) {
     self.of = of
     self.successes = successes
@@ -103,6 +106,7 @@ package struct Confidence: Codable, Equatable, Sendable {
     self.highPpm = highPpm
     self.stillOpen = stillOpen
     self.baseRatePpm = baseRatePpm
+    self.withinDays = withinDays
   }
 }
 

@@ -8,6 +8,9 @@ package struct RateQuestion: Sendable {
   package let productName: String
   package let ageDays: Int
   package let day: BusinessDay
+  package var kind = ClosingRates.Kind.wonOfReached
+  /// For `won_within`: how many days after that age.
+  package var withinDays = 0
 }
 
 /// Answers from what has been applied so far.
@@ -35,6 +38,9 @@ package struct ClosingRates {
   package enum Kind: String, Sendable, CaseIterable {
     /// Deals of the product that had reached the deal's age band and have closed since.
     case wonOfReached = "won_of_reached"
+    /// Deals of the product that reached the deal's age so long ago that it is known of each, also of one that is
+    /// open still, whether it was won within the days that the rule names.
+    case wonWithin = "won_within"
   }
 
   /// Days of a band where the thresholds say nothing.
@@ -65,6 +71,7 @@ package struct ClosingRates {
 
   /// The rate, however few deals it rests on.
   func rate(_ question: RateQuestion) throws -> Confidence {
+    if question.kind == .wonWithin { return try Cohorts(in: view).rate(question) }
     let (product, day) = (question.product, question.day)
     let from = min(max(0, question.ageDays), Self.ageMax) / bandDays * bandDays
     let won = try count(product, "won", fromAge: from)
@@ -113,8 +120,12 @@ extension ClosingRates {
       switch signal.kind {
       case "deal.engaged": try engage(signal, state)
       case "deal.won", "deal.lost":
-        try disengage(signal.subject.id, state)
-        if try !isOurs(signal.subject.id) { try close(signal, state) }
+        let isByUs = try isOurs(signal.subject.id)
+        if let start = try disengage(signal.subject.id, state) {
+          let end: Cohorts.End = isByUs ? .ours : signal.kind == "deal.won" ? .won : .lost
+          try Cohorts.end(end, product: start.product, engagedOn: start.day, on: signal.day, state)
+        }
+        if !isByUs { try close(signal, state) }
       default: break
       }
     }
@@ -126,14 +137,19 @@ extension ClosingRates {
     else { return }
     try state.set(openDeals, signal.subject.id, ["product": .string(product), "engaged_on": .string(day)])
     try add(1, products, RowKey.of(product, "open", day), state)
+    if let engagedOn = BusinessDay(day) { try Cohorts.begin(product: product, engagedOn: engagedOn, state) }
   }
 
-  private static func disengage(_ deal: String, _ state: any StateTransaction) throws {
+  /// - Returns: As what it was open; nil when that is not known.
+  private static func disengage(
+    _ deal: String, _ state: any StateTransaction
+  ) throws -> (product: String, day: BusinessDay)? {
     guard let row = try state.value(openDeals, deal), let product = row["product"]?.string,
       let day = row["engaged_on"]?.string
-    else { return }
+    else { return nil }
     try state.remove(openDeals, deal)
     try add(-1, products, RowKey.of(product, "open", day), state)
+    return BusinessDay(day).map { (product, $0) }
   }
 
   private static func close(_ signal: Signal, _ state: any StateTransaction) throws {

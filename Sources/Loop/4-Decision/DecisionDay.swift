@@ -57,14 +57,27 @@ struct DecisionDay {
     for signal in today.signals where signal.kind == "deal.won" || signal.kind == "deal.lost" {
       for record in try rows.records(about: signal.subject)
       where record.proposal.confidence != nil && record.outcome == nil {
-        let (isWon, isOurs) = (signal.kind == "deal.won", try isClosedByUs(signal.subject.id))
-        var new = record
-        new.outcome = ProposalRecord.Outcome(isWon: isWon, day: day, isOurs: isOurs)
-        try rows.put(new, replacing: record)
-        if !isOurs, let confidence = record.proposal.confidence {
-          try RuleScore.count(confidence, isWon: isWon, of: record.proposal.playbook, in: state)
-        }
+        let isInTime = record.outcomeDueOn.map { day <= $0 } ?? true
+        try note(
+          ProposalRecord.Outcome(
+            isWon: signal.kind == "deal.won" && isInTime, day: day, isOurs: try isClosedByUs(signal.subject.id)),
+          of: record)
       }
+    }
+    // What was foretold for a time, and has not come by then.
+    for record in try rows.due(by: day.advanced(byDays: -1)) {
+      try note(
+        ProposalRecord.Outcome(isWon: false, day: day, isOurs: try isClosedByUs(record.proposal.subject.id)), of: record
+      )
+    }
+  }
+
+  private func note(_ outcome: ProposalRecord.Outcome, of record: ProposalRecord) throws {
+    var new = record
+    new.outcome = outcome
+    try rows.put(new, replacing: record)
+    if !outcome.isOurs, let confidence = record.proposal.confidence {
+      try RuleScore.count(confidence, isWon: outcome.isWon, of: record.proposal.playbook, in: state)
     }
   }
 

@@ -41,7 +41,8 @@ struct Judgement {
   private func bar(to step: Playbook.Step) -> String? {
     guard playbook.rate != nil, let call = step.call else { return nil }
     if !situation.isRateKnown, !step.conditions.contains(.rateKnown(false)) {
-      return "Its rate rests on \(situation.rate?.trials ?? 0) closed deals, too few to go by."
+      let what = situation.rate?.withinDays == nil ? "closed deals" : "deals watched for long enough"
+      return "Its rate rests on \(situation.rate?.trials ?? 0) \(what), too few to go by."
     }
     guard let score = situation.score, score.isWorseThanBase, catalogue[call.tool]?.effect == .write else { return nil }
     return "The estimates of this rule have foretold \(score.outcomes) outcomes worse "
@@ -115,7 +116,10 @@ struct Judgement {
         sentences.append("The product is not known, so nothing is known of how likely a win is.")
       }
       if let rate = situation.rate, let open = rate.stillOpen {
-        sentences.append("Of deals of this age \(rate.trials) have closed; \(open) still open are not counted.")
+        sentences.append(
+          rate.withinDays == nil
+            ? "Of deals of this age \(rate.trials) have closed; \(open) still open are not counted."
+            : "Of those \(rate.trials) deals \(open) are still open; what becomes of them later is not known.")
       }
       if situation.unplacedClosings > 0 {
         sentences.append("Closings without product or age that were not counted: \(situation.unplacedClosings).")

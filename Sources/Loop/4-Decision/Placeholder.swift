@@ -6,7 +6,7 @@ package enum Placeholder: Hashable, Sendable {
   case ownerName, ownerManager, targetName
   case productName, alias
   case dealOwner, dealProduct, dealAccount, dealEngagedOn, dealStage, dealValue, dealAge
-  case accountName, buyerName, listPrice, ratePercent, rateTrials, rateOpen, rateInterval
+  case accountName, buyerName, listPrice, ratePercent, rateTrials, rateOpen, rateInterval, rateDays
   case ownerOpenDeals, targetOpenDeals
   /// A number that the signal measured.
   case fact(Fact)
@@ -41,6 +41,7 @@ package enum Placeholder: Hashable, Sendable {
     ("deal.value", .dealValue, .prose), ("deal.age_days", .dealAge, .prose), ("account.name", .accountName, .prose),
     ("buyer.name", .buyerName, .prose), ("product.list_price", .listPrice, .prose),
     ("rate.percent", .ratePercent, .prose), ("rate.trials", .rateTrials, .prose), ("rate.open", .rateOpen, .prose),
+    ("rate.days", .rateDays, .prose),
     ("rate.interval", .rateInterval, .prose), ("owner.open_deals", .ownerOpenDeals, .prose),
     ("target.open_deals", .targetOpenDeals, .prose),
   ]

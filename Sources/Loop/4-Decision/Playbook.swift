@@ -66,6 +66,8 @@ package struct Playbook: Sendable, Equatable {
     package let kind: ClosingRates.Kind
     /// Fewer than these say nothing; never below 30.
     package let trialsMin: Int
+    /// For `won_within`; otherwise 0.
+    package let withinDays: Int
   }
 
   package struct Call: Equatable, Sendable {

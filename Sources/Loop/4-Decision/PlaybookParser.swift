@@ -35,10 +35,14 @@ extension Playbook {
 
   private static func rate(_ r: DocumentReader) throws(DocumentError) -> RateRule? {
     guard r.isPresent else { return nil }
-    try r.allow(["of", "trials_min"])
+    try r.allow(["of", "trials_min", "within_days"])
+    let kind = try r["of"].choice(ClosingRates.Kind.self)
+    if kind != .wonWithin, r["within_days"].isPresent {
+      throw r["within_days"].error("given", allowed: "nothing, unless `of` is won_within")
+    }
     return RateRule(
-      kind: try r["of"].choice(ClosingRates.Kind.self),
-      trialsMin: try r["trials_min"].integer(in: trialsMin...1_000_000))
+      kind: kind, trialsMin: try r["trials_min"].integer(in: trialsMin...1_000_000),
+      withinDays: kind == .wonWithin ? try r["within_days"].integer(in: 1...3_650) : 0)
   }
 
   private static func choices<C: RawRepresentable & CaseIterable>(

@@ -59,6 +59,11 @@ package struct ProposalRecord: Codable, Equatable, Sendable {
   /// Why it was withdrawn, refused or is outdated.
   package var reason: String?
 
+  /// The last day on which what the confidence is about can still come; nil when it has no time.
+  var outcomeDueOn: BusinessDay? {
+    proposal.confidence?.withinDays.map { proposal.day.advanced(byDays: $0) }
+  }
+
   enum CodingKeys: String, CodingKey {
     case proposal, signal, item, sameness, state, outcome, reason
     case firstDay = "first_day"
@@ -77,6 +82,8 @@ struct ProposalRows {
   static let latest = Space("decision.latest")
   /// lane, then value (greatest first), then proposal → true: what waits for a place on somebody's list.
   static let queue = Space("decision.queue")
+  /// day/proposal → a confidence whose time runs out on that day.
+  static let due = Space("decision.due_outcome")
 
   func record(_ id: Digest) throws -> ProposalRecord? {
     try state.value(Self.byID, id.hex)?.decode(ProposalRecord.self)
@@ -84,12 +91,23 @@ struct ProposalRows {
 
   func isThere(_ id: Digest) throws -> Bool { try state.value(Self.byID, id.hex) != nil }
 
+  /// Those whose time has run out by this day without an outcome, each given once.
+  func due(by day: BusinessDay) throws -> [ProposalRecord] {
+    let until = day.advanced(byDays: 1).description
+    return try state.scan(Self.due, from: "", until: until, reversed: false, countMax: .max).compactMap { key, _ in
+      try state.remove(Self.due, key)
+      let found = try key.split(separator: "/").last.flatMap { Digest(hex: String($0)) }.flatMap(record)
+      return found?.outcome == nil ? found : nil
+    }
+  }
+
   /// Stores the record and moves it in or out of the queue.
   func put(_ record: ProposalRecord, replacing old: ProposalRecord?) throws {
     let id = record.proposal.id
     if let old, old.state.isQueued { try state.remove(Self.queue, Self.queueKey(old.proposal)) }
     if record.state.isQueued { try state.set(Self.queue, Self.queueKey(record.proposal), true) }
     try state.set(Self.byID, id.hex, try JSONValue(encoding: record))
+    if record.outcome == nil, let day = record.outcomeDueOn { try state.set(Self.due, "\(day)/\(id.hex)", true) }
     guard old == nil else { return }
     try state.set(Self.bySubject, "\(Self.hash(record.proposal.subject))/\(id.hex)", true)
     try state.set(

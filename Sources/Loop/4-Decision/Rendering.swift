@@ -157,6 +157,7 @@ extension Situation {
     case .ratePercent: rate.map { .ours(Rendering.percent($0.ratePpm)) }
     case .rateTrials: rate.map { .ours(String($0.trials)) }
     case .rateOpen: rate?.stillOpen.map { .ours(String($0)) }
+    case .rateDays: rate?.withinDays.map { .ours(String($0)) }
     case .rateInterval:
       rate.map { .ours("\(Rendering.percent($0.lowPpm)) to \(Rendering.percent($0.highPpm))") }
     case .ownerOpenDeals: owner.map { .ours(String($0.openDealCount)) }

@@ -71,7 +71,9 @@ struct Situation {
     unplacedClosings = try ClosingRates(in: view).unknownCount
     guard let id = deal?.productID else { return }
     let name = Rendering.quoted(product?.name ?? id)
-    let rate = try rates(RateQuestion(product: id, productName: name, ageDays: ageDays ?? 0, day: day), view)
+    let question = RateQuestion(
+      product: id, productName: name, ageDays: ageDays ?? 0, day: day, kind: rule.kind, withinDays: rule.withinDays)
+    let rate = try rates(question, view)
     isRateKnown = rate.trials >= rule.trialsMin
     self.rate = rate
   }

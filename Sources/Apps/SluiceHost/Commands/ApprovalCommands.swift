@@ -146,6 +146,7 @@ extension HostCommand {
       "of": .string(value.of), "successes": .integer(Int64(value.successes)), "trials": .integer(Int64(value.trials)),
       "rate_ppm": .integer(Int64(value.ratePpm)), "low_ppm": .integer(Int64(value.lowPpm)),
       "high_ppm": .integer(Int64(value.highPpm)), "still_open": value.stillOpen.map { .integer(Int64($0)) } ?? .null,
+      "within_days": value.withinDays.map { .integer(Int64($0)) } ?? .null,
       "base_rate_ppm": value.baseRatePpm.map { .integer(Int64($0)) } ?? .null,
     ]
   }

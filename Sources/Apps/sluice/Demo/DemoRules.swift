@@ -18,7 +18,7 @@ enum DemoRules {
     let path = target + "/policies/governance.yaml"
     guard files.fileExists(atPath: path) else { return target }
     let text = naming(managers, in: try OperatorFile.text(path))
-    try OperatorFile.writing(path) { try text.write(toFile: path, atomically: true, encoding: .utf8) }
+    try OperatorFile.writing(path) { try Data(text.utf8).write(to: URL(fileURLWithPath: path)) }
     return target
   }
 

@@ -82,7 +82,7 @@ final class DemoRun {
       try await self.ask(host, command, arguments)
     }
     _ = try await ask("tenant.create", [:])
-    let rules = try DemoRules.folder(from: options.configuration, in: folder, managers: try await world.managers())
+    let rules = try DemoRules.folder(from: options.configuration, in: folder, managers: world.announcement.managers)
     _ = try await ask("apply", ["folder": .string(rules)])
     _ = try await ask("tenant.mode", ["mode": .string(options.mode.rawValue)])
     _ = try await ask("user.create", ["name": .string(Self.approver.rawValue), "roles": ["approver", "operator"]])

@@ -20,8 +20,10 @@ final class WorldProcess: Sendable {
     let firstDay: BusinessDay
     let lastDay: BusinessDay
     let businessDays: Int
+    /// Of its reps, each once.
+    let managers: [String]
     enum CodingKeys: String, CodingKey {
-      case listening
+      case listening, managers
       case firstDay = "first_day"
       case lastDay = "last_day"
       case businessDays = "business_days"
@@ -96,21 +98,11 @@ final class WorldProcess: Sendable {
     return (answer.object ?? [:]).compactMapValues { $0.integer.map(Int.init) }
   }
 
-  /// The managers of its reps, each once.
-  func managers() async throws -> [String] {
-    let reps = try await answer("GET", "/api/v1/reps?limit=200", nil, token: credentials.token)
-    return Set((reps["items"]?.array ?? []).compactMap { $0["manager"]?.string }).subtracting([""]).sorted()
-  }
-
   private func control(_ method: String, _ path: String, _ body: JSONValue?) async throws -> JSONValue {
-    try await answer(method, path, body, token: credentials.controlToken)
-  }
-
-  private func answer(_ method: String, _ path: String, _ body: JSONValue?, token: String) async throws -> JSONValue {
     var request = URLRequest(url: URL(string: address + path)!)
     request.httpMethod = method
     request.timeoutInterval = 60
-    request.setValue("Bearer \(token)", forHTTPHeaderField: "Authorization")
+    request.setValue("Bearer \(credentials.controlToken)", forHTTPHeaderField: "Authorization")
     request.setValue("application/json", forHTTPHeaderField: "Content-Type")
     request.httpBody = body.map { Data($0.canonicalBytes) }
     let (data, response) = try await session.data(for: request)

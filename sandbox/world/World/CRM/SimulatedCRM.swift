@@ -45,6 +45,8 @@ package actor SimulatedCRM {
   var closing = false
   var finished = false
   private var openedAt: Double
+  /// Of the reps, each once.
+  package let managers: [String]
 
   package init(
     pipeline: Pipeline, edits: [BusinessDay: [Edit]] = [:], faults: [Fault] = [], options: Options = Options(),
@@ -59,6 +61,7 @@ package actor SimulatedCRM {
     budget = RequestBudget(perSecond: options.requestsPerSecond)
     world = WorldState(pipeline: pipeline, edits: edits)
     (firstDay, lastDay) = (world.firstDay, world.lastDay)
+    managers = Set(pipeline.reps.compactMap(\.manager)).subtracting([""]).sorted()
     openedAt = clockwork.steady()
     await announce(world.openNextDay())
   }

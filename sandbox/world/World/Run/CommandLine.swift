@@ -183,6 +183,7 @@ struct Serve: AsyncParsableCommand {
         "listening": .string(host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"),
         "first_day": .day(crm.firstDay),
         "last_day": .day(crm.lastDay), "business_days": .integer(crm.businessDays),
+        "managers": .array(crm.managers.map { .string($0) }),
       ]
       FileHandle.standardOutput.write(Data(line.bytes + [UInt8(ascii: "\n")]))
     }
