@@ -22,6 +22,7 @@ def test_go_verifies_an_export(rig):
     program, log = verifier(rig), os.path.join(rig.folder, "log")
     scenario = rig.scenario(mode="act", world=("--seed", Settings.seed, "--opportunities", 300, "--days", 12))
     scenario.start()
+    expect_equal(scenario.host.ask("tenant.create", tenant="other")["ledger_vkey"], scenario.host.ask("ledger.status", tenant="other")["vkey"], "the key that a new tenant's ledger is checked with")
     checkpoints = []
     for day in (2, 5, None):
         scenario.run(**({"days": day} if day else {}))

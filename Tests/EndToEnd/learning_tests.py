@@ -44,7 +44,8 @@ def test_learning(rig):
     expect_equal(suggested(host), [], "suggestions after it was activated")
     in_force = [row for row in host.ask("policy.list") if row["kind"] == "thresholds" and row["state"] == "in force"]
     expect_equal([row["hash"] for row in in_force], [found["hash"]], "thresholds in force")
-    # The way back is the same command.
+    # The way back is the same command, and the list names it.
+    expect(before[0] in [row["hash"] for row in host.ask("policy.list") if row["state"] == "earlier"], "the list does not name the set that was in force before")
     host.ask("policy.activate", hash=before[0])
     expect_equal([row["now"] for row in host.ask("policy.diff", hash=found["hash"])], [60], "percentile after going back")
     refused = host.reply("policy.activate", hash="0" * 64)

@@ -41,15 +41,22 @@ struct ApprovalSheet {
     let (tone, sentence): (String, String) =
       switch state {
       case "pending": ("warm", "Nothing has been done. It waits for an answer until \(expiry); silence is denial.")
-      case "approved": ("good", "It was approved. It is judged once more before it is carried out.")
-      case "spent": ("good", "It was approved, and carrying it out has begun.")
-      case "rejected": ("bad", "It was rejected. It is not carried out.")
+      case "approved", "queued": ("good", "It was approved. It is judged once more before it is carried out.")
+      case "spent", "started": ("good", "It was approved, and carrying it out has begun.")
+      case "done": ("good", "It was approved and carried out.")
+      case "probing": ("warm", "It was sent, and nobody knows yet whether it took effect: the executor is asked.")
+      case "unresolved":
+        ("warm", "It was sent, and the executor cannot tell whether it took effect: a person must look, and say so.")
+      case "declined": ("bad", "It was rejected, or nobody answered in time. It is not carried out.")
+      case "rejected": ("bad", "It was refused. Nothing was changed.")
+      case "failed": ("bad", "It could not be carried out, and is not tried again.")
       case "expired": ("bad", "Nobody answered in time. It is not carried out.")
       case "withdrawn": ("quiet", "The proposal no longer stands. It is not carried out.")
       default: ("quiet", "Its state is \(state).")
       }
     let link: HTML = isPending ? " <a href=\"#answer\">Go to the answer</a>" : .nothing
-    return "<p class=\"notice \(tone)\" role=\"status\">\(console.badge(state)) \(sentence)\(link)</p>"
+    let result: HTML = approval["result"]?.string.map { " \(console.data($0))" } ?? .nothing
+    return "<p class=\"notice \(tone)\" role=\"status\">\(console.badge(state)) \(sentence)\(result)\(link)</p>"
   }
 
   private var expiry: String { approval["expires_at_ms"]?.integer.map { Words.moment(ms: $0) } ?? Words.missing }

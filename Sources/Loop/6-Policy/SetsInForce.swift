@@ -32,6 +32,12 @@ package enum SetsInForce {
   /// By kind and name.
   package static func all(in view: any StateView) throws -> [Row] { try view.scan(inForce).map { try $0.1.decode() } }
 
+  /// Sets that were in force once and are not now, by hash: each can be activated again.
+  package static func earlier(in view: any StateView) throws -> [Row] {
+    let now = Set(try all(in: view).map(\.hash))
+    return try view.scan(known).map { try $0.1.decode(Row.self) }.filter { !now.contains($0.hash) }
+  }
+
   /// The set of this hash, whether or not it is in force now.
   package static func known(_ hash: Digest, in view: any StateView) throws -> Row? {
     try view.value(known, hash.hex)?.decode()

@@ -9,7 +9,9 @@ import SQLiteStorage
 
 extension HostCommand {
   static let policyCommands: [HostCommand] = [
-    HostCommand("policy.list", "List the sets of rules in force, and what outcomes suggest", role: .auditor) { call in
+    HostCommand(
+      "policy.list", "List the sets of rules in force, those that were, and what outcomes suggest", role: .auditor
+    ) { call in
       try await call.view { view in
         var rows: [JSONValue] = []
         for set in try SetsInForce.all(in: view) {
@@ -22,6 +24,13 @@ extension HostCommand {
             row["state"] = .string("refused: \(refused["reason"]?.string ?? "")")
           }
           rows.append(.object(row))
+        }
+        for set in try SetsInForce.earlier(in: view) {
+          rows.append([
+            "kind": .string(set.kind.rawValue), "name": .string(set.name), "hash": .string(set.hash.hex),
+            "state": "earlier", "position": .integer(Int64(set.position.number)),
+            "by": set.by.map { .string($0.rawValue) } ?? .null,
+          ])
         }
         if let suggestion = try LearningStage.suggestion(in: view) {
           rows.append([

@@ -7,7 +7,10 @@ extension HostCommand {
     HostCommand("tenant.create", "Create a tenant with its keys", role: nil) { call in
       let tenant = try call.tenant()
       try await call.host.createTenant(tenant)
-      return ["tenant": .string(tenant.rawValue)]
+      // Whoever is to check the ledger one day keeps this key now, from a place that the host cannot change later.
+      return [
+        "tenant": .string(tenant.rawValue), "ledger_vkey": .string(try await call.host.opened(tenant).ledger.vkey),
+      ]
     },
     HostCommand("tenant.list", "List tenants", role: nil) { call in
       var rows: [JSONValue] = []
