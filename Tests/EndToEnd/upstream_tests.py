@@ -45,9 +45,11 @@ def test_retry_after_is_kept(rig):
     scenario = ready(rig)
     scenario.world.faults({"match": LIST, "kind": "status", "status": 429, "retry_after": 2, "times": 1})
     begin = time.monotonic()
-    scenario.process_day()
+    # A whole round of pulls more: the day itself may have been processed before the upstream said 429.
+    scenario.catch_up()
     took = time.monotonic() - begin
-    expect(took >= 2, f"the day was done after {took:.2f} s")
+    expect(took >= 2, f"the next round was done after {took:.2f} s")
+    scenario.process_day()
     done_well(scenario)
     return f"{took:.1f} s"
 

@@ -78,12 +78,12 @@ def slow_write(scenario):
 
 def test_workers_killed_at_random(rig):
     """workers killed at random over a whole pipeline: the host lives on, every record is in, every effect happened once"""
-    scenario = rig.scenario(mode="act", page_size=15, world=("--seed", Settings.seed, "--opportunities", 120, "--days", 12))
+    scenario = rig.scenario(mode="act", page_size=15, world=("--seed", Settings.seed, "--opportunities", 160, "--days", 16))
     scenario.start()
     chance, over, killed = random.Random(Settings.seed), threading.Event(), []
 
     def killer():
-        while not over.wait(0.1 + chance.random() * 0.5):
+        while not over.wait(0.05 + chance.random() * 0.3):
             pids = scenario.host.workers("sluice-worker")
             if pids:
                 pid = chance.choice(pids)
