@@ -1,5 +1,5 @@
 # Tests of the whole product from outside. Included by the main Makefile; needs `make debug`.
-# ONLY=word runs the tests whose name holds the word; SEED=number repeats a run; WHOLE=1 sweeps every crash point widely.
+# ONLY=word runs the tests whose name holds the word; SEED=new plays other histories, SEED=number repeats them; WHOLE=1 sweeps every crash point widely.
 .PHONY: e2e-test
-e2e-test: ## Test the real programs end to end, with kills and faults: ONLY=word SEED=number WHOLE=1
+e2e-test: ## Test the real programs end to end, with kills and faults: ONLY=word SEED=new WHOLE=1
 	@python3 -u Tests/EndToEnd/run.py --programs $(DEBUG) $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED)) $(if $(WHOLE),--whole)

@@ -98,7 +98,7 @@ def test_checkpoints_by_hand(rig):
 def test_dead_letters_by_hand(rig):
     """records that do not fit are listed and shown with their reason, replayed in vain, taken once the mapping is corrected, or given up"""
     values = "{Prospecting: prospecting, Engaging: engaging, Won: won, Lost: lost}"
-    scenario = rig.scenario(mode="observe", world=("--seed", Settings.seed, "--opportunities", 120, "--days", 14),
+    scenario = rig.scenario(mode="observe", world=("--seed", 7, "--opportunities", 300, "--days", 20),
                             manifests={"crm": (values, values.replace("Lost: lost", "Lots: lost"))})
     scenario.start()
     scenario.run()
