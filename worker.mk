@@ -16,7 +16,7 @@ C_HEADERS := $(wildcard $(C_ABI)/include/sluice/*.h $(C_ABI)/include/sluice/ext/
 C_FRAMES_SOURCES := $(wildcard $(C_FRAMES)/*.c)
 C_WORKER_SOURCES := $(wildcard $(C_WORKER)/*.c)
 C_PLUGINS := $(C_BUILD)/plugins/counter.so
-C_FAULTY := $(C_BUILD)/tests/hostile.so $(C_BUILD)/tests/hostile-executor.so
+C_FAULTY := $(C_BUILD)/tests/hostile.so $(C_BUILD)/tests/hostile-executor.so $(C_BUILD)/tests/contract.so
 C_TEST_FILES := $(wildcard Tests/CSluiceFramesTests/*.c Tests/CSluiceFramesTests/*.h)
 
 .PHONY: c-worker c-plugins c-test c-test-frames c-test-worker c-bench c-clean
@@ -48,6 +48,10 @@ $(C_BUILD)/tests/hostile.so: $(wildcard Tests/HostilePlugin/*) $(C_HEADERS)
 		Tests/HostilePlugin/hostile.c Tests/HostilePlugin/kernel.c Tests/HostilePlugin/rules.c -o $@
 
 $(C_BUILD)/tests/hostile-executor.so: Tests/HostilePlugin/executor.c $(C_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(C_FLAGS) -fPIC -shared -fvisibility=hidden $(C_INCLUDE) $< -o $@
+
+$(C_BUILD)/tests/contract.so: Tests/WorkerTests/plugins/contract.c $(C_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(C_FLAGS) -fPIC -shared -fvisibility=hidden $(C_INCLUDE) $< -o $@
 

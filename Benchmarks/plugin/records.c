@@ -128,15 +128,16 @@ static sluice_status_t discover(const sluice_source_t *source) {
 
 static void destroy(const sluice_source_t *source) { (void)source; }
 
-static const void *no_extension(const sluice_source_t *source, const char *id) {
-    (void)source, (void)id;
-    return NULL;
+static const void *extension(const sluice_source_t *source, const char *id) {
+    static const sluice_webhook_t webhook = {sizeof webhook, 0, receive};
+    (void)source;
+    return strcmp(id, SLUICE_EXT_WEBHOOK) == 0 ? &webhook : NULL;
 }
 
 static sluice_status_t create(const sluice_host_t *host, const sluice_slice_t *id, const sluice_slice_t *config,
                               const sluice_source_t **out) {
     static const sluice_source_t source = {
-        sizeof source, 0, NULL, destroy, no_extension, check, discover, pull, receive,
+        sizeof source, 0, NULL, destroy, extension, check, discover, pull,
     };
     (void)id;
     char json[1024] = "";

@@ -131,11 +131,6 @@ static sluice_status_t discover(const sluice_source_t *source) {
     return counter.host->set_result(counter.host, &json);
 }
 
-static sluice_status_t receive(const sluice_source_t *source, const sluice_delivery_t *delivery) {
-    (void)source, (void)delivery;
-    return fail(SLUICE_E_PERMANENT, "counter.no_webhooks", "The counter takes no deliveries.");
-}
-
 static void destroy(const sluice_source_t *source) {
     (void)source;
     free(counter.payloads);
@@ -147,7 +142,7 @@ static const void *no_extension(const sluice_source_t *source, const char *id) {
 }
 
 static const sluice_source_t counter_source = {
-    sizeof counter_source, 0, NULL, destroy, no_extension, check, discover, pull, receive,
+    sizeof counter_source, 0, NULL, destroy, no_extension, check, discover, pull,
 };
 
 static sluice_status_t create(const sluice_host_t *host, const sluice_slice_t *id, const sluice_slice_t *config,

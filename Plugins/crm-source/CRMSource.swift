@@ -4,7 +4,7 @@
 import SluiceKit
 
 /// Brings accounts, products, reps and opportunities in.
-struct CRMSource: Source {
+struct CRMSource: WebhookSource {
   static let descriptor = Descriptor(id: "crm", name: "CRM", version: "1.0.0")
   static let bodyBytesMax = 32 << 20
 

@@ -67,12 +67,13 @@ static sluice_status_t receive(const sluice_source_t *source, const sluice_deliv
     return pull(source, NULL);
 }
 static void destroy(const sluice_source_t *source) { (void)source; }
-static const void *no_extension(const sluice_source_t *source, const char *id) {
-    (void)source, (void)id;
-    return NULL;
+static const void *extension(const sluice_source_t *source, const char *id) {
+    static const sluice_webhook_t webhook = {sizeof webhook, 0, receive};
+    (void)source;
+    return strcmp(id, SLUICE_EXT_WEBHOOK) == 0 ? &webhook : NULL;
 }
 
-static const sluice_source_t hostile = {sizeof hostile, 0, NULL, destroy, no_extension, nothing, nothing, pull, receive};
+static const sluice_source_t hostile = {sizeof hostile, 0, NULL, destroy, extension, nothing, nothing, pull};
 
 static sluice_status_t create(const sluice_host_t *given, const sluice_slice_t *id, const sluice_slice_t *config,
                               const sluice_source_t **out) {

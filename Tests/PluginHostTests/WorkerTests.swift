@@ -41,10 +41,10 @@ final class Recorder: OperationHandler, @unchecked Sendable {
   func hintedRate(endpoint: String, limit: Int64?, remaining: Int64?, resetAtMs: Int64?) {}
 }
 
-/// Runs one pull of a plugin in a real, sandboxed worker.
+/// Runs one operation, a pull unless told otherwise, of a plugin in a real, sandboxed worker.
 func pull(
-  _ plugin: String, config: String, deadlineMs: Int = 5_000, graceMs: Int = 200, window: Int = 200,
-  state: [UInt8] = [], recorder: Recorder = Recorder()
+  _ plugin: String, config: String, as kind: OperationStart.Kind = .pull, deadlineMs: Int = 5_000, graceMs: Int = 200,
+  window: Int = 200, state: [UInt8] = [], recorder: Recorder = Recorder()
 ) async throws -> (Result<OperationResult, WorkerFailure>, Recorder) {
   let loop = EventLoop()
   loop.start()
@@ -65,7 +65,7 @@ func pull(
           if case .failure(let why) = ready { done.resume(returning: .failure(why)) }
           return
         }
-        var start = OperationStart(kind: .pull)
+        var start = OperationStart(kind: kind)
         start.name = "counter"
         start.deadlineMs = deadlineMs
         start.state = state
@@ -97,6 +97,20 @@ struct `A worker` {
       built + "/plugins/counter.so", config: #"{"records": 130}"#, state: try #require(first.checkpoints.last).state)
     #expect(Set(first.records.map(\.key) + second.records.map(\.key)).count == 130)
     #expect(second.records.count == 30)
+  }
+
+  @Test func `hands over an old state written anew, or says that its source cannot`() async throws {
+    let old = Array("seven".utf8)
+    let (migrated, recorder) = try await pull(
+      built + "/tests/contract.so", config: #"{"ask": "calls"}"#, as: .migrate, state: old)
+    #expect(try migrated.get().status == .ok)
+    #expect(recorder.checkpoints.map(\.state) == [Array("v2:seven".utf8)])
+    #expect(recorder.checkpoints.map(\.watermarkMs) == [nil])
+    for kind in [OperationStart.Kind.migrate, .receive] {
+      let (result, recorder) = try await pull(built + "/plugins/counter.so", config: "{}", as: kind, state: old)
+      #expect(try result.get().status == .unsupported)
+      #expect(recorder.checkpoints.isEmpty && recorder.records.isEmpty)
+    }
   }
 
   @Test func `that waits for credit is cancelled at its deadline and answers so`() async throws {

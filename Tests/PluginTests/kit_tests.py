@@ -47,7 +47,7 @@ def test_tides_faults(start):
             run = w.run(PULL, upstream, name="readings", operation=10 + i)
             assert (run.status, run.code) == (kind, code) and run.message.endswith("."), run.result
         run = w.run(RECEIVE, name="m", body=b"{}", operation=20)
-        assert (run.status, run.code) == (PERMANENT, "plugin.no_webhooks"), run.result
+        assert (run.status, run.code) == (UNSUPPORTED, "plugin.no_webhooks"), run.result
     worker, configured = guide(start, "tides", "{}")
     with worker:
         assert (configured["status"], configured["message"]) == (CONFIG, "`station` is missing."), configured

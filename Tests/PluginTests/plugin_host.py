@@ -10,7 +10,6 @@ from host import *
 
 HTTP = "sluice.http/1"
 CONFIG, AUTH, RATE_LIMITED, TRANSIENT, PERMANENT, BUG = range(-1, -7, -1)
-DENIED, TOO_LARGE = -17, -18
 DONE, REJECTED, RETRY_AFTER, UNKNOWN = range(1, 5)
 PROBE_DONE, ABSENT, CANNOT_TELL = range(1, 4)
 NO_WATERMARK = -(1 << 63)

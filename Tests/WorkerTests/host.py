@@ -11,14 +11,14 @@ READY, LOAD_FAILED, EMIT, CHECKPOINT, WAIT_DURABLE, HTTP_OPEN, HTTP_READ, HTTP_C
 LOG, CLOCK, RANDOM, RATE_HINT, RESULT, PONG = range(9, 15)
 (CONFIGURE, START, CREDIT, DURABLE, HTTP_HEAD, HTTP_BODY, HTTP_ERROR, CLOCK_REPLY, RANDOM_REPLY, CANCEL, PING,
  SHUTDOWN) = range(32, 44)
-CHECK, DISCOVER, PULL, RECEIVE, EXECUTE, PROBE, DRY_RUN = range(1, 8)
+CHECK, DISCOVER, PULL, RECEIVE, EXECUTE, PROBE, DRY_RUN, MIGRATE = range(1, 9)
 STEPS = ["", "arguments", "parent_death", "rlimits", "identity", "namespaces", "landlock", "seccomp_load", "open_file",
          "note", "dlopen", "symbol", "entry", "abi", "seccomp_run"]
 PROTECTIONS = ["parent_death", "not_dumpable", "close_range", "rlimits", "no_new_privs", "own_uid", "no_capabilities",
                "user_namespace", "network_namespace", "landlock_files", "landlock_network", "landlock_scope",
                "seccomp_load", "seccomp_run", "thread_limit"]
 FRAME_MAX = 1 << 20
-CANCELLED = -16
+CANCELLED, DENIED, TOO_LARGE, INVALID, STATE, UNSUPPORTED = range(-16, -22, -1)
 
 
 class Refused(Exception):

@@ -95,15 +95,16 @@ def test_ping(worker):
 
 
 def test_operations(worker):
-    """check, discover and receive answer with status, result JSON and error words"""
+    """check and discover answer with status and result JSON; receive and migrate, which the counter lacks, are unsupported"""
     with counter(worker, {}) as w:
         w.start(CHECK, 2)
         assert w.result()["status"] == 0
         w.start(DISCOVER, 3)
         assert json.loads(w.result()["json"])[0]["stream"] == "counters"
-        w.start(RECEIVE, 4, "delivery-1")
-        result = w.result()
-        assert result["status"] == -5 and result["code"] == "counter.no_webhooks", result
+        for kind, code in ((RECEIVE, "plugin.no_webhooks"), (MIGRATE, "plugin.no_migration")):
+            w.start(kind, 4, "counters", state=b"7")
+            result = w.result()
+            assert (result["status"], result["code"]) == (UNSUPPORTED, code), result
 
 
 def test_bad_config(worker):

@@ -8,6 +8,7 @@ import tempfile
 import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import abi_tests
 import protocol_tests
 import sandbox_tests
 from workers import identities
@@ -16,7 +17,7 @@ BUILD = os.path.abspath(sys.argv[1])
 
 
 def all_tests():
-    rooms = (sandbox_tests, protocol_tests)
+    rooms = (sandbox_tests, protocol_tests, abi_tests)
     return [f for room in rooms for name, f in vars(room).items() if name.startswith("test_")]
 
 

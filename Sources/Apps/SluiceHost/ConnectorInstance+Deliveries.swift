@@ -110,7 +110,9 @@ struct DeliveryRetries {
 extension WorkerPool.Outcome {
   /// What the plugin says of something that it will never take.
   fileprivate var refusal: String? {
-    guard case .success(let result) = self.result, result.status == .permanent else { return nil }
+    guard case .success(let result) = self.result, result.status == .permanent || result.status == .unsupported else {
+      return nil
+    }
     return result.message.isEmpty ? "The plugin gave no reason." : result.message
   }
 }

@@ -2,6 +2,7 @@
 // stream changes, before any wait, and at the operation's end.
 #include <string.h>
 
+#include "sized.h"
 #include "worker.h"
 
 limits_t limits;
@@ -33,13 +34,10 @@ static void select_stream(const sluice_slice_t *stream) {
     stream_len = stream->len;
 }
 
-// Copies what the plugin's struct_size covers; a field it does not know is zero.
 static bool read_record(const sluice_record_t *from, sluice_record_t *record) {
-    const uint32_t first_version = sizeof(sluice_record_t);
-    if (from->struct_size < first_version) return false;
-    memcpy(record, from, sizeof *record);
-    return slice_ok(&record->key) && slice_ok(&record->source_version) && slice_ok(&record->payload) &&
-           record->key.len > 0 && (record->op == SLUICE_OP_UPSERT || record->op == SLUICE_OP_DELETE);
+    return sized_read(record, sizeof *record, from, RECORD_SIZE_MIN) && slice_ok(&record->key) &&
+           slice_ok(&record->source_version) && slice_ok(&record->payload) && record->key.len > 0 &&
+           (record->op == SLUICE_OP_UPSERT || record->op == SLUICE_OP_DELETE);
 }
 
 static bool too_large(const sluice_record_t *r) {
@@ -91,7 +89,7 @@ sluice_status_t host_emit(const sluice_host_t *host, const sluice_slice_t *strea
     for (; done < count && status == SLUICE_OK; at += stride) {
         sluice_record_t record;
         const sluice_record_t *from = (const sluice_record_t *)(const void *)at;
-        if (!read_record(from, &record) || from->struct_size != stride) status = SLUICE_E_INVALID;
+        if (from->struct_size != stride || !read_record(from, &record)) status = SLUICE_E_INVALID;
         else if (too_large(&record)) status = SLUICE_E_TOO_LARGE;
         else status = append(&record);
         if (status == SLUICE_OK) done++;

@@ -1,6 +1,7 @@
 // Extension sluice.http/1. The worker only carries: what may leave is judged by the host.
 #include <string.h>
 
+#include "sized.h"
 #include "worker.h"
 
 typedef struct opened {
@@ -21,8 +22,8 @@ static bool text_ok(const sluice_slice_t *s, size_t min, size_t max) {
     return slice_ok(s) && s->len >= min && s->len <= max;
 }
 
-static sluice_status_t check_request(const sluice_http_request_t *r) {
-    if (r == NULL || r->struct_size < sizeof *r) return SLUICE_E_INVALID;
+static sluice_status_t read_request(const sluice_http_request_t *given, sluice_http_request_t *r) {
+    if (!sized_read(r, sizeof *r, given, HTTP_REQUEST_SIZE_MIN)) return SLUICE_E_INVALID;
     if (!text_ok(&r->endpoint, 1, SLUICE_FRAME_NAME_BYTES_MAX) || !text_ok(&r->method, 1, SLUICE_FRAME_NAME_BYTES_MAX) ||
         !text_ok(&r->slot, 0, SLUICE_FRAME_NAME_BYTES_MAX) || !slice_ok(&r->body) ||
         !text_ok(&r->idempotency_key, 0, SLUICE_FRAME_NAME_BYTES_MAX) || !slice_ok(&r->path) || r->path.len == 0 ||
@@ -82,18 +83,20 @@ static sluice_status_t send_request(const sluice_http_request_t *r, uint32_t han
     return SLUICE_OK;
 }
 
-static sluice_status_t http_open(const sluice_host_t *host, const sluice_http_request_t *request,
-                                 sluice_http_response_t *response) {
-    (void)host;
-    if (!operation.under_way) return SLUICE_E_STATE;
-    if (operation_over()) return SLUICE_E_CANCELLED;
-    if (response == NULL || response->struct_size < sizeof *response) return SLUICE_E_INVALID;
-    sluice_status_t status = check_request(request);
+static bool sized_response(const sluice_http_response_t *response) {
+    sluice_http_response_t known;
+    return sized_read(&known, sizeof known, response, HTTP_RESPONSE_SIZE_MIN);
+}
+
+// Opens into a response of ours: what the plugin gave may be of another size.
+static sluice_status_t open_response(const sluice_http_request_t *request, sluice_http_response_t *response) {
+    sluice_http_request_t known;
+    sluice_status_t status = read_request(request, &known);
     if (status != SLUICE_OK) return status;
     uint32_t handle = free_handle(), call = ++operation.call;
     if (handle == 0) return SLUICE_E_STATE;
     batch_flush();  // the wait may be long; what is batched must not wait with us
-    status = send_request(request, handle, call);
+    status = send_request(&known, handle, call);
     if (status != SLUICE_OK) return status;
 
     sluice_frame_t reply;
@@ -103,17 +106,26 @@ static sluice_status_t http_open(const sluice_host_t *host, const sluice_http_re
     if (reply.type != SLUICE_FRAME_HTTP_HEAD ||
         sluice_decode_http_head(reply.payload, &head).error != SLUICE_FRAME_OK) protocol_error("http_head");
     responses[handle - 1] = (opened_t){true, false};
-    response->handle = handle;
-    response->status = head.status;
-    response->throttled_ms = head.throttled_ms;
-    response->body = (sluice_slice_t){NULL, 0};
+    *response = (sluice_http_response_t){.handle = handle, .status = head.status, .throttled_ms = head.throttled_ms};
     take_headers(head.headers, response);
     return SLUICE_OK;
 }
 
+static sluice_status_t http_open(const sluice_host_t *host, const sluice_http_request_t *request,
+                                 sluice_http_response_t *response) {
+    (void)host;
+    if (!operation_reaches_out()) return SLUICE_E_STATE;
+    if (operation_over()) return SLUICE_E_CANCELLED;
+    if (!sized_response(response)) return SLUICE_E_INVALID;
+    sluice_http_response_t opened = {0};
+    sluice_status_t status = open_response(request, &opened);
+    sized_write(response, &opened, sizeof opened);
+    return status;
+}
+
 static sluice_status_t http_read(const sluice_host_t *host, uint32_t handle, uint32_t window, sluice_slice_t *part) {
     (void)host;
-    if (!operation.under_way) return SLUICE_E_STATE;
+    if (!operation_reaches_out()) return SLUICE_E_STATE;
     if (operation_over()) return SLUICE_E_CANCELLED;
     if (part == NULL || !is_open(handle)) return SLUICE_E_INVALID;
     *part = (sluice_slice_t){NULL, 0};
@@ -138,30 +150,44 @@ static sluice_status_t http_read(const sluice_host_t *host, uint32_t handle, uin
 
 static sluice_status_t http_close(const sluice_host_t *host, uint32_t handle) {
     (void)host;
-    if (!operation.under_way) return SLUICE_E_STATE;
+    if (!operation_reaches_out()) return SLUICE_E_STATE;
     if (!is_open(handle)) return SLUICE_E_INVALID;
     responses[handle - 1].open = false;
     channel_send(sluice_encode_http_close(handle, operation.id, channel_out, sizeof channel_out));
     return SLUICE_OK;
 }
 
-static sluice_status_t http_send(const sluice_host_t *host, const sluice_http_request_t *request,
-                                 sluice_http_response_t *response) {
-    sluice_status_t status = http_open(host, request, response);
-    if (status != SLUICE_OK) return status;
+static sluice_status_t read_whole(const sluice_host_t *host, uint32_t handle, sluice_slice_t *body) {
     size_t len = 0;
     sluice_slice_t part = {NULL, 0};
     do {
-        status = http_read(host, response->handle, 0, &part);
-        if (status == SLUICE_OK && part.len > sizeof whole_body - len) status = SLUICE_E_TOO_LARGE;
-        if (status != SLUICE_OK) break;
+        sluice_status_t status = http_read(host, handle, 0, &part);
+        if (status != SLUICE_OK) return status;
+        if (part.len > sizeof whole_body - len) return SLUICE_E_TOO_LARGE;
         if (part.len > 0) memcpy(whole_body + len, part.ptr, part.len);
         len += part.len;
     } while (part.len > 0);
-    http_close(host, response->handle);
-    response->handle = 0;
-    response->body = (sluice_slice_t){whole_body, len};
+    *body = (sluice_slice_t){whole_body, len};
+    return SLUICE_OK;
+}
+
+static sluice_status_t http_send(const sluice_host_t *host, const sluice_http_request_t *request,
+                                 sluice_http_response_t *response) {
+    if (!operation_reaches_out()) return SLUICE_E_STATE;
+    if (operation_over()) return SLUICE_E_CANCELLED;
+    if (!sized_response(response)) return SLUICE_E_INVALID;
+    sluice_http_response_t whole = {0};
+    sluice_status_t status = open_response(request, &whole);
+    if (status == SLUICE_OK) {
+        status = read_whole(host, whole.handle, &whole.body);
+        http_close(host, whole.handle);
+    }
+    whole.handle = 0;
+    sized_write(response, &whole, sizeof whole);
     return status;
 }
 
-const sluice_http_t http_table = {sizeof http_table, 0, http_open, http_read, http_close, http_send};
+const sluice_http_t http_table = {
+    .struct_size = sizeof http_table, .http_open = http_open, .http_read = http_read, .http_close = http_close,
+    .http_send = http_send,
+};

@@ -1,6 +1,7 @@
 // The host table: what a plugin calls, turned into frames.
 #include <string.h>
 
+#include "sized.h"
 #include "worker.h"
 
 static bool http_granted, rate_hint_granted;
@@ -31,21 +32,31 @@ bool pairs_encode(const sluice_pair_t *pairs, uint32_t count, uint8_t *out, slui
     return true;
 }
 
-static bool calls_allowed(void) { return operation.under_way || operation.creating; }
+static bool answers_calls(void) { return operation_reaches_out() || operation.creating; }
+
+// In migrate() the state is handed over: nothing is sent before the operation ends well.
+static sluice_status_t keep_migrated(const sluice_checkpoint_t *c) {
+    bool same = c->stream.len == operation.stream.len && memcmp(c->stream.ptr, operation.stream.ptr, c->stream.len) == 0;
+    if (!same || c->state.len == 0) return SLUICE_E_INVALID;
+    memcpy(migrated_state, c->state.ptr, c->state.len);
+    operation.migrated_len = c->state.len;
+    operation.migrated_version = c->state_version;
+    return SLUICE_OK;
+}
 
 static sluice_status_t host_checkpoint(const sluice_host_t *host, const sluice_checkpoint_t *checkpoint) {
     (void)host;
-    const sluice_checkpoint_t *c = checkpoint;
-    if (!operation.under_way || !operation.emits) return SLUICE_E_STATE;
+    sluice_checkpoint_t c;
+    if (!operation.under_way || !(operation.emits || operation.migrates)) return SLUICE_E_STATE;
     if (operation_over()) return SLUICE_E_CANCELLED;
-    if (c == NULL || c->struct_size < sizeof *c || !slice_ok(&c->stream) || !slice_ok(&c->state) || c->stream.len == 0) {
-        return SLUICE_E_INVALID;
-    }
-    if (c->stream.len > SLUICE_FRAME_STREAM_BYTES_MAX || c->state.len > SLUICE_FRAME_STATE_BYTES_MAX) {
+    if (!sized_read(&c, sizeof c, checkpoint, CHECKPOINT_SIZE_MIN) || !slice_ok(&c.stream) || !slice_ok(&c.state) ||
+        c.stream.len == 0) return SLUICE_E_INVALID;
+    if (c.stream.len > SLUICE_FRAME_STREAM_BYTES_MAX || c.state.len > SLUICE_FRAME_STATE_BYTES_MAX) {
         return SLUICE_E_TOO_LARGE;
     }
+    if (operation.migrates) return keep_migrated(&c);
     batch_flush();
-    sluice_frame_checkpoint_t m = {slice_bytes(&c->stream), slice_bytes(&c->state), c->state_version, c->watermark_ms};
+    sluice_frame_checkpoint_t m = {slice_bytes(&c.stream), slice_bytes(&c.state), c.state_version, c.watermark_ms};
     channel_send(sluice_encode_checkpoint(&m, operation.id, channel_out, sizeof channel_out));
     return SLUICE_OK;
 }
@@ -83,7 +94,7 @@ static sluice_status_t host_log(const sluice_host_t *host, uint32_t level, const
 
 static sluice_status_t host_clock_now(const sluice_host_t *host, uint32_t clock, int64_t *out_ms) {
     (void)host;
-    if (!calls_allowed()) return SLUICE_E_STATE;
+    if (!answers_calls()) return SLUICE_E_STATE;
     if (out_ms == NULL || clock < SLUICE_CLOCK_WALL || clock > SLUICE_CLOCK_MONOTONIC) return SLUICE_E_INVALID;
     if (operation_over()) return SLUICE_E_CANCELLED;
     uint32_t call = ++operation.call;
@@ -97,7 +108,7 @@ static sluice_status_t host_clock_now(const sluice_host_t *host, uint32_t clock,
 
 static sluice_status_t host_random(const sluice_host_t *host, void *bytes, uint64_t count) {
     (void)host;
-    if (!calls_allowed()) return SLUICE_E_STATE;
+    if (!answers_calls()) return SLUICE_E_STATE;
     if (bytes == NULL && count > 0) return SLUICE_E_INVALID;
     uint8_t *at = bytes;
     while (count > 0) {
@@ -129,20 +140,21 @@ static int64_t host_deadline(const sluice_host_t *host) {
 
 static sluice_status_t host_set_error(const sluice_host_t *host, const sluice_error_t *error) {
     (void)host;
-    if (!calls_allowed()) return SLUICE_E_STATE;
-    if (error == NULL || error->struct_size < sizeof *error) return SLUICE_E_INVALID;
-    sluice_bytes_t code = cut(&error->code, sizeof error_code), message = cut(&error->message, sizeof error_message);
+    sluice_error_t e;
+    if (!operation.under_way && !operation.creating) return SLUICE_E_STATE;
+    if (!sized_read(&e, sizeof e, error, ERROR_SIZE_MIN) || e.reserved != 0) return SLUICE_E_INVALID;
+    sluice_bytes_t code = cut(&e.code, sizeof error_code), message = cut(&e.message, sizeof error_message);
     if (code.len > 0) memcpy(error_code, code.ptr, code.len);
     if (message.len > 0) memcpy(error_message, message.ptr, message.len);
     operation.code_len = code.len;
     operation.message_len = message.len;
-    operation.retry_after_ms = error->retry_after_ms < 0 ? -1 : error->retry_after_ms;
+    operation.retry_after_ms = e.retry_after_ms < 0 ? -1 : e.retry_after_ms;
     return SLUICE_OK;
 }
 
 static sluice_status_t host_set_result(const sluice_host_t *host, const sluice_slice_t *json) {
     (void)host;
-    if (!operation.under_way || operation.emits) return SLUICE_E_STATE;
+    if (!operation_reaches_out() || operation.emits) return SLUICE_E_STATE;
     if (json == NULL || !slice_ok(json)) return SLUICE_E_INVALID;
     if (json->len > sizeof result_json) return SLUICE_E_TOO_LARGE;
     if (json->len > 0) memcpy(result_json, json->ptr, json->len);
@@ -152,16 +164,17 @@ static sluice_status_t host_set_result(const sluice_host_t *host, const sluice_s
 
 static sluice_status_t rate_hint(const sluice_host_t *host, const sluice_rate_t *rate) {
     (void)host;
-    if (!operation.under_way) return SLUICE_E_STATE;
+    sluice_rate_t r;
+    if (!operation_reaches_out()) return SLUICE_E_STATE;
     if (operation_over()) return SLUICE_E_CANCELLED;
-    if (rate == NULL || rate->struct_size < sizeof *rate || !slice_ok(&rate->endpoint) || rate->endpoint.len == 0 ||
-        rate->endpoint.len > SLUICE_FRAME_NAME_BYTES_MAX) return SLUICE_E_INVALID;
-    sluice_frame_rate_hint_t m = {slice_bytes(&rate->endpoint), rate->limit, rate->remaining, rate->reset_at_ms};
+    if (!sized_read(&r, sizeof r, rate, RATE_SIZE_MIN) || r.reserved != 0 || !slice_ok(&r.endpoint) ||
+        r.endpoint.len == 0 || r.endpoint.len > SLUICE_FRAME_NAME_BYTES_MAX) return SLUICE_E_INVALID;
+    sluice_frame_rate_hint_t m = {slice_bytes(&r.endpoint), r.limit, r.remaining, r.reset_at_ms};
     channel_send(sluice_encode_rate_hint(&m, operation.id, channel_out, sizeof channel_out));
     return SLUICE_OK;
 }
 
-static const sluice_rate_hint_t rate_hint_table = {sizeof rate_hint_table, 0, rate_hint};
+static const sluice_rate_hint_t rate_hint_table = {.struct_size = sizeof rate_hint_table, .rate_hint = rate_hint};
 
 static bool is(sluice_bytes_t name, const char *id) { return name.len == strlen(id) && memcmp(name.ptr, id, name.len) == 0; }
 

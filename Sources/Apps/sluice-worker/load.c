@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sized.h"
 #include "worker.h"
 
 static void check_note(int fd) {
@@ -38,7 +39,7 @@ static void check_note(int fd) {
 static void check_plugin(const sluice_plugin_t *plugin) {
     char text[128];
     if (plugin == NULL) load_failed(SLUICE_LOAD_ENTRY, 0, "sluice_plugin_entry() returned NULL");
-    if (plugin->struct_size < sizeof *plugin || plugin->magic != SLUICE_MAGIC) {
+    if (plugin->struct_size < PLUGIN_SIZE_MIN || plugin->magic != SLUICE_MAGIC) {
         load_failed(SLUICE_LOAD_ABI, 0, "what sluice_plugin_entry() returned has no Sluice magic or is too short");
     }
     if (plugin->abi_major != SLUICE_ABI_MAJOR) {
@@ -46,6 +47,7 @@ static void check_plugin(const sluice_plugin_t *plugin) {
                  plugin->abi_minor, SLUICE_ABI_MAJOR, SLUICE_ABI_MINOR);
         load_failed(SLUICE_LOAD_ABI, 0, text);
     }
+    if (plugin->reserved != 0) load_failed(SLUICE_LOAD_ABI, 0, "a reserved field is not zero");
     if (plugin->get_factory == NULL) load_failed(SLUICE_LOAD_ABI, 0, "get_factory is NULL");
 }
 

@@ -6,11 +6,10 @@
 
 operation_t operation;
 uint8_t result_json[SLUICE_FRAME_JSON_BYTES_MAX];
+uint8_t migrated_state[SLUICE_FRAME_STATE_BYTES_MAX];
 uint8_t error_code[SLUICE_FRAME_NAME_BYTES_MAX], error_message[SLUICE_FRAME_TEXT_BYTES_MAX];
 
 static uint8_t input[SLUICE_FRAME_BYTES_MAX];  // START's or CONFIGURE's payload: it outlives host calls
-static const sluice_source_t *source;
-static const sluice_executor_t *executor;
 
 static void handle_credit(const sluice_frame_t *frame) {
     sluice_frame_credit_t credit;
@@ -39,6 +38,15 @@ void operation_handle(const sluice_frame_t *frame) {
     // A reply that nobody waits for any more: its call ended with CANCELLED, or its operation is over.
     bool stale = frame->operation != operation.id || frame->call <= operation.call;
     if (frame->call == 0 || !stale) protocol_error(sluice_frame_type_name(frame->type));
+}
+
+bool operation_reaches_out(void) { return operation.under_way && !operation.migrates; }
+
+void operation_say(const char *code, const char *message) {
+    operation.code_len = strlen(code);
+    operation.message_len = strlen(message);
+    memcpy(error_code, code, operation.code_len);
+    memcpy(error_message, message, operation.message_len);
 }
 
 bool operation_over(void) {
@@ -92,12 +100,26 @@ static void begin(uint32_t id) {
     http_reset();
 }
 
-// What a plugin may return; anything else is a bug of the plugin (ABI-4).
-static void send_result(int32_t returned, int32_t outcome_max) {
+// migrate() that ended well hands its state over as the one checkpoint of the operation.
+static int32_t send_migrated(int32_t returned) {
+    if (returned != SLUICE_OK) return returned;
+    if (operation.migrated_len == 0) {
+        operation_say("plugin.no_state", "migrate() answered OK without handing over a state.");
+        return SLUICE_E_BUG;
+    }
+    sluice_frame_checkpoint_t m = {operation.stream, {migrated_state, operation.migrated_len}, operation.migrated_version,
+                                   SLUICE_FRAME_TIME_NONE};
+    channel_send(sluice_encode_checkpoint(&m, operation.id, channel_out, sizeof channel_out));
+    return SLUICE_OK;
+}
+
+// What a plugin may return; anything else is a bug of the plugin (ABI-4). `absent` is our own word.
+static void send_result(int32_t returned, int32_t outcome_max, bool absent) {
+    bool unsupported = returned == SLUICE_E_UNSUPPORTED && (absent || operation.kind == SLUICE_OPERATION_DRY_RUN);
+    if (operation.migrates && !absent) returned = send_migrated(returned);
     sluice_frame_result_t m = {0, 0, operation.retry_after_ms, operation.records,
                                {error_code, operation.code_len}, {error_message, operation.message_len},
                                {result_json, operation.result_len}};
-    bool unsupported = operation.kind == SLUICE_OPERATION_DRY_RUN && returned == SLUICE_E_UNSUPPORTED;
     if (outcome_max > 0 && returned >= 1 && returned <= outcome_max) m.outcome = returned;
     else if ((returned == 0 && outcome_max == 0) || (returned < 0 && returned >= SLUICE_E_BUG) ||
              returned == SLUICE_E_CANCELLED || unsupported) m.status = returned;
@@ -109,10 +131,16 @@ static void send_result(int32_t returned, int32_t outcome_max) {
     channel_send(size);
 }
 
-static int32_t run(const sluice_frame_start_t *start, int32_t *outcome_max) {
+// The host may ask for what the source does not have; it is no fault of the plugin.
+static int32_t lacks(const char *code, const char *message, bool *absent) {
+    *absent = true;
+    operation_say(code, message);
+    return SLUICE_E_UNSUPPORTED;
+}
+
+static int32_t receive(const sluice_frame_start_t *start, bool *absent) {
     static sluice_pair_t headers[SLUICE_HTTP_HEADERS_MAX];
-    sluice_pull_t pull = {sizeof pull, start->state_version, slice(start->name), slice(start->state)};
-    sluice_action_t action = {sizeof action, 0, slice(start->name), slice(start->body), slice(start->key)};
+    if (instance.webhook.struct_size == 0) return lacks("plugin.no_webhooks", "The source takes no deliveries.", absent);
     sluice_delivery_t delivery = {
         .struct_size = sizeof delivery, .received_at_ms = start->time_ms, .id = slice(start->name),
         .method = slice(start->method), .path = slice(start->path), .query = slice(start->query),
@@ -123,16 +151,46 @@ static int32_t run(const sluice_frame_start_t *start, int32_t *outcome_max) {
     while (sluice_pairs_next(&list, &name, &value)) {
         headers[delivery.header_count++] = (sluice_pair_t){slice(name), slice(value)};
     }
-    switch (start->kind) {
-    case SLUICE_OPERATION_CHECK: return source != NULL ? source->check(source) : executor->check(executor);
-    case SLUICE_OPERATION_DISCOVER: if (source != NULL) return source->discover(source); break;
-    case SLUICE_OPERATION_PULL: if (source != NULL) return source->pull(source, &pull); break;
-    case SLUICE_OPERATION_RECEIVE: if (source != NULL) return source->receive(source, &delivery); break;
-    case SLUICE_OPERATION_EXECUTE: *outcome_max = 4; if (executor != NULL) return executor->execute(executor, &action); break;
-    case SLUICE_OPERATION_PROBE: *outcome_max = 3; if (executor != NULL) return executor->probe(executor, &action); break;
-    case SLUICE_OPERATION_DRY_RUN: *outcome_max = 2; if (executor != NULL) return executor->dry_run(executor, &action); break;
+    return instance.webhook.receive(instance.source, &delivery);
+}
+
+static int32_t migrate(const sluice_frame_start_t *start, bool *absent) {
+    if (start->name.len == 0 || start->state.len == 0) protocol_error("migrate without a stream or a state");
+    if (instance.state_migrate.struct_size == 0) {
+        return lacks("plugin.no_migration", "The source does not write old states anew.", absent);
     }
-    protocol_error("an operation that this factory does not have");
+    sluice_old_state_t old = {
+        .struct_size = sizeof old, .state_version = start->state_version, .stream = slice(start->name),
+        .state = slice(start->state),
+    };
+    return instance.state_migrate.migrate(instance.source, &old);
+}
+
+static int32_t run_source(const sluice_frame_start_t *start, bool *absent) {
+    const sluice_source_t *source = instance.source;
+    sluice_pull_t pull = {.struct_size = sizeof pull, .state_version = start->state_version,
+                          .stream = slice(start->name), .state = slice(start->state)};
+    switch (start->kind) {
+    case SLUICE_OPERATION_CHECK: return source->check(source);
+    case SLUICE_OPERATION_DISCOVER: return source->discover(source);
+    case SLUICE_OPERATION_PULL: return source->pull(source, &pull);
+    case SLUICE_OPERATION_RECEIVE: return receive(start, absent);
+    case SLUICE_OPERATION_MIGRATE: return migrate(start, absent);
+    default: protocol_error("an operation that a source does not have");
+    }
+}
+
+static int32_t run_executor(const sluice_frame_start_t *start, int32_t *outcome_max) {
+    const sluice_executor_t *executor = instance.executor;
+    sluice_action_t action = {.struct_size = sizeof action, .name = slice(start->name), .input = slice(start->body),
+                              .key = slice(start->key)};
+    switch (start->kind) {
+    case SLUICE_OPERATION_CHECK: return executor->check(executor);
+    case SLUICE_OPERATION_EXECUTE: *outcome_max = 4; return executor->execute(executor, &action);
+    case SLUICE_OPERATION_PROBE: *outcome_max = 3; return executor->probe(executor, &action);
+    case SLUICE_OPERATION_DRY_RUN: *outcome_max = 2; return executor->dry_run(executor, &action);
+    default: protocol_error("an operation that an executor does not have");
+    }
 }
 
 static void handle_start(const sluice_frame_t *frame) {
@@ -140,53 +198,21 @@ static void handle_start(const sluice_frame_t *frame) {
     memcpy(input, frame->payload.ptr, frame->payload.len);
     sluice_bytes_t payload = {input, frame->payload.len};
     if (sluice_decode_start(payload, &start).error != SLUICE_FRAME_OK) protocol_error("start");
-    if ((source == NULL && executor == NULL) || frame->operation == 0) protocol_error("start before configure");
+    bool exists = instance.source != NULL || instance.executor != NULL;
+    if (!exists || frame->operation == 0) protocol_error("start before configure");
     begin(frame->operation);
     operation.under_way = true;
     operation.kind = start.kind;
     operation.emits = start.kind == SLUICE_OPERATION_PULL || start.kind == SLUICE_OPERATION_RECEIVE;
+    operation.migrates = start.kind == SLUICE_OPERATION_MIGRATE;
+    operation.stream = start.name;
     if (start.deadline_ms > 0 && start.deadline_ms < INT64_MAX / 2000000) {
         operation.deadline_ns = monotonic_ns() + (int64_t)start.deadline_ms * 1000000;
     }
     int32_t outcome_max = 0;
-    int32_t returned = run(&start, &outcome_max);
-    send_result(returned, outcome_max);
-}
-
-static bool names_factory(const sluice_frame_configure_t *c, const char *id) {
-    return c->factory.len == strlen(id) && memcmp(c->factory.ptr, id, c->factory.len) == 0;
-}
-
-static bool no_slot_is_null(void) {
-    if (source != NULL) {
-        return source->struct_size >= sizeof *source && source->destroy && source->get_extension && source->check &&
-               source->discover && source->pull && source->receive;
-    }
-    return executor != NULL && executor->struct_size >= sizeof *executor && executor->destroy &&
-           executor->get_extension && executor->check && executor->execute && executor->probe && executor->dry_run;
-}
-
-static sluice_status_t create(const sluice_plugin_t *plugin, const sluice_frame_configure_t *c) {
-    sluice_slice_t config = slice(c->config), component = slice(c->component);
-    // Both factories have the same shape up to the type of `out`.
-    bool is_source = names_factory(c, SLUICE_SOURCE_FACTORY);
-    if (!is_source && !names_factory(c, SLUICE_EXECUTOR_FACTORY)) return SLUICE_E_CONFIG;
-    const void *found = plugin->get_factory(is_source ? SLUICE_SOURCE_FACTORY : SLUICE_EXECUTOR_FACTORY);
-    if (found == NULL) return SLUICE_E_CONFIG;
-    const sluice_source_factory_t *sources = found;
-    const sluice_executor_factory_t *executors = found;
-    if (sources->struct_size < sizeof *sources || sources->count == 0 || sources->descriptor == NULL ||
-        sources->create == NULL) return SLUICE_E_BUG;
-    if (component.len == 0) {
-        const sluice_descriptor_t *first = sources->descriptor(0);
-        if (first == NULL || first->struct_size < sizeof *first) return SLUICE_E_BUG;
-        component = first->id;
-    }
-    sluice_status_t status = is_source ? sources->create(&host_table, &component, &config, &source)
-                                       : executors->create(&host_table, &component, &config, &executor);
-    if (status != SLUICE_OK) source = NULL, executor = NULL;
-    else if (!no_slot_is_null()) source = NULL, executor = NULL, status = SLUICE_E_BUG;
-    return status;
+    bool absent = false;
+    int32_t returned = instance.source != NULL ? run_source(&start, &absent) : run_executor(&start, &outcome_max);
+    send_result(returned, outcome_max, absent);
 }
 
 static void handle_configure(const sluice_plugin_t *plugin, const sluice_frame_t *frame) {
@@ -194,14 +220,14 @@ static void handle_configure(const sluice_plugin_t *plugin, const sluice_frame_t
     memcpy(input, frame->payload.ptr, frame->payload.len);
     sluice_bytes_t payload = {input, frame->payload.len};
     if (sluice_decode_configure(payload, &configure).error != SLUICE_FRAME_OK) protocol_error("configure");
-    if (source != NULL || executor != NULL) protocol_error("configured twice");
+    if (instance.source != NULL || instance.executor != NULL) protocol_error("configured twice");
     limits = (limits_t){configure.record_bytes_max, configure.batch_records, configure.batch_bytes};
     extensions_grant(configure.extensions);
     begin(frame->operation);
     operation.creating = true;
-    sluice_status_t status = create(plugin, &configure);
+    sluice_status_t status = instance_create(plugin, &configure);
     operation.creating = false;
-    send_result(status, 0);
+    send_result(status, 0, false);
 }
 
 void operation_loop(const sluice_plugin_t *plugin) {
@@ -210,6 +236,10 @@ void operation_loop(const sluice_plugin_t *plugin) {
         if (channel_next(&frame, -1) != WAIT_FRAME) continue;
         if (frame.type == SLUICE_FRAME_CONFIGURE) handle_configure(plugin, &frame);
         else if (frame.type == SLUICE_FRAME_START) handle_start(&frame);
-        else operation_handle(&frame);
+        else {
+            // Between operations there is time to end in order; during one the process just ends.
+            if (frame.type == SLUICE_FRAME_SHUTDOWN) instance_destroy();
+            operation_handle(&frame);
+        }
     }
 }

@@ -73,7 +73,7 @@ int64_t monotonic_ns(void);
 
 // operation.c: the operation under way, and what the host says about it
 typedef struct operation {
-    bool under_way, creating, emits, cancelled;
+    bool under_way, creating, emits, migrates, cancelled;
     sluice_operation_t kind;
     uint32_t id, call;
     int64_t deadline_ns;        // INT64_MAX: none
@@ -81,15 +81,34 @@ typedef struct operation {
     bool has_result;
     int64_t retry_after_ms;
     size_t code_len, message_len, result_len;
+    sluice_bytes_t stream;      // migrate: whose state it is
+    size_t migrated_len;        // 0: nothing was handed over
+    uint32_t migrated_version;
 } operation_t;
 extern operation_t operation;
 bool operation_over(void);                                       // cancelled or past its deadline
+bool operation_reaches_out(void);                                // one that may ask the host: all but migrate
 void operation_handle(const sluice_frame_t *frame);              // CREDIT, CANCEL, PING, SHUTDOWN
 bool operation_await(uint32_t call, sluice_frame_t *reply);      // false: over
 sluice_status_t operation_wait_credit(size_t bytes);
 _Noreturn void operation_loop(const sluice_plugin_t *plugin);
 extern uint8_t result_json[SLUICE_FRAME_JSON_BYTES_MAX];
+extern uint8_t migrated_state[SLUICE_FRAME_STATE_BYTES_MAX];
 extern uint8_t error_code[SLUICE_FRAME_NAME_BYTES_MAX], error_message[SLUICE_FRAME_TEXT_BYTES_MAX];
+
+// instance.c: the one source or executor, and what it can
+typedef struct instance {
+    const sluice_source_t *source;      // as the plugin gave them; at most one of the two
+    const sluice_executor_t *executor;
+    sluice_source_t source_calls;       // what we know of their tables
+    sluice_executor_t executor_calls;
+    sluice_webhook_t webhook;           // of a source; struct_size 0: it has none
+    sluice_state_migrate_t state_migrate;
+} instance_t;
+extern instance_t instance;
+sluice_status_t instance_create(const sluice_plugin_t *plugin, const sluice_frame_configure_t *configure);
+void instance_destroy(void);
+void operation_say(const char *code, const char *message);       // as set_error() would
 
 // batch.c
 typedef struct limits { uint32_t record_bytes, batch_records, batch_bytes; } limits_t;

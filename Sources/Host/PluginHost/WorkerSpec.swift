@@ -72,6 +72,7 @@ package struct OperationStart: Sendable {
     case execute = 5
     case probe = 6
     case dryRun = 7
+    case migrate = 8
   }
   package var kind: Kind
   /// The stream, action or delivery id.

@@ -27,7 +27,7 @@ size_t sluice_encode_configure(const sluice_frame_configure_t *m, uint32_t opera
 
 sluice_frame_check_t sluice_decode_start(sluice_bytes_t payload, sluice_frame_start_t *out) {
     in_t in = in_open(payload);
-    out->kind = (sluice_operation_t)in_between(&in, 4, SLUICE_OPERATION_CHECK, SLUICE_OPERATION_DRY_RUN);
+    out->kind = (sluice_operation_t)in_between(&in, 4, SLUICE_OPERATION_CHECK, SLUICE_OPERATION_MIGRATE);
     out->state_version = (uint32_t)in_number(&in, 4);
     out->deadline_ms = in_between(&in, 8, 0, INT64_MAX);
     out->time_ms = (int64_t)in_number(&in, 8);
@@ -44,7 +44,7 @@ sluice_frame_check_t sluice_decode_start(sluice_bytes_t payload, sluice_frame_st
 
 size_t sluice_encode_start(const sluice_frame_start_t *m, uint32_t operation, uint8_t *out, size_t capacity) {
     out_t o = out_open(SLUICE_FRAME_START, 0, operation, 0, out, capacity);
-    out_between(&o, (uint64_t)m->kind, 4, SLUICE_OPERATION_CHECK, SLUICE_OPERATION_DRY_RUN);
+    out_between(&o, (uint64_t)m->kind, 4, SLUICE_OPERATION_CHECK, SLUICE_OPERATION_MIGRATE);
     out_number(&o, m->state_version, 4);
     out_between(&o, m->deadline_ms, 8, 0, INT64_MAX);
     out_number(&o, (uint64_t)m->time_ms, 8);

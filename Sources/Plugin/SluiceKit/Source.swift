@@ -20,15 +20,37 @@ public protocol Source {
 
   /// Brings records of one stream from `pull.state` on, with checkpoints, and returns when it has caught up.
   func pull(_ pull: Pull, host: any Host) throws
+}
 
+/// A source that also takes webhook deliveries: the extension `sluice.webhook/1`.
+public protocol WebhookSource: Source {
   /// Turns one delivery into records: the same for the same delivery, which may come twice.
   func receive(_ delivery: Delivery, host: any Host) throws
 }
 
-extension Source {
-  /// A source without webhooks.
-  public func receive(_ delivery: Delivery, host: any Host) throws {
-    throw Failure.permanent("plugin.no_webhooks", "This source takes no deliveries.")
+/// A source that can write an old state anew: the extension `sluice.state-migrate/1`.
+public protocol StateMigrating: Source {
+  /// Writes `old` in the format of today: the same place in the same stream, with today's version.
+  ///
+  /// A function of `old` alone. A state that is of today already is returned as it is; of one whose version nobody
+  /// knows, throw a permanent ``Failure``: the host keeps it and asks an operator.
+  func migrate(_ old: StoredState) throws -> StoredState
+}
+
+/// What a checkpoint kept of a stream.
+public struct StoredState: Equatable, Sendable {
+  /// A name from the manifest.
+  public let stream: String
+  /// Opaque to the host; not empty.
+  public let bytes: [UInt8]
+  /// The plugin's own version of the format of `bytes`.
+  public let version: UInt32
+
+  /// Names a state.
+  public init(stream: String, bytes: [UInt8], version: UInt32) {
+    self.stream = stream
+    self.bytes = bytes
+    self.version = version
   }
 }
 

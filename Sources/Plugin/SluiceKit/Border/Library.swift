@@ -69,7 +69,7 @@ public enum Library {
 }
 
 /// A value that is never freed.
-private func constant<T>(_ value: T) -> UnsafePointer<T> {
+func constant<T>(_ value: T) -> UnsafePointer<T> {
   let place = UnsafeMutablePointer<T>.allocate(capacity: 1)
   place.initialize(to: value)
   return UnsafePointer(place)

@@ -1,7 +1,7 @@
 import CSluicePlugin
 
 /// One source instance behind the table that the host holds.
-private final class SourceInstance {
+final class SourceInstance {
   let source: any Source
   let host: TableHost
   let table: UnsafeMutablePointer<sluice_source_t>
@@ -13,8 +13,7 @@ private final class SourceInstance {
     table.initialize(
       to: sluice_source_t(
         struct_size: structSize(sluice_source_t.self), reserved: 0, plugin_data: nil, destroy: destroySource,
-        get_extension: { _, _ in nil }, check: checkSource, discover: discoverSource, pull: pullSource,
-        receive: receiveSource))
+        get_extension: sourceExtension, check: checkSource, discover: discoverSource, pull: pullSource))
     table.pointee.plugin_data = Unmanaged.passRetained(self).toOpaque()
   }
 
@@ -73,23 +72,6 @@ private func pullSource(
     try this.source.pull(
       Pull(stream: raw.stream.text, state: state.isEmpty ? nil : state, stateVersion: raw.state_version),
       host: this.host)
-    return 0
-  }
-}
-
-private func receiveSource(
-  _ table: UnsafePointer<sluice_source_t>?, _ delivery: UnsafePointer<sluice_delivery_t>?
-) -> sluice_status_t {
-  let this = SourceInstance.of(table)
-  let raw = delivery!.pointee
-  return this.host.answer {
-    let headers = UnsafeBufferPointer(start: raw.headers, count: Int(raw.header_count)).map {
-      HTTPHeader($0.name.text, $0.value.text)
-    }
-    let delivery = Delivery(
-      id: raw.id.text, receivedAtMs: raw.received_at_ms, method: raw.method.text, path: raw.path.text,
-      query: raw.query.text, headers: headers, body: raw.body.bytes)
-    try this.source.receive(delivery, host: this.host)
     return 0
   }
 }

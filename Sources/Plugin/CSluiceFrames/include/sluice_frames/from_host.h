@@ -23,11 +23,12 @@ typedef enum SLUICE_CLOSED_ENUM sluice_operation {
     SLUICE_OPERATION_RECEIVE = 4,
     SLUICE_OPERATION_EXECUTE = 5,
     SLUICE_OPERATION_PROBE = 6,
-    SLUICE_OPERATION_DRY_RUN = 7
+    SLUICE_OPERATION_DRY_RUN = 7,
+    SLUICE_OPERATION_MIGRATE = 8
 } sluice_operation_t;
 
 // Starts one operation, whose id is in the header and is not 0. What the kind does not use is empty:
-//   pull: name = stream, state, state_version
+//   pull, migrate: name = stream, state, state_version (migrate: none is empty)
 //   execute, probe, dry_run: name = action, body = input JSON, key = idempotency key
 //   receive: name = delivery id, method, path, query, headers, body, time_ms = received at
 typedef struct sluice_frame_start {

@@ -116,7 +116,8 @@ typedef struct sluice_frame_rate_hint {
 } sluice_frame_rate_hint_t;
 
 // The end of an operation (or of CONFIGURE). `status` is 0, an error class -1 to -6, or -16 cancelled
-// (-21 only for dry_run). `outcome` is what execute, dry_run or probe answered, else 0.
+// (-21 for dry_run, and for receive and migrate when the source lacks the extension). `outcome` is what
+// execute, dry_run or probe answered, else 0.
 typedef struct sluice_frame_result {
     int32_t status;
     int32_t outcome;

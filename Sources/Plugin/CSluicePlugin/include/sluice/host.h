@@ -1,7 +1,8 @@
 // The host, as a plugin sees it.
 //
-// The table is given to create() and lives until destroy() returns. Calls are made from one thread at a
-// time: the thread that runs the operation, unless the manifest grants threads and the plugin serialises.
+// The table is given to create() and lives until destroy() returns; when create() fails, until that returns.
+// Calls are made from one thread at a time: the thread that runs the operation, unless the manifest grants
+// threads and the plugin serialises. None is made while no operation, create() or destroy() is under way.
 // Calls BLOCK and are cancellable: once the operation is cancelled or past its deadline, every call that
 // returns a status answers SLUICE_E_CANCELLED at once.
 //
@@ -27,7 +28,7 @@ enum {
 // which is the distance between elements.
 typedef struct sluice_record {
     uint32_t struct_size;
-    uint32_t op;                    // SLUICE_OP_*
+    uint32_t op;                    // SLUICE_OP_*; another value is INVALID
     int64_t event_time_ms;          // when it happened at the source; SLUICE_TIME_NONE when unknown
     uint64_t source_ordinal;        // orders versions of one key; 0 when the source has no such number
     sluice_slice_t key;             // identifies the object in its stream; 1 to SLUICE_KEY_BYTES_MAX bytes
@@ -48,7 +49,7 @@ typedef struct sluice_checkpoint {
 typedef struct sluice_error {
     uint32_t struct_size;
     uint32_t reserved;
-    int64_t retry_after_ms;         // wait at least this long; negative when unknown
+    int64_t retry_after_ms;         // wait at least this long; negative when unknown (0 is no wait)
     sluice_slice_t code;            // stable and dotted, such as "crm.cursor_expired"
     sluice_slice_t message;         // one sentence: what happened and what to do
 } sluice_error_t;
@@ -69,7 +70,8 @@ struct sluice_host {
 
     // Returns the table of an extension such as "sluice.http/1", or NULL when it was not granted.
     // `id` is NUL-terminated. The table lives as long as the host table.
-    // [create until destroy; never fails otherwise]
+    // The same id gives the same table or NULL for the whole life of the instance.
+    // [create until destroy]
     const void *(*get_extension)(const sluice_host_t *host, const char *id);
 
     // Hands `count` records of one stream to the host, in order. Waits for credit; never drops.
@@ -81,8 +83,8 @@ struct sluice_host {
                             const sluice_record_t *records, uint64_t count, uint64_t *accepted);
 
     // Orders a checkpoint after every record emitted before it. Sends what is batched, does not wait
-    // for durability. The state is copied.
-    // [in pull and receive]  CANCELLED, TOO_LARGE, INVALID, STATE.
+    // for durability. The state is copied. In migrate() it hands over the state anew: see ext/state-migrate.h.
+    // [in pull, receive and migrate]  CANCELLED, TOO_LARGE, INVALID, STATE.
     sluice_status_t (*checkpoint)(const sluice_host_t *host, const sluice_checkpoint_t *checkpoint);
 
     // Waits until every record and checkpoint so far is durable. Only then may the plugin do what makes the
@@ -92,16 +94,16 @@ struct sluice_host {
 
     // Writes one structured line. No format strings: `code` is stable and dotted, `message` is one
     // sentence. Too long is cut; too often is rate-limited by the host, which reports how many it left out.
-    // [create until destroy]  INVALID. Never CANCELLED: a plugin may say why it stops.
+    // [create until destroy, destroy included]  INVALID. Never CANCELLED: a plugin may say why it stops.
     sluice_status_t (*log)(const sluice_host_t *host, uint32_t level, const sluice_slice_t *code,
                            const sluice_slice_t *message, const sluice_pair_t *fields, uint32_t count);
 
     // Reads a clock, SLUICE_CLOCK_*. Use no other: time that did not come from here cannot be replayed.
-    // [in an operation, or create]  CANCELLED, INVALID.
+    // [in an operation but migrate, or create]  CANCELLED, INVALID, STATE.
     sluice_status_t (*clock_now)(const sluice_host_t *host, uint32_t clock, int64_t *out_ms);
 
     // Fills `bytes` with `count` random bytes. Use no other source: they could not be replayed.
-    // [in an operation, or create]  CANCELLED.
+    // [in an operation but migrate, or create]  CANCELLED, INVALID, STATE.
     sluice_status_t (*random)(const sluice_host_t *host, void *bytes, uint64_t count);
 
     // Returns 1 once the operation is cancelled or past its deadline, else 0. Cheap; call it in long loops.
@@ -114,11 +116,11 @@ struct sluice_host {
 
     // States why the operation is about to fail (or, in execute(), to be rejected). Copied. The last call
     // before the return counts.
-    // [in an operation, or create]  INVALID.
+    // [in an operation, or create]  INVALID, STATE.
     sluice_status_t (*set_error)(const sluice_host_t *host, const sluice_error_t *error);
 
     // Gives the operation's result: one JSON value in UTF-8. Copied. The last call before the return counts.
-    // [in discover, execute, dry_run, probe, check]  TOO_LARGE, STATE.
+    // [in discover, execute, dry_run, probe, check]  TOO_LARGE, INVALID, STATE.
     sluice_status_t (*set_result)(const sluice_host_t *host, const sluice_slice_t *json);
 };
 

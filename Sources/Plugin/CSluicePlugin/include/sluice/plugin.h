@@ -30,17 +30,20 @@ typedef struct sluice_source_factory {
     uint32_t struct_size;
     uint32_t count;             // how many descriptors; at least 1
 
-    // Returns descriptor `index` < count. Pure.
+    // Returns descriptor `index` < count; of another index, NULL. Pure.
     const sluice_descriptor_t *(*descriptor)(uint32_t index);
 
     // Creates the source `id`, configured with one JSON object. `host` lives until destroy(); `id` and
-    // `config` only during the call. May log, read the clock, set_error(); makes no requests.
-    // Returns OK and sets `*out`, or an error class (CONFIG when the configuration cannot work).
+    // `config` only during the call. May log, read the clock, draw random bytes, look up extensions and
+    // set_error(); makes no requests. An `id` that no descriptor has is CONFIG.
+    // Returns OK and sets `*out`, whose table lives until destroy() returns; or an error class (CONFIG when the
+    // configuration cannot work), and leaves nothing behind. After OK it is not called again in this process;
+    // after an error it may be.
     sluice_status_t (*create)(const sluice_host_t *host, const sluice_slice_t *id,
                               const sluice_slice_t *config, const sluice_source_t **out);
 } sluice_source_factory_t;
 
-// Factory "sluice.executor/1". As above.
+// Factory "sluice.executor/1". As above: only the type of `out` differs.
 typedef struct sluice_executor_factory {
     uint32_t struct_size;
     uint32_t count;

@@ -2,7 +2,8 @@
 //
 // A plugin is a shared library that exports one function, sluice_plugin_entry(). It runs alone in a
 // sandboxed worker process: no files, no sockets, no child processes, no secrets. All it can reach is
-// the host table (host.h) and the extensions that its manifest was granted (ext/).
+// the host table (host.h) and the extensions that its manifest was granted (ext/). Other extensions
+// are the plugin's own: what only some sources can do.
 //
 // docs/abi.md numbers every rule stated here (ABI-x.y); the conformance kit cites those numbers.
 #ifndef SLUICE_SLUICE_H
@@ -15,5 +16,7 @@
 #include "plugin.h"
 #include "ext/http.h"
 #include "ext/rate-hint.h"
+#include "ext/webhook.h"
+#include "ext/state-migrate.h"
 
 #endif

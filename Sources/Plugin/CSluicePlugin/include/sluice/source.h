@@ -1,6 +1,8 @@
 // A source brings records in. One object serves one instance of one tenant and runs one operation
 // at a time. Keep nothing that matters in memory: the worker may be killed or replaced between
 // operations; what must survive goes into checkpoints.
+//
+// What not every source can do is an extension of the plugin's side: ext/webhook.h, ext/state-migrate.h.
 #ifndef SLUICE_SOURCE_H
 #define SLUICE_SOURCE_H
 
@@ -13,23 +15,10 @@ extern "C" {
 // What pull() is asked to do.
 typedef struct sluice_pull {
     uint32_t struct_size;
-    uint32_t state_version;     // as given to checkpoint(); meaningless when `state` is empty
+    uint32_t state_version;     // as given to checkpoint(); 0 when `state` is empty
     sluice_slice_t stream;      // a name from the manifest
     sluice_slice_t state;       // the last durable state; empty means "from the beginning"
 } sluice_pull_t;
-
-// A webhook delivery the host has already verified, stored and answered.
-typedef struct sluice_delivery {
-    uint32_t struct_size;
-    uint32_t header_count;
-    int64_t received_at_ms;
-    sluice_slice_t id;          // unique; the same id may come twice (after a crash)
-    sluice_slice_t method;      // this, `path`, `query` and `headers` are empty: a host of 1.0 keeps none of them
-    sluice_slice_t path;        // below the instance's own webhook address
-    sluice_slice_t query;       // without "?"
-    sluice_slice_t body;
-    const sluice_pair_t *headers;
-} sluice_delivery_t;
 
 typedef struct sluice_source sluice_source_t;
 struct sluice_source {
@@ -37,12 +26,13 @@ struct sluice_source {
     uint32_t reserved;
     void *plugin_data;          // the plugin's own; the host neither reads nor writes it
 
-    // Frees the object. Called at most once, never during another call. May be skipped: the host
-    // may end the process instead.
+    // Frees the object. Called at most once, never during another call, and nothing is called after it. May
+    // be skipped: the host may end the process instead. May log; makes no other host call.
     void (*destroy)(const sluice_source_t *source);
 
-    // Returns the table of a plugin-side extension, or NULL. `id` is NUL-terminated. The table lives
-    // until destroy(). Pure: no host calls.
+    // Returns the table of a plugin-side extension, such as "sluice.webhook/1", or NULL when this source has
+    // none of that id. `id` is NUL-terminated. The table is constant and lives until destroy(). Pure: no host
+    // calls. Called at any time after create() returned and before destroy(), as often as the host likes.
     const void *(*get_extension)(const sluice_source_t *source, const char *id);
 
     // Checks configuration and credential with as few upstream calls as possible. Emits nothing.
@@ -58,11 +48,6 @@ struct sluice_source {
     // durable state, so every record after that state must be emitted again.
     // Returns OK, an error class, or CANCELLED.
     sluice_status_t (*pull)(const sluice_source_t *source, const sluice_pull_t *pull);
-
-    // Turns one delivery into records. Runs after the response, off its path. Must give the same records
-    // for the same delivery. `delivery` and its slices live until the call returns.
-    // Returns OK, an error class, or CANCELLED.
-    sluice_status_t (*receive)(const sluice_source_t *source, const sluice_delivery_t *delivery);
 };
 
 #ifdef __cplusplus

@@ -1,15 +1,23 @@
 // Words shared by every call: slices, statuses, the clock's "none".
 //
 // Rules for every struct that crosses the border (ABI-1):
-//   - it starts with `uint32_t struct_size`, set by the side that fills it to its own sizeof;
-//   - the reader touches only bytes inside struct_size; a field beyond it counts as zero;
-//   - fields are added at the end only, and only in a new minor version;
-//   - reserved fields are zero;
+//   - it starts with `uint32_t struct_size`, set by the side whose memory it is to its own sizeof;
+//   - both sides touch only bytes inside struct_size; a field beyond it counts as zero, and is not written;
+//   - it is at least as large as in 1.0; a shorter one is refused with SLUICE_E_INVALID;
+//   - fields are added at the end only, and only in a new minor version; a table keeps each slot's signature;
+//   - reserved fields are zero, and another value is refused;
 //   - a function pointer in a table that was handed out is never NULL.
+// Slices and pairs have no struct_size and never change. The ABI is for 64-bit little-endian processors.
 #ifndef SLUICE_TYPES_H
 #define SLUICE_TYPES_H
 
 #include <stdint.h>
+
+#if defined(__SIZEOF_POINTER__) && defined(__BYTE_ORDER__)
+#if __SIZEOF_POINTER__ != 8 || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "The Sluice ABI is defined for 64-bit little-endian processors."
+#endif
+#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -28,7 +36,8 @@ typedef struct sluice_pair {
     sluice_slice_t value;
 } sluice_pair_t;
 
-// Answer of every call that can fail. 0 is success, negative is failure.
+// Answer of every call that can fail. 0 is success, negative is failure. A later minor version may add
+// answers of host calls: take one that you do not know for a failure of which nothing was taken.
 typedef int32_t sluice_status_t;
 
 enum {
@@ -71,11 +80,12 @@ enum {
     SLUICE_E_INVALID = -19,
     // The call is not allowed in this state, such as emit() outside pull() and receive().
     SLUICE_E_STATE = -20,
-    // The other side does not implement it.
+    // The other side does not implement it. Of operations, only dry_run() may answer it.
     SLUICE_E_UNSUPPORTED = -21
 };
 
-// Times are milliseconds since 1970-01-01T00:00:00Z. This value means "none".
+// Times are milliseconds since 1970-01-01T00:00:00Z. This value means "none"; in C it is no constant
+// expression, so write INT64_MIN in an initialiser.
 static const int64_t SLUICE_TIME_NONE = INT64_MIN;
 
 // Limits. A host may set lower ones; what exceeds one is refused with SLUICE_E_TOO_LARGE.

@@ -47,10 +47,11 @@ typedef struct sluice_http {
     uint32_t struct_size;
     uint32_t reserved;
 
-    // Sends a request and waits for the head of the response. Fill response->struct_size first. Headers
-    // in `response` live until the operation's next host call; the handle until http_close() or the
-    // operation's end. A response of any status is OK.
-    // [in an operation]
+    // Sends a request and waits for the head of the response. Fill response->struct_size first; the host
+    // writes every other field inside it, and means something by them only with OK. Headers in `response`
+    // live until the operation's next host call; the handle until http_close() or the operation's end. A
+    // response of any status is OK.
+    // [in an operation but migrate]
     // CANCELLED; DENIED: not declared, or not allowed in this operation; INVALID; TOO_LARGE (request);
     // STATE: SLUICE_HTTP_OPEN_MAX are open; AUTH: the slot has no usable credential;
     // RATE_LIMITED, TRANSIENT (no connection, reset, time-out), PERMANENT (TLS or address refused).
@@ -60,17 +61,17 @@ typedef struct sluice_http {
     // Waits for the next part of the body: 1 to `window` bytes, in `*part` until the operation's next
     // host call; an empty part means the end. `window` is at most SLUICE_HTTP_WINDOW_BYTES_MAX,
     // 0 asks for that. The host reads no further ahead than the window.
-    // [in an operation]  CANCELLED, INVALID (handle), TRANSIENT (the connection broke).
+    // [in an operation but migrate]  CANCELLED, INVALID (handle), STATE, TRANSIENT (broken).
     sluice_status_t (*http_read)(const sluice_host_t *host, uint32_t handle, uint32_t window,
                                  sluice_slice_t *part);
 
     // Ends a response, read to its end or not. The handle is not valid afterwards.
-    // [in an operation]  INVALID (handle). Never CANCELLED.
+    // [in an operation but migrate]  INVALID (handle), STATE. Never CANCELLED.
     sluice_status_t (*http_close)(const sluice_host_t *host, uint32_t handle);
 
     // Sends a request and waits for the whole response, of at most SLUICE_HTTP_SEND_BYTES_MAX bytes.
     // Headers and body in `response` live until the operation's next host call. Nothing is left open.
-    // [in an operation]  As http_open and http_read; TOO_LARGE also when the response is larger.
+    // [in an operation but migrate]  As http_open and http_read; TOO_LARGE also when the response is larger.
     sluice_status_t (*http_send)(const sluice_host_t *host, const sluice_http_request_t *request,
                                  sluice_http_response_t *response);
 } sluice_http_t;
