@@ -17,6 +17,7 @@ C_FRAMES_SOURCES := $(wildcard $(C_FRAMES)/*.c)
 C_WORKER_SOURCES := $(wildcard $(C_WORKER)/*.c)
 C_PLUGINS := $(C_BUILD)/plugins/counter.so
 C_FAULTY := $(C_BUILD)/tests/hostile.so $(C_BUILD)/tests/hostile-executor.so $(C_BUILD)/tests/contract.so
+C_VERSIONS := $(C_BUILD)/tests/abi-dump $(C_BUILD)/later/sluice-worker $(C_BUILD)/tests/contract-1.9.so $(C_BUILD)/tests/contract-2.0.so
 C_TEST_FILES := $(wildcard Tests/CSluiceFramesTests/*.c Tests/CSluiceFramesTests/*.h)
 
 .PHONY: c-worker c-plugins c-test c-test-frames c-test-worker c-bench c-clean
@@ -55,6 +56,28 @@ $(C_BUILD)/tests/contract.so: Tests/WorkerTests/plugins/contract.c $(C_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(C_FLAGS) -fPIC -shared -fvisibility=hidden $(C_INCLUDE) $< -o $@
 
+# The ABI as the compiler sees it; docs/abi-1.0.txt is what it was when 1.0 was frozen.
+$(C_BUILD)/tests/abi-dump: Tests/WorkerTests/abi/dump.c $(C_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(C_FLAGS) $(C_INCLUDE) $< -o $@
+
+.PHONY: abi-dump
+abi-dump: $(C_BUILD)/tests/abi-dump
+	@$<
+
+# Plugins and a host of versions to come: the same sources on headers in which every struct is longer.
+.PRECIOUS: $(C_BUILD)/later/%/sluice/sluice.h
+$(C_BUILD)/later/%/sluice/sluice.h: Tests/WorkerTests/abi/later.py Tests/WorkerTests/abi/headers.py $(C_HEADERS)
+	python3 $< $(subst ., ,$*) $(C_BUILD)/later/$*
+
+$(C_BUILD)/tests/contract-%.so: Tests/WorkerTests/plugins/contract.c $(C_BUILD)/later/%/sluice/sluice.h
+	@mkdir -p $(@D)
+	$(CC) $(C_FLAGS) -fPIC -shared -fvisibility=hidden -DLATER_MINOR -I$(C_BUILD)/later/$* $< -o $@
+
+$(C_BUILD)/later/sluice-worker: $(C_BUILD)/sluice-worker $(C_BUILD)/later/1.1/sluice/sluice.h
+	$(CC) $(C_FLAGS) -fPIE -pie -I$(C_BUILD)/later/1.1 $(C_INCLUDE) -I$(C_FRAMES) -I$(C_WORKER) -I$(C_BUILD) \
+		$(C_WORKER_SOURCES) $(C_FRAMES_SOURCES) -o $@ -ldl
+
 C_BROKEN := NOTE_MAGIC NOTE_MAJOR NOTE_MISSING CONSTRUCTOR_CRASH CONSTRUCTOR_ABORT CONSTRUCTOR_EXIT CONSTRUCTOR_HANG \
 	SYMBOL ENTRY_NULL ENTRY_CRASH ENTRY_MAGIC ENTRY_MAJOR ENTRY_SLOT UNRESOLVED
 C_BROKEN_FILES := $(patsubst %,$(C_BUILD)/tests/broken_%.so,$(C_BROKEN))
@@ -69,10 +92,10 @@ $(C_BUILD)/tests/frames: $(C_TEST_FILES) $(C_FRAMES_SOURCES) $(C_HEADERS)
 c-test-frames: $(C_BUILD)/tests/frames
 	$(C_BUILD)/tests/frames
 
-c-test-worker: c-worker c-plugins $(C_BROKEN_FILES)
+c-test-worker: c-worker c-plugins $(C_BROKEN_FILES) $(C_VERSIONS)
 	python3 Tests/WorkerTests/run.py $(C_BUILD)
 
-c-test: $(C_BUILD)/tests/frames c-worker c-plugins $(C_BROKEN_FILES) ## Test the codec and the worker
+c-test: $(C_BUILD)/tests/frames c-worker c-plugins $(C_BROKEN_FILES) $(C_VERSIONS) ## Test the codec and the worker
 	@python3 Tests/WorkerTests/run.py $(C_BUILD) --frames $(C_BUILD)/tests/frames
 
 c-bench: c-worker c-plugins ## Measure spawn to ready, memory and throughput of the worker

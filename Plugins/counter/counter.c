@@ -147,9 +147,11 @@ static const sluice_source_t counter_source = {
 
 static sluice_status_t create(const sluice_host_t *host, const sluice_slice_t *id, const sluice_slice_t *config,
                               const sluice_source_t **out) {
-    (void)id;
     static char json[1024];
     counter.host = host;
+    if (id->len != 7 || memcmp(id->ptr, "counter", 7) != 0) {
+        return fail(SLUICE_E_CONFIG, "counter.unknown_id", "The library has only the source `counter`.");
+    }
     if (config->len >= sizeof json) return fail(SLUICE_E_CONFIG, "counter.config", "The configuration is too long.");
     if (config->len > 0) memcpy(json, config->ptr, config->len);
     counter.records = config_number(json, "records", 1000);
@@ -171,8 +173,7 @@ static const sluice_descriptor_t *descriptor(uint32_t index) {
     static const sluice_descriptor_t counter_descriptor = {
         sizeof counter_descriptor, 0, {"counter", 7}, {"Counter", 7}, {"1.0.0", 5},
     };
-    (void)index;
-    return &counter_descriptor;
+    return index == 0 ? &counter_descriptor : NULL;
 }
 
 static const void *get_factory(const char *id) {

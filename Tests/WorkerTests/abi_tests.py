@@ -1,5 +1,9 @@
 """What the ABI promises over versions and extensions. Each docstring is the sentence that is printed."""
 import json
+import os
+import shutil
+import subprocess
+import tempfile
 
 from host import *
 from workers import *
@@ -110,3 +114,82 @@ def test_destroy(worker):
         kind, _, _, payload = w.next()
         cursor = Cursor(payload)
         assert kind == LOG and (cursor.take("I"), cursor.field())[1] == b"contract.destroyed" and w.end() == 0
+
+
+GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden/abi-1.0")
+# What a library of each minor sees of each host: (the host's minor, whether its table reaches a later minor's field).
+HOSTS = {"": (0, False), "later": (1, True)}
+
+
+def on_host(worker, host, library):
+    """Starts the worker of this minor, or the one of 1.1 whose structs are longer."""
+    folder = os.path.join(worker.build, host)
+    return Worker(folder, os.path.join(worker.build, library), worker.options, worker.wrapper)
+
+
+def behaves(worker, host, library, minor, knows_later):
+    """Everything of 1.0 works for this library on this host."""
+    for ask, check in (("calls", check_calls), ("sizes", check_sizes)):
+        with contract(lambda library: on_host(worker, host, library), ask, library) as w:
+            assert w.abi == (1, minor), w.abi
+            check(w)
+            w.start(DISCOVER, 3)
+            seen = json.loads(w.result()["json"])
+            host_minor, longer = HOSTS[host]
+            assert (seen["major"], seen["minor"]) == (1, host_minor) and seen["later"] == int(knows_later and longer), seen
+            assert migrate(w, operation=4)[1][0][3] == b"v2:seven"
+            w.start(RECEIVE, 5, "d", body=b"1")
+            w.credit(1, 1 << 16, operation=5)
+            assert w.result()["records"] == 1
+            w.start(CHECK, 6)
+            assert w.result()["status"] == 0
+
+
+def golden(worker):
+    """The library as it was built for 1.0, where the worker may read it."""
+    if os.uname().machine != "x86_64":
+        if os.environ.get("REQUIRE"):
+            raise AssertionError("the golden library is for x86_64")
+        print(f"      skipped: the golden library is for x86_64, this is {os.uname().machine}")
+        return None
+    path = os.path.join(worker.build, "tests/golden.so")
+    shutil.copy(os.path.join(GOLDEN, "contract-x86_64.so"), path)
+    return path
+
+
+def test_golden(worker):
+    """the library built when 1.0 was frozen runs unchanged, on this host and on one of a later minor"""
+    library = golden(worker)
+    for host in HOSTS if library else ():
+        behaves(worker, host, library, 0, False)
+
+
+def test_golden_source(worker):
+    """the golden library is what its source and its build line give, with the compiler that it names"""
+    with open(os.path.join(GOLDEN, "build.sh")) as f:
+        wanted = f.read()
+    here = subprocess.run(["gcc", "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
+    linker = subprocess.run(["ld", "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
+    if f"# {here}, {linker}\n" not in wanted or os.uname().machine != "x86_64":
+        print(f"      skipped: built with another compiler than this one ({here}, {linker})")
+        return
+    headers = os.path.abspath(os.path.join(GOLDEN, "../../../../Sources/Plugin/CSluicePlugin/include"))
+    with tempfile.TemporaryDirectory() as folder:
+        built = os.path.join(folder, "contract.so")
+        subprocess.run(["sh", os.path.join(GOLDEN, "build.sh"), headers, built], check=True)
+        with open(built, "rb") as ours, open(os.path.join(GOLDEN, "contract-x86_64.so"), "rb") as kept:
+            assert ours.read() == kept.read()
+
+
+def test_later_minor(worker):
+    """a library of 1.9 runs on this host and on one of 1.1: longer structs are read as far as each knows, and what the host lacks is absent"""
+    for host in HOSTS:
+        behaves(worker, host, "tests/contract-1.9.so", 9, True)
+
+
+def test_major(worker):
+    """a library of another major is refused before its code runs, with both numbers"""
+    for host, minor in (("", 0), ("later", 1)):
+        with on_host(worker, host, "tests/contract-2.0.so") as w:
+            ready = w.ready()
+            assert ready["step"] == "note" and "ABI 2.0" in ready["text"] and f"speaks 1.{minor}" in ready["text"], ready

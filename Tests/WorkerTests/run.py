@@ -9,6 +9,7 @@ import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import abi_tests
+import header_tests
 import protocol_tests
 import sandbox_tests
 from workers import identities
@@ -29,6 +30,16 @@ def main():
         count = re.findall(r"^(\d+) passed, (\d+) failed$", out.stdout, re.M)
         passed, failed = (int(count[-1][0]), int(count[-1][1])) if count else (0, 1)
         failed += out.returncode != 0 and failed == 0
+    for name, test in vars(header_tests).items():
+        if not name.startswith("test_"):
+            continue
+        try:
+            test(BUILD)
+            passed += 1
+            print(f"ok    {test.__doc__}")
+        except Exception:
+            failed += 1
+            print(f"FAIL  {test.__doc__}\n{traceback.format_exc()}")
     # Another user must be able to reach the worker and the plugins.
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)

@@ -18,19 +18,29 @@ static uint8_t whole_body[SLUICE_HTTP_SEND_BYTES_MAX];
 
 void http_reset(void) { memset(responses, 0, sizeof responses); }
 
-static bool text_ok(const sluice_slice_t *s, size_t min, size_t max) {
-    return slice_ok(s) && s->len >= min && s->len <= max;
+static bool list_ok(const sluice_pair_t *pairs, uint32_t count) {
+    if (pairs == NULL && count > 0) return false;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!slice_ok(&pairs[i].name) || !slice_ok(&pairs[i].value) || pairs[i].name.len == 0) return false;
+    }
+    return true;
 }
 
 static sluice_status_t read_request(const sluice_http_request_t *given, sluice_http_request_t *r) {
     if (!sized_read(r, sizeof *r, given, HTTP_REQUEST_SIZE_MIN)) return SLUICE_E_INVALID;
-    if (!text_ok(&r->endpoint, 1, SLUICE_FRAME_NAME_BYTES_MAX) || !text_ok(&r->method, 1, SLUICE_FRAME_NAME_BYTES_MAX) ||
-        !text_ok(&r->slot, 0, SLUICE_FRAME_NAME_BYTES_MAX) || !slice_ok(&r->body) ||
-        !text_ok(&r->idempotency_key, 0, SLUICE_FRAME_NAME_BYTES_MAX) || !slice_ok(&r->path) || r->path.len == 0 ||
-        !slice_ok(&r->query) || (r->headers == NULL && r->header_count > 0)) return SLUICE_E_INVALID;
-    if (r->path.len > SLUICE_FRAME_TARGET_BYTES_MAX || r->query.len > SLUICE_FRAME_TARGET_BYTES_MAX ||
-        r->body.len > SLUICE_FRAME_BODY_BYTES_MAX || r->header_count > SLUICE_FRAME_PAIRS_MAX) return SLUICE_E_TOO_LARGE;
-    return SLUICE_OK;
+    const struct { const sluice_slice_t *slice; size_t max; bool needed; } parts[] = {
+        {&r->endpoint, SLUICE_FRAME_NAME_BYTES_MAX, true}, {&r->method, SLUICE_FRAME_NAME_BYTES_MAX, true},
+        {&r->path, SLUICE_FRAME_TARGET_BYTES_MAX, true}, {&r->query, SLUICE_FRAME_TARGET_BYTES_MAX, false},
+        {&r->slot, SLUICE_FRAME_NAME_BYTES_MAX, false}, {&r->idempotency_key, SLUICE_FRAME_NAME_BYTES_MAX, false},
+        {&r->body, SLUICE_FRAME_BODY_BYTES_MAX, false},
+    };
+    bool fits = r->header_count <= SLUICE_FRAME_PAIRS_MAX;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (!slice_ok(parts[i].slice) || (parts[i].needed && parts[i].slice->len == 0)) return SLUICE_E_INVALID;
+        if (parts[i].slice->len > parts[i].max) fits = false;
+    }
+    if (!fits) return SLUICE_E_TOO_LARGE;
+    return list_ok(r->headers, r->header_count) ? SLUICE_OK : SLUICE_E_INVALID;
 }
 
 static uint32_t free_handle(void) {

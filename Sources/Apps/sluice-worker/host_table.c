@@ -12,8 +12,10 @@ sluice_bytes_t slice_bytes(const sluice_slice_t *slice) {
     return (sluice_bytes_t){slice->len > 0 ? slice->ptr : NULL, (size_t)slice->len};
 }
 
+static bool text_ok(const sluice_slice_t *slice) { return slice != NULL && slice_ok(slice); }
+
 static sluice_bytes_t cut(const sluice_slice_t *slice, size_t max) {
-    sluice_bytes_t bytes = slice == NULL || !slice_ok(slice) ? (sluice_bytes_t){NULL, 0} : slice_bytes(slice);
+    sluice_bytes_t bytes = slice_bytes(slice);
     if (bytes.len <= max) return bytes;
     bytes.len = max;
     while (bytes.len > 0 && (bytes.ptr[bytes.len] & 0xC0) == 0x80) bytes.len--;  // not inside a character
@@ -78,12 +80,16 @@ static sluice_status_t host_log(const sluice_host_t *host, uint32_t level, const
                                 const sluice_slice_t *message, const sluice_pair_t *fields, uint32_t count) {
     (void)host;
     static uint8_t list[SLUICE_FRAME_PAIRS_BYTES_MAX];
-    if (level < SLUICE_LOG_DEBUG || level > SLUICE_LOG_ERROR || (fields == NULL && count > 0)) return SLUICE_E_INVALID;
+    if (level < SLUICE_LOG_DEBUG || level > SLUICE_LOG_ERROR || !text_ok(code) || !text_ok(message) ||
+        (fields == NULL && count > 0)) return SLUICE_E_INVALID;
+    for (uint32_t i = 0; i < count && i < SLUICE_FIELDS_MAX; i++) {
+        if (!slice_ok(&fields[i].name) || !slice_ok(&fields[i].value)) return SLUICE_E_INVALID;
+    }
     size_t used = 0;
     uint32_t kept = 0;
     for (uint32_t i = 0; i < count && i < SLUICE_FIELDS_MAX; i++) {
         sluice_bytes_t name = cut(&fields[i].name, SLUICE_FRAME_NAME_BYTES_MAX);
-        sluice_bytes_t value = cut(&fields[i].value, 1024);
+        sluice_bytes_t value = cut(&fields[i].value, SLUICE_FIELD_BYTES_MAX);
         sluice_pairs_append(list, sizeof list, &used, &kept, name, value);  // an empty name is left out
     }
     sluice_frame_log_t m = {level, cut(code, SLUICE_FRAME_NAME_BYTES_MAX), cut(message, SLUICE_FRAME_TEXT_BYTES_MAX),
@@ -142,7 +148,8 @@ static sluice_status_t host_set_error(const sluice_host_t *host, const sluice_er
     (void)host;
     sluice_error_t e;
     if (!operation.under_way && !operation.creating) return SLUICE_E_STATE;
-    if (!sized_read(&e, sizeof e, error, ERROR_SIZE_MIN) || e.reserved != 0) return SLUICE_E_INVALID;
+    if (!sized_read(&e, sizeof e, error, ERROR_SIZE_MIN) || e.reserved != 0 || !slice_ok(&e.code) ||
+        !slice_ok(&e.message)) return SLUICE_E_INVALID;
     sluice_bytes_t code = cut(&e.code, sizeof error_code), message = cut(&e.message, sizeof error_message);
     if (code.len > 0) memcpy(error_code, code.ptr, code.len);
     if (message.len > 0) memcpy(error_message, message.ptr, message.len);
@@ -168,7 +175,8 @@ static sluice_status_t rate_hint(const sluice_host_t *host, const sluice_rate_t 
     if (!operation_reaches_out()) return SLUICE_E_STATE;
     if (operation_over()) return SLUICE_E_CANCELLED;
     if (!sized_read(&r, sizeof r, rate, RATE_SIZE_MIN) || r.reserved != 0 || !slice_ok(&r.endpoint) ||
-        r.endpoint.len == 0 || r.endpoint.len > SLUICE_FRAME_NAME_BYTES_MAX) return SLUICE_E_INVALID;
+        r.endpoint.len == 0) return SLUICE_E_INVALID;
+    if (r.endpoint.len > SLUICE_FRAME_NAME_BYTES_MAX) return SLUICE_E_TOO_LARGE;
     sluice_frame_rate_hint_t m = {slice_bytes(&r.endpoint), r.limit, r.remaining, r.reset_at_ms};
     channel_send(sluice_encode_rate_hint(&m, operation.id, channel_out, sizeof channel_out));
     return SLUICE_OK;

@@ -92,8 +92,9 @@ static sluice_status_t all_calls(const sluice_pull_t *pull) {
 // What a plugin of a later minor gives is longer; what is shorter than 1.0 or unclean is refused.
 static sluice_status_t all_sizes(const sluice_pull_t *pull) {
     struct { sluice_record_t record; uint64_t later; } longer[2];
-    sluice_slice_t stream = text("answers"), empty = {NULL, 0};
-    sluice_record_t record = {sizeof record, SLUICE_OP_UPSERT, 1, 2, text("k"), empty, text("1")};
+    sluice_slice_t stream = text("answers");
+    sluice_record_t record = {.struct_size = sizeof record, .op = SLUICE_OP_UPSERT, .event_time_ms = 1, .key = text("k"),
+                              .payload = text("1")};
     for (int i = 0; i < 2; i++) {
         longer[i].record = record;
         longer[i].record.struct_size = sizeof longer[i];
@@ -101,13 +102,13 @@ static sluice_status_t all_sizes(const sluice_pull_t *pull) {
         longer[i].later = UINT64_MAX;
     }
     answer("record_longer", host->emit(host, &stream, &longer[0].record, 2, NULL));
-    record.struct_size = sizeof record - 8;
+    record.struct_size = 64;
     answer("record_shorter", host->emit(host, &stream, &record, 1, NULL));
     record.struct_size = 0;
     answer("record_without_size", host->emit(host, &stream, &record, 1, NULL));
-    sluice_checkpoint_t checkpoint = {8, STATE_VERSION, 0, pull->stream, text("x")};
+    sluice_checkpoint_t checkpoint = {.struct_size = 40, .stream = pull->stream, .state = text("x")};
     answer("checkpoint_shorter", host->checkpoint(host, &checkpoint));
-    sluice_error_t error = {sizeof error, 1, -1, text("contract.unclean"), text("Unclean.")};
+    sluice_error_t error = {.struct_size = sizeof error, .reserved = 1, .code = text("contract.unclean")};
     return answer("error_unclean", host->set_error(host, &error)) ? SLUICE_OK : SLUICE_E_BUG;
 }
 
@@ -162,7 +163,7 @@ static sluice_status_t discover(const sluice_source_t *source) {
     char json[128];
     int later = 0;
 #ifdef LATER_MINOR
-    later = host->struct_size > offsetof(sluice_host_t, later_minor) && host->later_minor != 0;
+    later = host->struct_size > offsetof(sluice_host_t, later_minor);
 #endif
     snprintf(json, sizeof json, "{\"major\":%u,\"minor\":%u,\"table\":%u,\"later\":%d}", host->abi_major, host->abi_minor,
              host->struct_size, later);
@@ -209,7 +210,9 @@ static const sluice_descriptor_t *descriptor(uint32_t index) {
 }
 
 static const void *get_factory(const char *id) {
-    static const sluice_source_factory_t factory = {sizeof factory, 1, descriptor, create};
+    static const sluice_source_factory_t factory = {
+        .struct_size = sizeof factory, .count = 1, .descriptor = descriptor, .create = create,
+    };
     return strcmp(id, SLUICE_SOURCE_FACTORY) == 0 ? &factory : NULL;
 }
 

@@ -42,14 +42,14 @@ public enum Library {
         : constant(
           sluice_source_factory_t(
             struct_size: structSize(sluice_source_factory_t.self), count: UInt32(sources.count),
-            descriptor: { Library.tables!.sourceDescriptors[Int($0)] }, create: createSource))
+            descriptor: { Library.tables!.sourceDescriptors.at($0) }, create: createSource))
       executorFactory =
         executors.isEmpty
         ? nil
         : constant(
           sluice_executor_factory_t(
             struct_size: structSize(sluice_executor_factory_t.self), count: UInt32(executors.count),
-            descriptor: { Library.tables!.executorDescriptors[Int($0)] }, create: createExecutor))
+            descriptor: { Library.tables!.executorDescriptors.at($0) }, create: createExecutor))
       plugin = constant(
         sluice_plugin_t(
           struct_size: structSize(sluice_plugin_t.self), magic: UInt32(SLUICE_MAGIC),
@@ -66,6 +66,11 @@ public enum Library {
     default: return nil
     }
   }
+}
+
+extension [UnsafePointer<sluice_descriptor_t>] {
+  /// The descriptor, or nil beyond the last.
+  fileprivate func at(_ index: UInt32) -> Element? { index < count ? self[Int(index)] : nil }
 }
 
 /// A value that is never freed.

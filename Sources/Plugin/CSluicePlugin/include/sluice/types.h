@@ -88,17 +88,25 @@ enum {
 // expression, so write INT64_MIN in an initialiser.
 static const int64_t SLUICE_TIME_NONE = INT64_MIN;
 
-// Limits. A host may set lower ones; what exceeds one is refused with SLUICE_E_TOO_LARGE.
+// Limits. A host may set a lower one for records. What exceeds one is refused with SLUICE_E_TOO_LARGE, unless it
+// says that it is cut. They only rise within a major version.
 enum {
+    SLUICE_NAME_BYTES_MAX = 256,            // an id, a code, an endpoint, a method, a slot, a key, a name in a pair
     SLUICE_STREAM_BYTES_MAX = 128,          // a stream's name
     SLUICE_KEY_BYTES_MAX = 1024,            // a record's key
     SLUICE_VERSION_BYTES_MAX = 256,         // a record's opaque source version
     SLUICE_RECORD_BYTES_MAX = 512 * 1024,   // key + version + payload + 32 bytes of header
     SLUICE_STATE_BYTES_MAX = 256 * 1024,    // the state of a checkpoint
     SLUICE_RESULT_BYTES_MAX = 512 * 1024,   // the JSON given to set_result()
+    SLUICE_INPUT_BYTES_MAX = 512 * 1024,    // what the host gives: a configuration, an action's input
+    SLUICE_DELIVERY_BYTES_MAX = 768 * 1024, // what the host gives: a delivery's body
     SLUICE_TEXT_BYTES_MAX = 4096,           // a log message or an error message; longer ones are cut
-    SLUICE_FIELDS_MAX = 32,                 // fields of one log line; more are dropped
+    SLUICE_FIELD_BYTES_MAX = 1024,          // the value of a field of a log line; longer ones are cut
+    SLUICE_FIELDS_MAX = 32,                 // fields of one log line; more are left out
     SLUICE_HTTP_HEADERS_MAX = 128,          // headers of one request or response
+    SLUICE_HTTP_HEADER_BYTES_MAX = 16 * 1024, // one header's value
+    SLUICE_HTTP_HEADERS_BYTES_MAX = 64 * 1024, // all names and values, and 6 bytes for each header
+    SLUICE_HTTP_TARGET_BYTES_MAX = 8 * 1024, // a path, a query
     SLUICE_HTTP_BODY_BYTES_MAX = 768 * 1024, // the body of a request
     SLUICE_HTTP_SEND_BYTES_MAX = 1024 * 1024, // the response body of http_send()
     SLUICE_HTTP_WINDOW_BYTES_MAX = 256 * 1024, // one http_read()

@@ -26,7 +26,7 @@ typedef struct sluice_rate_hint {
     // Tells the host's throttle: until reset_at_ms the endpoint gets at most `remaining` requests, evenly,
     // never more than the manifest's cap. Ends at reset_at_ms, after an hour, or with the next hint for this
     // endpoint. Changes nothing when `remaining` or reset_at_ms is unknown. Does not wait.
-    // [in an operation but migrate]  CANCELLED, INVALID, STATE.
+    // [in an operation but migrate]  CANCELLED, INVALID, TOO_LARGE, STATE.
     sluice_status_t (*rate_hint)(const sluice_host_t *host, const sluice_rate_t *rate);
 } sluice_rate_hint_t;
 
