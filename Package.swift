@@ -210,9 +210,17 @@ let rooms: [Room] = [
       "SQLiteStorage", "FileStorage", "MemoryStorage", "HTTPEdge", "Identity", "Perception", "WorldModel", "Decision",
       "ToolPlane", "Policy", "Action", "TrustLedger", "LedgerVerifier", "Learning", "WholeLoop", "YAMLFiles",
     ]),
+  // Uses the product's own worker, session and egress: what passes here passes there.
+  Room(
+    name: "Conformance", path: "Sources/Plugin/Conformance",
+    uses: [
+      "SluiceHost", "PluginHost", "UVLoop", "ConnectorFabric", "Vault", "MemoryStorage", "YAMLFiles", "Domain",
+      "CanonicalJSON", "Cryptography",
+    ]),
   Room(
     name: "sluice", path: "Sources/Apps/sluice", kind: .executable,
-    uses: ["SluiceHost", "HTTPEdge", "Policy", "Domain", "CanonicalJSON"], packages: ["ArgumentParser"]),
+    uses: ["Conformance", "UVLoop", "SluiceHost", "HTTPEdge", "Policy", "Domain", "CanonicalJSON"],
+    packages: ["ArgumentParser"]),
 
   // The simulated SaaS plays somebody else's CRM: it imports no room of Sluice.
   Room(

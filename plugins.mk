@@ -23,10 +23,12 @@ SWIFT_MODULE_crm-source := CRMSourcePlugin
 SWIFT_MODULE_crm-executor := CRMExecutorPlugin
 SWIFT_LIBRARIES := $(SWIFT_PLUGINS:%=$(C_BUILD)/plugins/%.so)
 PLUGIN_MANIFESTS := $(patsubst manifests/%,$(C_BUILD)/plugins/%,$(wildcard manifests/*.yaml))
+# What the conformance kit plays as each plugin's upstream.
+PLUGIN_FIXTURES := $(foreach file,$(wildcard Plugins/*/*.check.yaml),$(C_BUILD)/plugins/$(notdir $(file)))
 
 .PHONY: swift-plugins plugin-manifests plugin-test plugin-test-world plugin-bench
 swift-plugins: $(SWIFT_LIBRARIES) ## Build the Swift plugins
-plugin-manifests: $(PLUGIN_MANIFESTS) ## Put each manifest beside its library, with the library's SHA-256
+plugin-manifests: $(PLUGIN_MANIFESTS) $(PLUGIN_FIXTURES) ## Put each manifest beside its library, with the library's SHA-256
 
 # One compilation gives the module and its code; every plugin links the same object.
 $(KIT_BUILD)/SluiceKit.o: $(KIT_SOURCES) $(C_HEADERS) $(C_ABI)/include/module.modulemap plugins.mk
@@ -41,6 +43,12 @@ $(C_BUILD)/plugins/$(1).so: $(wildcard Plugins/$(1)/*.swift) $(KIT_BUILD)/Sluice
 		$(KIT_BUILD)/SluiceKit.o $(C_BUILD)/plugin_note.o -o $$@
 endef
 $(foreach plugin,$(SWIFT_PLUGINS),$(eval $(call swift_plugin,$(plugin))))
+
+define plugin_fixture
+$(C_BUILD)/plugins/$(notdir $(1)): $(1)
+	cp $$< $$@
+endef
+$(foreach file,$(wildcard Plugins/*/*.check.yaml),$(eval $(call plugin_fixture,$(file))))
 
 $(C_BUILD)/plugins/%.yaml: manifests/%.yaml manifests/stamp.sh $(SWIFT_LIBRARIES) $(C_PLUGINS)
 	sh manifests/stamp.sh $< $(C_BUILD)/plugins > $@.new && mv $@.new $@

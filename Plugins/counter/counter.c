@@ -97,15 +97,20 @@ static sluice_status_t read_state(const sluice_pull_t *pull, uint64_t *next) {
         return fail(SLUICE_E_PERMANENT, "counter.bad_state", "The checkpoint is not one of this plugin's; reset it.");
     }
     memcpy(state, pull->state.ptr, pull->state.len);
-    char *end = state;
-    *next = strtoull(state, &end, 10);
-    if (*end == '\0' && end != state) return SLUICE_OK;
+    // Exactly as save() writes it: strtoull() alone would take "-1" and " 7" too.
+    if (strspn(state, "0123456789") == pull->state.len) {
+        *next = strtoull(state, NULL, 10);
+        return SLUICE_OK;
+    }
     return fail(SLUICE_E_PERMANENT, "counter.bad_state", "The checkpoint is not a number; reset it.");
 }
 
 static sluice_status_t pull(const sluice_source_t *source, const sluice_pull_t *request) {
     (void)source;
     uint64_t next = counter.start, end = counter.start + counter.records;
+    if (request->stream.len != 8 || memcmp(request->stream.ptr, "counters", 8) != 0) {
+        return fail(SLUICE_E_CONFIG, "counter.unknown_stream", "The counter has the stream \"counters\" and no other.");
+    }
     sluice_status_t status = read_state(request, &next);
     while (status == SLUICE_OK && next < end) {
         uint64_t in_batch = (next - counter.start) % counter.batch;
@@ -150,7 +155,7 @@ static sluice_status_t create(const sluice_host_t *host, const sluice_slice_t *i
     static char json[1024];
     counter.host = host;
     if (id->len != 7 || memcmp(id->ptr, "counter", 7) != 0) {
-        return fail(SLUICE_E_CONFIG, "counter.unknown_id", "The library has only the source `counter`.");
+        return fail(SLUICE_E_CONFIG, "counter.unknown_id", "The library has the source \"counter\" and no other.");
     }
     if (config->len >= sizeof json) return fail(SLUICE_E_CONFIG, "counter.config", "The configuration is too long.");
     if (config->len > 0) memcpy(json, config->ptr, config->len);
@@ -173,7 +178,8 @@ static const sluice_descriptor_t *descriptor(uint32_t index) {
     static const sluice_descriptor_t counter_descriptor = {
         sizeof counter_descriptor, 0, {"counter", 7}, {"Counter", 7}, {"1.0.0", 5},
     };
-    return index == 0 ? &counter_descriptor : NULL;
+    (void)index;
+    return &counter_descriptor;
 }
 
 static const void *get_factory(const char *id) {

@@ -1,5 +1,6 @@
 import Domain
 import Identity
+import MemoryStorage
 import TestKit
 import Testing
 

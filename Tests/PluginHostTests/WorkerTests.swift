@@ -66,7 +66,7 @@ func pull(
           return
         }
         var start = OperationStart(kind: kind)
-        start.name = "counter"
+        start.name = "counters"
         start.deadlineMs = deadlineMs
         start.state = state
         start.stateVersion = 1

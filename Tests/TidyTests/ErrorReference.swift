@@ -17,8 +17,10 @@ enum ErrorReference {
 
   /// The codes of plugins are their authors'.
   static func entries(of project: Project = .here) -> [ErrorEntry] {
-    project.files.filter { $0.isSwift && $0.isUnder("Sources") && !$0.isUnder("Sources/Plugin") }.flatMap(entries)
-      .sorted { ($0.code, $0.path) < ($1.code, $1.path) }
+    project.files.filter { $0.isSwift && $0.isUnder("Sources") && !$0.isUnder("Sources/Plugin/SluiceKit") }.flatMap(
+      entries
+    )
+    .sorted { ($0.code, $0.path) < ($1.code, $1.path) }
   }
 
   static func entries(in file: ProjectFile) -> [ErrorEntry] {

@@ -1,5 +1,6 @@
 import Cryptography
 import Domain
+import MemoryStorage
 import TestKit
 import Testing
 import Vault

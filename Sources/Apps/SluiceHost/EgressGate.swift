@@ -1,22 +1,29 @@
-import ConnectorFabric
+package import ConnectorFabric
 import Cryptography
-import Domain
+package import Domain
 import Egress
 import PluginHost
-import UVLoop
-import Vault
+package import UVLoop
+package import Vault
 
 /// Where plugins' requests become real ones: matched against manifest and permit, throttled, given their credential,
 /// scrubbed on the way back. One gate for the whole host; confined to the loop's thread.
-final class EgressGate {
+package final class EgressGate {
   /// What one instance of one tenant may reach, and how.
-  struct Route: Sendable {
+  package struct Route: Sendable {
     let tenant: TenantID
     let instance: InstanceID
     let manifest: Manifest
     /// An operator's override of an endpoint's base address, which also allows private addresses and plain http.
     let overrides: [String: String]
     var throttleKey: String { "\(tenant)/\(instance)" }
+
+    package init(tenant: TenantID, instance: InstanceID, manifest: Manifest, overrides: [String: String]) {
+      self.tenant = tenant
+      self.instance = instance
+      self.manifest = manifest
+      self.overrides = overrides
+    }
   }
 
   private struct Throttle {
@@ -31,14 +38,14 @@ final class EgressGate {
   private let metrics: Metrics
   private var throttles: [String: Throttle] = [:]
 
-  init(loop: EventLoop, vault: Vault, metrics: Metrics) {
+  package init(loop: EventLoop, vault: Vault, metrics: Metrics) {
     self.loop = loop
     self.vault = vault
     self.metrics = metrics
     client = EgressClient(loop: loop)
   }
 
-  func close() { client.close() }
+  package func close() { client.close() }
 
   /// Sends what was admitted, when the throttle lets it.
   /// - Parameter leaves: Called when it is sent, before anything of it can have arrived.

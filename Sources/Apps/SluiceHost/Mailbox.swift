@@ -1,7 +1,7 @@
 import Synchronization
 
 /// A queue from the loop's thread to one task. It is bounded by the credit of those who fill it.
-final class Mailbox<Item: Sendable>: Sendable {
+package final class Mailbox<Item: Sendable>: Sendable {
   private struct Content {
     var items: [Item] = []
     var isClosed = false

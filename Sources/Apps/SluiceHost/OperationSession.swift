@@ -1,16 +1,16 @@
-import ConnectorFabric
+package import ConnectorFabric
 import Cryptography
-import Domain
-import PluginHost
+package import Domain
+package import PluginHost
 import UVLoop
 import WholeLoop
 
 /// One operation of one worker: hands what it emits to the intake, its requests to the gate, and counts its waits.
 ///
 /// Confined to the loop's thread.
-final class OperationSession: OperationHandler {
+package final class OperationSession: OperationHandler {
   /// To the task that makes things durable: from the loop, and from the commit that has ended.
-  enum Event: Sendable {
+  package enum Event: Sendable {
     case batch(EmittedBatch)
     case checkpoint(stream: String, IntakeBatch.Checkpoint)
     case durableWanted(token: Int)
@@ -35,9 +35,9 @@ final class OperationSession: OperationHandler {
   /// Each write request that left, in order.
   private(set) var sentWrites: [SentWrite] = []
   /// Refusals of requests, for the operator.
-  private(set) var refusals: [RequestRules.Refusal] = []
+  package private(set) var refusals: [RequestRules.Refusal] = []
 
-  init(
+  package init(
     route: EgressGate.Route, operation: RequestRules.Operation, gate: EgressGate, mailbox: Mailbox<Event>?,
     metrics: Metrics, log: HostLog, pluginLog: PluginLog
   ) {
@@ -88,7 +88,7 @@ final class OperationSession: OperationHandler {
   func durable(token: Int) { durableReplies.removeValue(forKey: token)?() }
 
   /// The operation is over, one way or another.
-  func end() {
+  package func end() {
     guard !isOver else { return }
     isOver = true
     pluginLog.sayWhatWasLeftOut()
@@ -99,7 +99,7 @@ final class OperationSession: OperationHandler {
     mailbox?.close()
   }
 
-  func emitted(_ batch: EmittedBatch) {
+  package func emitted(_ batch: EmittedBatch) {
     guard let mailbox, window.send(.init(records: batch.recordCount, bytes: batch.creditBytes)) else {
       worker?.stop()
       return
@@ -110,7 +110,7 @@ final class OperationSession: OperationHandler {
     mailbox.put(.batch(batch))
   }
 
-  func checkpointed(stream: String, state: [UInt8], stateVersion: Int, watermarkMs: Int64?) {
+  package func checkpointed(stream: String, state: [UInt8], stateVersion: Int, watermarkMs: Int64?) {
     gives()
     mailbox?.put(
       .checkpoint(
@@ -118,7 +118,7 @@ final class OperationSession: OperationHandler {
         IntakeBatch.Checkpoint(stateHex: Hex.encode(state), stateVersion: stateVersion, watermarkMs: watermarkMs)))
   }
 
-  func waitsUntilDurable(_ durable: @escaping () -> Void) {
+  package func waitsUntilDurable(_ durable: @escaping () -> Void) {
     guard let mailbox else {
       durable()
       return
@@ -132,7 +132,7 @@ final class OperationSession: OperationHandler {
     mailbox.put(.durableWanted(token: token))
   }
 
-  func opened(_ request: HTTPOpen, reply: HTTPReply) {
+  package func opened(_ request: HTTPOpen, reply: HTTPReply) {
     asks()
     let asked = PluginRequest(
       endpoint: request.endpoint, method: request.method, path: request.path, query: request.query, slot: request.slot,
@@ -170,7 +170,7 @@ final class OperationSession: OperationHandler {
     return sentWrites.count - 1
   }
 
-  func reads(handle: UInt32, window: Int, reply: HTTPReply) {
+  package func reads(handle: UInt32, window: Int, reply: HTTPReply) {
     guard let exchange = exchanges[handle], exchange.exchange != nil else {
       reply.fail(HTTPFailure(status: .invalid, code: "egress.no_handle", message: "No response has this handle."))
       return
@@ -185,13 +185,13 @@ final class OperationSession: OperationHandler {
     }
   }
 
-  func closed(handle: UInt32) { exchanges.removeValue(forKey: handle)?.cancel() }
+  package func closed(handle: UInt32) { exchanges.removeValue(forKey: handle)?.cancel() }
 
-  func logged(level: Int, code: String, message: String, fields: [(name: String, value: String)]) {
+  package func logged(level: Int, code: String, message: String, fields: [(name: String, value: String)]) {
     pluginLog.write(level: level, code, message, fields, nowMs: SystemSources.monotonicMs())
   }
 
-  func hintedRate(endpoint: String, limit: Int64?, remaining: Int64?, resetAtMs: Int64?) {
+  package func hintedRate(endpoint: String, limit: Int64?, remaining: Int64?, resetAtMs: Int64?) {
     metrics.rateHint(instance: route.throttleKey, remaining: remaining)
     gate.lowerRate(route, endpoint: endpoint, remaining: remaining, resetAtMs: resetAtMs)
   }

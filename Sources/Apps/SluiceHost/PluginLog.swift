@@ -2,7 +2,7 @@ import ConnectorFabric
 
 /// What one instance's plugin may write to the host's log: a burst, then a few lines a second. What is left out is counted
 /// and said. Confined to the loop's thread.
-final class PluginLog {
+package final class PluginLog {
   private static let (linesPerSecond, burst) = (10, 200)
 
   private let log: HostLog
@@ -10,7 +10,7 @@ final class PluginLog {
   private var bucket: TokenBucket
   private var leftOut = 0
 
-  init(_ log: HostLog, fields: [String: String], nowMs: Int64) {
+  package init(_ log: HostLog, fields: [String: String], nowMs: Int64) {
     self.log = log
     self.fields = fields
     bucket = TokenBucket(ratePerSecond: Self.linesPerSecond, burst: Self.burst, nowMs: nowMs)

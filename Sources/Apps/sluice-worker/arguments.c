@@ -15,7 +15,9 @@ static const char usage[] =
     "  --threads N                 threads the plugin may start (default 0)\n"
     "  --address-bytes N           address space (default 1 GiB; 0: unlimited)\n"
     "  --cpu-seconds N             processor time (default 0: unlimited)\n"
-    "  --files N                   open files (default 64)\n";
+    "  --files N                   open files (default 64)\n"
+    "  --describe                  print what the library says of itself to fd 3 and stop\n"
+    "  --check WHAT                report poison|calls|newer-host|system-calls; for the conformance kit\n";
 
 static bool number(const char *text, uint64_t max, uint64_t *out) {
     char *end = NULL;
@@ -39,6 +41,16 @@ static bool numeric_option(const char *name, const char *value, options_t *out) 
     return false;
 }
 
+static bool checking_option(const char *what, options_t *out) {
+    static const struct { const char *name; uint32_t bit; } known[] = {
+        {"poison", CHECK_POISON}, {"calls", CHECK_CALLS}, {"newer-host", CHECK_NEWER_HOST}, {"system-calls", CHECK_SYSCALLS},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (strcmp(what, known[i].name) == 0) { out->checking |= known[i].bit; return true; }
+    }
+    return false;
+}
+
 static bool parse(int argc, char **argv, options_t *out) {
     int i = 1;
     for (; i < argc && strncmp(argv[i], "--", 2) == 0; i++) {
@@ -47,7 +59,9 @@ static bool parse(int argc, char **argv, options_t *out) {
         else if (strcmp(name, "--netns") == 0) out->netns = true;
         else if (strcmp(name, "--sandbox=strict") == 0) out->degraded = false;
         else if (strcmp(name, "--sandbox=degraded") == 0) out->degraded = true;
+        else if (strcmp(name, "--describe") == 0) out->describe = true;
         else if (i + 1 >= argc) return false;
+        else if (strcmp(name, "--check") == 0) { if (!checking_option(argv[++i], out)) return false; }
         else if (strcmp(name, "--allow-read") == 0) {
             if (out->allow_read_count == ALLOW_READ_MAX) return false;
             out->allow_read[out->allow_read_count++] = argv[++i];

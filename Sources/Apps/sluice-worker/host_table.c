@@ -182,7 +182,7 @@ static sluice_status_t rate_hint(const sluice_host_t *host, const sluice_rate_t 
     return SLUICE_OK;
 }
 
-static const sluice_rate_hint_t rate_hint_table = {.struct_size = sizeof rate_hint_table, .rate_hint = rate_hint};
+const sluice_rate_hint_t rate_hint_table = {.struct_size = sizeof rate_hint_table, .rate_hint = rate_hint};
 
 static bool is(sluice_bytes_t name, const char *id) { return name.len == strlen(id) && memcmp(name.ptr, id, name.len) == 0; }
 

@@ -63,8 +63,8 @@ sluice_status_t instance_create(const sluice_plugin_t *plugin, const sluice_fram
         component = first.id;
     }
     const sluice_executor_factory_t *executors = found;
-    sluice_status_t status = is_source ? sources.create(&host_table, &component, &config, &instance.source)
-                                       : executors->create(&host_table, &component, &config, &instance.executor);
+    sluice_status_t status = is_source ? sources.create(checking_host(), &component, &config, &instance.source)
+                                       : executors->create(checking_host(), &component, &config, &instance.executor);
     if (status != SLUICE_OK) {
         instance = (instance_t){0};
         return status;

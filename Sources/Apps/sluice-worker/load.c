@@ -51,6 +51,8 @@ static void check_plugin(const sluice_plugin_t *plugin) {
     if (plugin->get_factory == NULL) load_failed(SLUICE_LOAD_ABI, 0, "get_factory is NULL");
 }
 
+const sluice_plugin_t *(*plugin_entry)(void);
+
 const sluice_plugin_t *plugin_load(int plugin_fd, const options_t *options, protections_t *p) {
     check_note(plugin_fd);
     char by_fd[64];
@@ -63,11 +65,10 @@ const sluice_plugin_t *plugin_load(int plugin_fd, const options_t *options, prot
     }
     close(plugin_fd);
 
-    const sluice_plugin_t *(*entry)(void) = NULL;
-    *(void **)&entry = dlsym(library, "sluice_plugin_entry");
-    if (entry == NULL) load_failed(SLUICE_LOAD_SYMBOL, 0, "the library does not export sluice_plugin_entry");
+    *(void **)&plugin_entry = dlsym(library, "sluice_plugin_entry");
+    if (plugin_entry == NULL) load_failed(SLUICE_LOAD_SYMBOL, 0, "the library does not export sluice_plugin_entry");
     load_watch_begin(SLUICE_LOAD_ENTRY);
-    const sluice_plugin_t *plugin = entry();
+    const sluice_plugin_t *plugin = plugin_entry();
     load_watch_begin(SLUICE_LOAD_ABI);
     check_plugin(plugin);
     load_watch_end();

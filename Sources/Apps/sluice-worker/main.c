@@ -22,7 +22,9 @@ int main(int argc, char **argv) {
 
     protections_t protections = {0, 0, 0};
     sandbox_enter(&options, plugin_fd, &protections);
+    checking_begin(&options);
     const sluice_plugin_t *plugin = plugin_load(plugin_fd, &options, &protections);
+    if (options.describe) describe(plugin, plugin_entry());
 
     sluice_frame_ready_t ready = {
         .abi_major = plugin->abi_major,

@@ -211,7 +211,10 @@ static void handle_start(const sluice_frame_t *frame) {
     }
     int32_t outcome_max = 0;
     bool absent = false;
+    checking_input(input, frame->payload.len);
+    size_t input_len = frame->payload.len;
     int32_t returned = instance.source != NULL ? run_source(&start, &absent) : run_executor(&start, &outcome_max);
+    checking_done(input, input_len);
     send_result(returned, outcome_max, absent);
 }
 
@@ -225,7 +228,10 @@ static void handle_configure(const sluice_plugin_t *plugin, const sluice_frame_t
     extensions_grant(configure.extensions);
     begin(frame->operation);
     operation.creating = true;
+    size_t input_len = frame->payload.len;
+    checking_input(input, input_len);
     sluice_status_t status = instance_create(plugin, &configure);
+    checking_done(input, input_len);
     operation.creating = false;
     send_result(status, 0, false);
 }

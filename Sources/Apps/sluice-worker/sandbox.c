@@ -83,7 +83,7 @@ static void limit_threads(const options_t *options, protections_t *p) {
 
 static void enter_filter(filter_t which, const options_t *options, protections_t *p, sluice_protection_t what,
                          sluice_load_step_t step) {
-    int error = seccomp_enter(which, options->threads > 0);
+    int error = seccomp_enter(which, options);
     if (error == 0) p->active |= (uint32_t)what;
     else sandbox_missing(options, p, what, true, step, error);
 }

@@ -24,6 +24,8 @@ typedef struct options {
     uint32_t allow_read_count;
     bool degraded;          // run although the kernel lacks a protection
     bool probe;             // print what the kernel offers and stop
+    bool describe;          // print what the library says of itself and stop
+    uint32_t checking;      // CHECK_*: what to watch the plugin for
     bool netns;             // own network namespace (and user namespace, unless root)
     long parent;            // expected parent process; 0: not checked
     long uid, gid;          // -1: keep
@@ -55,11 +57,22 @@ uint32_t landlock_abi(void);
 void landlock_enter(const options_t *options, int plugin_fd, protections_t *p);
 typedef enum filter { FILTER_LOAD, FILTER_RUN } filter_t;
 bool seccomp_available(void);
-int seccomp_enter(filter_t which, bool threads);
+int seccomp_enter(filter_t which, const options_t *options);
 int probe_print(void);
 
 // load.c
 const sluice_plugin_t *plugin_load(int plugin_fd, const options_t *options, protections_t *p);
+extern const sluice_plugin_t *(*plugin_entry)(void);
+
+// checking.c, for the conformance kit: what the plugin is watched for
+enum { CHECK_POISON = 1, CHECK_CALLS = 2, CHECK_NEWER_HOST = 4, CHECK_SYSCALLS = 8 };
+void checking_begin(const options_t *options);
+const sluice_host_t *checking_host(void);                        // what create() is given: host_table, or one that watches
+void checking_input(const uint8_t *bytes, size_t len);           // the plugin is about to be lent this
+void checking_done(uint8_t *bytes, size_t len);                  // and has given it back
+
+// describe.c
+_Noreturn void describe(const sluice_plugin_t *plugin, const sluice_plugin_t *again);
 
 // channel.c
 typedef enum wait_end { WAIT_FRAME, WAIT_TIMEOUT } wait_end_t;
@@ -121,6 +134,7 @@ void batch_drop(void);
 // host_table.c, host_http.c
 extern const sluice_host_t host_table;
 extern const sluice_http_t http_table;
+extern const sluice_rate_hint_t rate_hint_table;
 void http_reset(void);
 void extensions_grant(sluice_names_t granted);
 bool slice_ok(const sluice_slice_t *slice);

@@ -16,7 +16,7 @@ struct Sluice: AsyncParsableCommand {
       Demo.self, Up.self, TenantGroup.self, UserGroup.self, ConnectorGroup.self, SecretGroup.self,
       CheckpointGroup.self, Apply.self, SignalGroup.self, AccountGroup.self, ToolGroup.self, DecisionGroup.self,
       ApprovalGroup.self, ActionGroup.self, Kill.self, Unkill.self, DeadLetterGroup.self, LedgerGroup.self, Top.self,
-      Doctor.self, PolicyGroup.self, BenchGroup.self,
+      Doctor.self, PolicyGroup.self, PluginGroup.self, BenchGroup.self,
     ])
 
   static func main() async {

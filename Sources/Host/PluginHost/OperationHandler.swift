@@ -57,6 +57,15 @@ package struct HTTPReply {
   let body: (_ part: [UInt8], _ isEnd: Bool) -> Void
   let failure: (HTTPFailure) -> Void
 
+  package init(
+    head: @escaping (_ status: Int, _ throttledMs: Int, _ headers: [(name: String, value: String)]) -> Void,
+    body: @escaping (_ part: [UInt8], _ isEnd: Bool) -> Void, failure: @escaping (HTTPFailure) -> Void
+  ) {
+    self.head = head
+    self.body = body
+    self.failure = failure
+  }
+
   package func answer(status: Int, throttledMs: Int, headers: [(name: String, value: String)]) {
     head(status, throttledMs, headers)
   }

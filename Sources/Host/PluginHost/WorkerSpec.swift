@@ -38,6 +38,20 @@ package struct WorkerSpec: Sendable {
   /// Only when the host runs as root: the worker's own user and group.
   package var identity: Identity?
   package var graceMs = 2_000
+  /// What the worker watches its plugin for, beyond what a host needs: for the conformance kit.
+  package enum Checking: String, Sendable {
+    /// Memory of the host is overwritten as soon as the plugin may no longer use it.
+    case poison
+    /// Arguments, threads and order of host calls.
+    case calls
+    /// Tables as of a later minor version.
+    case newerHost = "newer-host"
+    /// System calls that the sandbox refuses.
+    case systemCalls = "system-calls"
+  }
+  package var checking: [Checking] = []
+  /// How the codes of log lines begin in which the worker says what it found.
+  package static let violationPrefix = "sluice.check."
 
   package init(program: String, plugin: String, role: Role) {
     self.program = program
@@ -48,6 +62,7 @@ package struct WorkerSpec: Sendable {
   func arguments(parent: Int32) -> [String] {
     var arguments = ["--sandbox=\(sandbox.rawValue)", "--parent", "\(parent)"]
     arguments += ["--threads", "\(threads)", "--address-bytes", "\(memoryBytes)"]
+    for what in checking { arguments += ["--check", what.rawValue] }
     if cpuSeconds > 0 { arguments += ["--cpu-seconds", "\(cpuSeconds)"] }
     if let identity { arguments += ["--uid", "\(identity.user)", "--gid", "\(identity.group)"] }
     return arguments + [plugin]

@@ -114,10 +114,10 @@ package struct Manifest: Sendable, Equatable {
   package let library: Library
   package let endpoints: [Endpoint]
   package let slots: [Slot]
-  package let requests: [Request]
+  package var requests: [Request]
   package let streams: [Stream]
   package let webhook: Webhook?
-  package let limits: Limits
+  package var limits: Limits
   /// When a source is pulled by itself; nil when it only receives.
   package let schedule: PullSchedule?
   package let actions: [Action]
@@ -125,6 +125,8 @@ package struct Manifest: Sendable, Equatable {
   package let config: ArgumentSchema
   /// How records become entities; read by Perception.
   package let mapping: JSONValue
+  /// Checks of the conformance kit that the author leaves out, and why.
+  package let skippedChecks: [String: String]
 
   package func endpoint(_ name: String) -> Endpoint? { endpoints.first { $0.name == name } }
   /// Every slot that may hold a secret: those of requests and that of the webhook.

@@ -9,7 +9,7 @@ extension Manifest {
     let root = DocumentReader(document)
     try root.allow([
       "sluice", "name", "version", "summary", "kind", "library", "endpoints", "slots", "requests", "streams", "webhook",
-      "limits", "schedule", "actions", "config", "mapping",
+      "limits", "schedule", "actions", "config", "mapping", "conformance",
     ])
     _ = try root["sluice"].integer(in: Self.formatVersion...Self.formatVersion)
     name = try root["name"].name(InstanceID.self).rawValue
@@ -27,6 +27,7 @@ extension Manifest {
     actions = try Self.actions(root["actions"], kind, requests)
     config = try Self.config(root["config"])
     mapping = root["mapping"].value ?? [:]
+    skippedChecks = try Self.skippedChecks(root["conformance"])
   }
 
   private static func config(_ r: DocumentReader) throws(DocumentError) -> ArgumentSchema {
@@ -36,6 +37,20 @@ extension Manifest {
         "a schema whose \"\(error.keyword)\"\(place) \(error.reason ?? "is not supported")",
         allowed: ArgumentSchema.keywords.union(ArgumentSchema.annotations).sorted().joined(separator: ", "))
     }
+  }
+
+  private static func skippedChecks(_ r: DocumentReader) throws(DocumentError) -> [String: String] {
+    guard r.isPresent else { return [:] }
+    try r.allow(["skip"])
+    var skipped: [String: String] = [:]
+    for (name, member) in try r["skip"].members() {
+      let reason = try member.string("the reason why this check is left out")
+      guard reason.count >= 10 else {
+        throw member.error("\"\(reason)\"", allowed: "a reason that somebody else understands")
+      }
+      skipped[name] = reason
+    }
+    return skipped
   }
 
   private static func library(_ r: DocumentReader) throws(DocumentError) -> Library {

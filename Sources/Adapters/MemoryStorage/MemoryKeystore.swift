@@ -1,6 +1,7 @@
 import Domain
 import Synchronization
 
+/// Keys and sealed secrets that end with the process: for tests, and for the conformance kit's canaries.
 package final class MemoryKeystore: Keystore {
   private let content = Mutex<[String: [UInt8]]>([:])
   package init() {}

@@ -1,0 +1,410 @@
+import CanonicalJSON
+import ConnectorFabric
+import Domain
+import PluginHost
+
+// D: what a source brings, and that it goes on where it stopped.
+extension Check {
+  static let source: [Check] = [
+    Check(
+      "check-succeeds", .basic, "ABI-7.3", "A check of a good upstream succeeds, with few requests, and emits nothing."
+    ) { stand in
+      let observed = try await stand.operation(.check, try await stand.ready()).succeeded("A check")
+      guard observed.records.isEmpty, observed.checkpoints.isEmpty else { throw Fault("A check emitted something.") }
+      return observed.requestCount <= 5 ? .fine : .warning("A check made \(observed.requestCount) requests.")
+    },
+    Check(
+      "check-bad-auth", .standard, "ABI-4", "Where the upstream refuses the credential the answer is AUTH.",
+      unless: Subject.asksNobody
+    ) { stand in
+      stand.upstream.behaves { _, _ in UpstreamAnswer(status: 401, body: Array("{}".utf8)) }
+      let observed = await stand.operation(.check, try await stand.ready())
+      guard observed.requestCount > 0 else {
+        return .warning("A check asks the upstream nothing: a wrong credential is found later.")
+      }
+      try observed.failed("A check answered with 401", with: [.auth])
+      return .fine
+    },
+    Check(
+      "check-unreachable", .standard, "ABI-4", "Where the upstream cannot be reached the answer is TRANSIENT.",
+      unless: Subject.asksNobody
+    ) { stand in
+      stand.upstream.behaves { _, _ in UpstreamAnswer(manner: .none) }
+      let observed = await stand.operation(.check, try await stand.ready())
+      guard observed.requestCount > 0 else { return .warning("A check asks the upstream nothing.") }
+      try observed.failed("A check without an upstream", with: [.transient])
+      return .fine
+    },
+    Check(
+      "discover-valid", .basic, "ABI-7.10", "Discover names the manifest's streams, each once, with a schema.",
+      unless: Subject.isNoSource
+    ) { stand in
+      let offers = try await stand.offers()
+      let names = offers.map(\.stream)
+      guard Set(names).count == names.count else { throw Fault("A stream is offered twice.") }
+      let unknown = names.filter { !stand.streams.contains($0) }, lacking = stand.streams.filter { !names.contains($0) }
+      guard unknown.isEmpty else { throw Fault("Offered and not in the manifest: \(listed(unknown)).") }
+      guard lacking.isEmpty else { throw Fault("In the manifest and not offered: \(listed(lacking)).") }
+      for offer in offers where offer.schema.object == nil { throw Fault("\(offer.stream) has no schema.") }
+      return .fine
+    },
+    Check("read-snapshot", .basic, "ABI-7.1", "A pull from the beginning gives everything.", unless: Subject.isNoSource)
+    { stand in
+      for (stream, observed) in try await stand.pullAll() {
+        if let expected = stand.subject.fixtures.expected[stream], Content([observed]).versions.count != expected {
+          throw Fault("\(stream) gave \(Content([observed]).versions.count) keys; the fixtures hold \(expected).")
+        }
+        for record in observed.records where record.stream != stream {
+          throw Fault("A pull of \(stream) gave records of \(record.stream).")
+        }
+      }
+      let missing = stand.upstream.missing
+      return missing.isEmpty ? .fine : .warning("The fixtures have no answer for \(listed(missing)).")
+    },
+    Check("every-stream-returns", .basic, "ABI-7.1", "Every stream gives a record.", unless: Subject.isNoSource) {
+      stand in
+      let empty = try await stand.pullAll().filter {
+        $0.1.records.isEmpty && stand.subject.fixtures.expected[$0.stream] != 0
+      }
+      guard empty.isEmpty else { throw Fault("Nothing came of \(listed(empty.map(\.stream))).") }
+      return .fine
+    },
+    Check(
+      "checkpoint-last", .basic, "ABI-7.6", "A pull that gave records ends with a checkpoint behind them.",
+      unless: Subject.isNoSource
+    ) { stand in
+      for (stream, observed) in try await stand.pullAll() where !observed.records.isEmpty {
+        let last = observed.events.last { event in
+          switch event {
+          case .record, .checkpoint: true
+          default: false
+          }
+        }
+        guard case .checkpoint = last else {
+          throw Fault("The last records of \(stream) have no checkpoint behind them: every pull gives them again.")
+        }
+        for point in observed.checkpoints where point.stream != stream {
+          throw Fault("A pull of \(stream) gave a checkpoint of \(point.stream).")
+        }
+      }
+      return .fine
+    },
+    Check(
+      "record-matches-schema", .standard, "ABI-7.10", "Records are JSON objects that fit what discover promised.",
+      unless: Subject.isNoSource
+    ) { stand in
+      let offers = Dictionary(
+        try await stand.offers().map { ($0.stream, $0.schema) }, uniquingKeysWith: { first, _ in first })
+      var warnings: [String] = []
+      for (stream, observed) in try await stand.pullAll() {
+        let schema = offers[stream].flatMap { try? ArgumentSchema($0.withoutFormats) }
+        if schema == nil { warnings.append("The schema of \(stream) uses keywords that the kit does not check.") }
+        for record in observed.records where !record.isDelete {
+          guard let payload = try? JSONValue(parsing: record.payload) else {
+            throw Fault("\(stream)/\(record.keyText) is not JSON.")
+          }
+          do throws(ArgumentSchema.Misfit) { try schema?.check(payload) } catch {
+            throw Fault("\(stream)/\(record.keyText): `\(error.path)` is \(error.reason).")
+          }
+        }
+      }
+      return .noted(warnings)
+    },
+    Check(
+      "primary-key-unique", .basic, "ABI-5.5", "One version of one key comes once in a pull.",
+      unless: Subject.isNoSource
+    ) { stand in
+      for (stream, observed) in try await stand.pullAll() {
+        var seen: Set<Observed.Record> = []
+        for record in observed.records where !seen.insert(record).inserted {
+          throw Fault("\(stream)/\(record.keyText) came twice in one pull.")
+        }
+      }
+      return .fine
+    },
+    Check(
+      "sequential-reads-consistent", .basic, "ABI-7.8", "A second pull from the beginning gives the same.",
+      unless: Subject.isNoSource
+    ) { stand in
+      let (first, second) = (try await stand.pullAll(), try await stand.pullAll())
+      for (one, other) in zip(first, second) {
+        let missing = Content([other.1]).missing(of: Content([one.1]))
+        guard missing.isEmpty else {
+          throw Fault("\(one.stream): the second pull lacks or changes \(listed(missing)).")
+        }
+      }
+      return .fine
+    },
+    Check(
+      "read-idle", .standard, "ABI-7.1", "Where nothing is new a pull ends soon, with little work.",
+      unless: Subject.isNoSource
+    ) { stand in
+      let live = try await stand.ready()
+      for stream in stand.streams {
+        let first = try await stand.pull(live, stream).succeeded("A pull of \(stream)")
+        guard let last = first.checkpoints.last else { continue }
+        let before = live.processorMs
+        let again = try await stand.pull(live, stream, from: last).succeeded("A pull of \(stream) that has caught up")
+        let fresh = Content([first]).missing(of: Content([again]))
+        guard fresh.isEmpty else { throw Fault("\(stream): something new came of nothing: \(listed(fresh)).") }
+        guard again.requestCount <= max(first.requestCount, 3) else {
+          throw Fault(
+            "\(stream): \(again.requestCount) requests where nothing is new; the whole took \(first.requestCount).")
+        }
+        if let before, let after = live.processorMs, after - before > 500 {
+          throw Fault("\(stream): \(after - before) ms of processor time where nothing is new.")
+        }
+      }
+      return .fine
+    },
+    Check(
+      "resume-from-every-checkpoint", .standard, "ABI-7.1",
+      "From each checkpoint a new worker gives everything behind it.", unless: Subject.isNoSource
+    ) { stand in
+      for (stream, whole) in try await stand.pullAll() {
+        for point in stand.some(Array(whole.checkpoints.enumerated()), 8) {
+          let rest = try await stand.resume(stream, from: point.element)
+          let missing = Content([whole.before(checkpoint: point.offset), rest]).missing(of: Content([whole]))
+          guard missing.isEmpty else {
+            throw Fault("\(stream): resumed from checkpoint \(point.offset + 1), \(listed(missing)) never came.")
+          }
+        }
+      }
+      return .fine
+    },
+    Check(
+      "write-between-restarts", .standard, "ABI-7.1", "What changes while it is down it sees afterwards.",
+      unless: Subject.hasNoChanges
+    ) { stand in
+      var found = 0
+      for (stream, before) in try await stand.pullAll() {
+        stand.upstream.changes()
+        let after = try await stand.resume(stream, from: before.checkpoints.last)
+        let whole = try await stand.resume(stream, from: nil)
+        let missing = Content([before, after]).missing(of: Content([whole]))
+        guard missing.isEmpty else { throw Fault("\(stream): \(listed(missing)) changed and never came.") }
+        found += Content([before]).missing(of: Content([after])).count
+      }
+      guard found > 0 else { throw Fault("The fixtures' changes were seen by no pull: what changes is missed.") }
+      return .fine
+    },
+    Check(
+      "state-unknown-version", .standard, "ABI-7.9",
+      "A checkpoint of another version is refused by name, or understood.", unless: Subject.isNoSource
+    ) { stand in
+      for (stream, whole) in try await stand.pullAll() {
+        guard let last = whole.checkpoints.last else { continue }
+        let future = Observed.Checkpoint(
+          stream: stream, state: last.state, version: last.version + 1_000, watermarkMs: nil)
+        let live = try await stand.ready()
+        let observed = await stand.pull(live, stream, from: future)
+        try observed.failed("\(stream): a checkpoint of version \(future.version)", with: [.permanent, .config])
+        await stand.end(live)
+      }
+      return .fine
+    },
+    Check(
+      "state-garbage", .standard, "ABI-7.9",
+      "A checkpoint that is none is refused by name, never taken for the beginning.", unless: Subject.isNoSource
+    ) { stand in
+      var chance = stand.chances()
+      for (stream, whole) in try await stand.pullAll() {
+        guard let last = whole.checkpoints.last else { continue }
+        let states = [
+          chance.bytes(64), chance.bytes(200_000), Array("{}".utf8), Array("null".utf8), [0xFF, 0xFE], Array("-1".utf8),
+        ]
+        for state in states where state != last.state {
+          let live = try await stand.ready()
+          let wrong = Observed.Checkpoint(stream: stream, state: state, version: last.version, watermarkMs: nil)
+          let observed = await stand.pull(live, stream, from: wrong)
+          let shown = String(decoding: state.prefix(16), as: UTF8.self).debugDescription
+          try observed.failed("\(stream): a checkpoint of \(state.count) bytes, \(shown)", with: [.permanent, .config])
+          await stand.end(live)
+        }
+      }
+      return .fine
+    },
+    Check(
+      "state-stable", .standard, "ABI-7.8", "The same pull gives the same checkpoints, byte for byte.",
+      unless: Subject.isNoSource
+    ) { stand in
+      let (first, second) = (try await stand.pullAll(), try await stand.pullAll())
+      for (one, other) in zip(first, second) where one.1.checkpoints.map(\.state) != other.1.checkpoints.map(\.state) {
+        throw Fault("\(one.stream): two pulls of the same upstream gave other checkpoints.")
+      }
+      return .fine
+    },
+    Check(
+      "state-size-bounded", .standard, "ABI-5.11", "Checkpoints stay small, however much has been read.",
+      unless: Subject.isNoSource
+    ) { stand in
+      for (stream, whole) in try await stand.pullAll() {
+        guard let first = whole.checkpoints.first, let largest = whole.checkpoints.map(\.state.count).max() else {
+          continue
+        }
+        guard largest <= 16_384 else { throw Fault("\(stream): a checkpoint of \(largest) bytes.") }
+        guard largest <= first.state.count + 256 else {
+          throw Fault("\(stream): checkpoints grow with what was read, from \(first.state.count) to \(largest) bytes.")
+        }
+      }
+      return .fine
+    },
+    Check(
+      "state-migrate", .standard, "ABI-6.16",
+      "A checkpoint of an earlier version is written anew, and nothing is lost.",
+      unless: { $0.fixtures.states.isEmpty ? "The fixtures have no states of earlier versions." : nil }
+    ) { stand in
+      for old in stand.subject.fixtures.states {
+        let whole = try await stand.resume(old.stream, from: nil)
+        let live = try await stand.ready()
+        var start = OperationStart(kind: .migrate)
+        (start.name, start.state, start.stateVersion) = (old.stream, old.state, old.version)
+        let migrated = try await stand.run(live, start).alive("Migrating a state of version \(old.version)")
+        await stand.end(live)
+        var point = Observed.Checkpoint(stream: old.stream, state: old.state, version: old.version, watermarkMs: nil)
+        if migrated.status != .unsupported {
+          try migrated.succeeded("Migrating a state of version \(old.version)")
+          guard let new = migrated.checkpoints.last else { throw Fault("A migrated state was not handed over.") }
+          point = new
+        }
+        // What it gives from there must be the end of what it gives from the beginning.
+        let rest = try await stand.resume(old.stream, from: point)
+        let keys = whole.records.map(\.keyText)
+        guard !rest.records.isEmpty, rest.records == Array(whole.records.suffix(rest.records.count)) else {
+          throw Fault(
+            "\(old.stream): from a migrated state came \(listed(rest.records.map(\.keyText))), which is no end of \(listed(keys))."
+          )
+        }
+      }
+      return .fine
+    },
+    Check(
+      "mutations-detected", .standard, "ABI-7.1", "Updates come as new versions, deletions as deletions.",
+      unless: Subject.hasNoChanges
+    ) { stand in
+      var changed = 0
+      for (stream, before) in try await stand.pullAll() {
+        stand.upstream.changes()
+        let after = try await stand.resume(stream, from: before.checkpoints.last)
+        let known = Content([before]).versions
+        for record in after.records {
+          guard let old = known[record.key] else { continue }
+          if old.payload == record.payload, old.isDelete == record.isDelete { continue }
+          changed += 1
+          guard
+            old.version != record.version || old.ordinal != record.ordinal || (old.version.isEmpty && old.ordinal == 0)
+          else {
+            throw Fault("\(stream)/\(record.keyText) changed and kept its version.")
+          }
+        }
+      }
+      return changed > 0 ? .fine : .warning("The fixtures' changes change no record that was there before.")
+    },
+    Check(
+      "deliveries", .standard, "ABI-7.2", "A delivery gives its records, and the same ones when it comes twice.",
+      unless: { $0.fixtures.deliveries.isEmpty ? "The fixtures have no deliveries." : nil }
+    ) { stand in
+      let live = try await stand.ready()
+      for delivery in stand.subject.fixtures.deliveries {
+        let first = try await stand.deliver(live, delivery).succeeded("The delivery \(delivery.id)")
+        let again = try await stand.deliver(live, delivery).succeeded("The delivery \(delivery.id), again")
+        guard first.records.count == delivery.records else {
+          throw Fault(
+            "The delivery \(delivery.id) gave \(first.records.count) records; the fixtures say \(delivery.records).")
+        }
+        guard first.records == again.records else {
+          throw Fault("The delivery \(delivery.id) gave other records when it came twice.")
+        }
+        for record in first.records where !stand.streams.contains(record.stream) {
+          throw Fault(
+            "The delivery \(delivery.id) gave a record of \(record.stream), which the manifest does not have.")
+        }
+      }
+      return .fine
+    },
+    Check(
+      "delivery-garbage", .hardened, "ABI-7.2",
+      "A body that is none is refused with a class; the next delivery is taken.",
+      unless: { $0.fixtures.deliveries.isEmpty ? "The fixtures have no deliveries." : nil }
+    ) { stand in
+      let live = try await stand.ready()
+      var chance = stand.chances()
+      let good = stand.subject.fixtures.deliveries[0]
+      let bodies = [
+        [], [0xFF, 0xFE, 0x00], Array("{".utf8), Array("[]".utf8), Array("{}".utf8), Array("null".utf8),
+        chance.bytes(4096), Array(good.body.dropLast()),
+      ]
+      for body in bodies {
+        let wrong = Fixtures.Delivery(id: good.id, headers: good.headers, body: body, records: 0)
+        let observed = try await stand.deliver(live, wrong).alive("A delivery of \(body.count) bytes of nonsense")
+        guard observed.isOK || observed.status.map(OperationResult.Status.typed.contains) == true else {
+          throw Fault("A delivery of \(body.count) bytes of nonsense ended with \(observed.ending).")
+        }
+        guard observed.records.isEmpty else {
+          throw Fault("A delivery of \(body.count) bytes of nonsense gave records.")
+        }
+      }
+      try await stand.deliver(live, good).succeeded("The delivery after them")
+      return .fine
+    },
+  ]
+}
+
+extension Subject {
+  static let hasNoChanges: @Sendable (Subject) -> String? = { subject in
+    isNoSource(subject) ?? (subject.fixtures.changes.isEmpty ? "The fixtures have no changes." : nil)
+  }
+}
+
+extension Stand {
+  func offers() async throws(Fault) -> [(stream: String, schema: JSONValue)] {
+    let observed = try await operation(.discover, try await ready()).succeeded("Discover")
+    guard let json = try? observed.result.get().json, let list = (try? JSONValue(parsing: json))?.array else {
+      throw Fault("Discover gave no JSON array as its result.")
+    }
+    return try list.map { (item) throws(Fault) in
+      guard let stream = item["stream"]?.string, let schema = item["schema"] else {
+        throw Fault("An offer lacks `stream` or `schema`: \(item.canonicalText.prefix(120))")
+      }
+      return (stream, schema)
+    }
+  }
+
+  /// At most so many of a list, spread by chance, the first and the last among them.
+  func some<Element>(_ list: [Element], _ most: Int) -> [Element] {
+    guard list.count > most else { return list }
+    var chance = chances()
+    let inner = (1..<(list.count - 1)).shuffled(using: &chance).prefix(most - 2)
+    return ([0] + inner.sorted() + [list.count - 1]).map { list[$0] }
+  }
+}
+
+extension Observed {
+  /// Calls that the kit counts: everything but what the worker itself reported.
+  var callCount: Int { events.count - violations().count }
+
+  /// What came before the so-manieth checkpoint: what is durable with it.
+  func before(checkpoint index: Int) -> Observed {
+    var (cut, passed) = (self, -1)
+    cut.events = []
+    guard index >= 0 else { return cut }
+    for event in events {
+      cut.events.append(event)
+      if case .checkpoint = event { passed += 1 }
+      if passed == index { break }
+    }
+    return cut
+  }
+}
+
+extension JSONValue {
+  /// `format` only describes (JSON Schema 2020-12, 7.2.1), and `ArgumentSchema` knows no word that it does not check.
+  fileprivate var withoutFormats: JSONValue {
+    switch self {
+    case .object(let members):
+      .object(members.filter { $0.key != "format" || $0.value.string == nil }.mapValues(\.withoutFormats))
+    case .array(let items): .array(items.map(\.withoutFormats))
+    default: self
+    }
+  }
+}

@@ -1,0 +1,62 @@
+import ConnectorFabric
+import Cryptography
+import Domain
+import Foundation
+import SluiceHost
+import YAMLFiles
+
+extension Subject {
+  /// Finds what belongs to a plugin: its manifest, its library, and beside them `NAME.check.yaml`.
+  /// - Parameters:
+  ///   - path: A manifest or a library. A library's manifest stands beside it and names it.
+  ///   - previous: The manifest of the version before.
+  /// - Throws: `KitError`, `DocumentError`, `OperatorFileError`.
+  package init(path: String, fixtures: String? = nil, previous: String? = nil) throws {
+    let manifestPath = path.hasSuffix(".so") ? try Self.manifest(of: path) : path
+    let folder = (manifestPath as NSString).deletingLastPathComponent
+    let (manifest, document) = try Self.stamped(manifestPath)
+    let beside = (manifestPath as NSString).deletingPathExtension + ".check.yaml"
+    let fixturesPath = fixtures ?? (FileManager.default.fileExists(atPath: beside) ? beside : nil)
+    let before = try previous.map { try Self.stamped($0, needsLibrary: false) }
+    let library = folder.isEmpty ? manifest.library.file : folder + "/" + manifest.library.file
+    self.init(
+      manifest: manifest, document: document, library: OperatorFile.absolute(library),
+      image: try OperatorFile.read(library),
+      fixtures: try fixturesPath.map { try Fixtures(Self.document($0)) } ?? .none,
+      previous: before.map { (manifest: $0.0, document: $0.1) }, skipped: manifest.skippedChecks)
+  }
+
+  private static func document(_ path: String) throws -> SourceDocument {
+    try YAMLFile.document(try OperatorFile.text(path), name: (path as NSString).lastPathComponent)
+  }
+
+  /// The manifest beside the library that names it.
+  private static func manifest(of library: String) throws -> String {
+    let folder = (library as NSString).deletingLastPathComponent
+    let name = (library as NSString).lastPathComponent
+    let own = (library as NSString).deletingPathExtension + ".yaml"
+    let others = try FileManager.default.contentsOfDirectory(atPath: folder.isEmpty ? "." : folder).sorted()
+      .filter { $0.hasSuffix(".yaml") && !$0.hasSuffix(".check.yaml") }.map { folder.isEmpty ? $0 : folder + "/" + $0 }
+    for path in [own] + others where FileManager.default.fileExists(atPath: path) {
+      if let document = try? document(path), document.value["library"]?["file"]?.string == name { return path }
+    }
+    throw KitError.noManifest(path: library)
+  }
+
+  /// Reads a manifest; `sha256: built`, as authors write it, stands for the library that is there.
+  private static func stamped(_ path: String, needsLibrary: Bool = true) throws -> (Manifest, JSONValue) {
+    let document = try document(path)
+    guard document.value["library"]?["sha256"]?.string == "built" else {
+      return (try Manifest(document), document.value)
+    }
+    var root = document.value.object ?? [:]
+    var library = root["library"]?.object ?? [:]
+    let file = ((path as NSString).deletingLastPathComponent as NSString).appendingPathComponent(
+      library["file"]?.string ?? "")
+    let digest = needsLibrary ? SHA256.digest(try OperatorFile.read(file)).hex : String(repeating: "0", count: 64)
+    library["sha256"] = .string(digest)
+    root["library"] = .object(library)
+    let whole = SourceDocument(name: document.name, value: .object(root), marks: document.marks(under: ""))
+    return (try Manifest(whole), whole.value)
+  }
+}

@@ -1,0 +1,169 @@
+"""The conformance kit: our own plugins pass it, plugins that are broken on purpose do not, and each fault has its name."""
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from xml.etree import ElementTree
+
+from rig import *
+
+MUTANT_FOLDER = os.path.join(PROJECT, "Tests", "Mutants")
+sys.path.insert(0, MUTANT_FOLDER)
+from mutants import ANY, MUTANTS
+
+ABI = os.path.join(PROJECT, "Sources", "Plugin", "CSluicePlugin", "include")
+FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", f"-I{ABI}"]
+FILES = {"gauge": ("source.c", "gauge.yaml", "gauge-1.0.yaml", "gauge.check.yaml"), "valve": ("executor.c", "valve.yaml", "valve.check.yaml")}
+
+
+def build(rig, plugin, switches=(), edit=None, name=None):
+    """A folder with one of the two plugins, right or wrong; the path of its manifest."""
+    folder = rig.path(name or plugin)
+    source, *others = FILES[plugin]
+    for file in others:
+        shutil.copy(os.path.join(MUTANT_FOLDER, file), folder)
+    if edit:
+        file, before, after = edit
+        path = os.path.join(folder, file)
+        with open(path) as f:
+            text = f.read()
+        expect_equal(text.count(before), 1, f"how often {before!r} stands in {file}")
+        with open(path, "w") as f:
+            f.write(text.replace(before, after))
+    done = subprocess.run(["cc", *FLAGS, *(f"-DM_{switch}" for switch in switches), os.path.join(MUTANT_FOLDER, source),
+                           "-o", os.path.join(folder, f"{plugin}.so"), "-lpthread"], capture_output=True, text=True, timeout=60)
+    expect_equal((done.returncode, done.stderr), (0, ""), f"what the compiler says of {name or plugin}")
+    return os.path.join(folder, f"{plugin}.yaml")
+
+
+def check(plugin, *options):
+    """The kit's report as JSON, and its exit."""
+    done = sluice("plugin", "check", plugin, "--json", *options)
+    expect(done.stdout.startswith("{"), lambda: f"the kit did not report: {done.stderr}")
+    return json.loads(done.stdout), done.returncode
+
+
+def previous(manifest):
+    older = os.path.join(os.path.dirname(manifest), "gauge-1.0.yaml")
+    return ("--previous", older) if os.path.exists(older) else ()
+
+
+def failing(report):
+    starts = not any(c["name"] in ("load-rtld-now", "configure-ok") and c["status"] == "fail" for c in report["checks"])
+    bad = ("fail", "crash", "timeout") + (("blocked",) if starts else ())
+    return {c["name"]: c for c in report["checks"] if c["status"] in bad}
+
+
+def test_own_plugins_pass(rig):
+    """every plugin of ours passes at the level hardened, with nothing skipped and nothing to warn of"""
+    manifests = sorted(f for f in os.listdir(os.path.join(Settings.programs, "plugins")) if f.endswith(".yaml") and not f.endswith(".check.yaml"))
+    expect(len(manifests) >= 3, f"too few plugins: {manifests}")
+    notes = []
+    for manifest in manifests:
+        report, status = check(os.path.join(Settings.programs, "plugins", manifest))
+        odd = [(c["name"], c["status"], c["reason"]) for c in report["checks"] if c["status"] not in ("pass", "n/a") and c["name"] != "load-time"]
+        expect_equal((report["level"], odd, status), ("hardened", [], 0), f"what the kit says of {manifest}")
+        notes.append(f"{report['plugin']} {sum(c['status'] == 'pass' for c in report['checks'])} in {report['spent_ms'] / 1000:.1f} s")
+    return ", ".join(notes)
+
+
+def test_right_ones_pass(rig):
+    """the two plugins that mutants are made of pass everything while nothing is wrong with them"""
+    for plugin in FILES:
+        manifest = build(rig, plugin)
+        report, status = check(manifest, *previous(manifest))
+        expect_equal(({n: c["reason"] for n, c in failing(report).items()}, report["level"], status), ({}, "hardened", 0), f"what the kit says of {plugin}")
+
+
+def mutant(rig, number, wrong):
+    manifest = build(rig, wrong.plugin, wrong.switches, wrong.edit, f"m{number}")
+    report, status = check(manifest, *previous(manifest), *(("--only", wrong.checks[0]) if wrong.only else ()))
+    if wrong.warns:
+        found = {c["name"] for c in report["checks"] if c["status"] == "warn"}
+        return [] if set(wrong.checks) <= found else [f"{wrong.name}: no warning of {wrong.checks}"]
+    bad = failing(report)
+    faults = [f"{wrong.name}: {name} did not notice" for name in wrong.checks if name not in bad]
+    if ANY not in wrong.collateral:
+        faults += [f"{wrong.name}: {name} fails as well: {bad[name]['reason'][:200]}" for name in sorted(set(bad) - set(wrong.checks) - wrong.collateral)]
+    return faults + ([] if status == 1 else [f"{wrong.name}: exit {status}"])
+
+
+def test_mutants_are_caught(rig):
+    """each plugin that is broken on purpose fails the check that is named for its fault, and no other that is not declared"""
+    with ThreadPoolExecutor(2) as pool:
+        faults = [fault for some in pool.map(lambda pair: mutant(rig, *pair), enumerate(MUTANTS)) for fault in some]
+    expect_equal(faults, [], "faults of the kit")
+    return f"{len(MUTANTS)} mutants"
+
+
+def test_every_check_has_a_mutant(rig):
+    """there is no check of which nobody has seen that it can fail"""
+    listed = json.loads(sluice("plugin", "check", "--list", "--json").stdout)
+    names = [c["name"] for c in listed]
+    expect_equal(len(names), len(set(names)), "names of checks")
+    expect_equal(sorted(set(names) - {name for wrong in MUTANTS for name in wrong.checks}), [], "checks without a mutant")
+    with open(os.path.join(PROJECT, "docs", "abi.md")) as f:
+        abi = f.read()
+    with open(os.path.join(PROJECT, "docs", "guides", "manifest.md")) as f:
+        manifest = f.read()
+    clauses = {c["clause"] for c in listed}
+    lost = [c for c in clauses if not re.search(rf"(\*\*|## ){re.escape(c)}\b", abi if c.startswith("ABI") else manifest)]
+    expect_equal(lost, [], "clauses that no document has")
+    with open(os.path.join(PROJECT, "docs", "conformance.md")) as f:
+        page = f.read()
+    rows = ["| `{name}` | {level} | {clause} | {sentence} |".format(**c) for c in listed]
+    expect_equal([row for row in rows if row not in page], [], "rows that docs/conformance.md lacks")
+    return f"{len(names)} checks"
+
+
+def test_reports(rig):
+    """a report is text, JSON or JUnit, names the clause, and says how to see a fault again; the same seed finds the same"""
+    manifest = build(rig, "gauge", ["ANY_STREAM"])
+    junit = os.path.join(rig.folder, "junit.xml")
+    done = sluice("plugin", "check", manifest, "--junit", junit)
+    expect_equal(done.returncode, 1, "exit of a check that failed")
+    expect("fail     illegal-order" in done.stdout and "[ABI-7.7]" in done.stdout, f"what is said of it: {done.stdout[-2000:]}")
+    expect(f"sluice plugin check {manifest} --only illegal-order --reproduce 1" in done.stdout, f"how to see it again: {done.stdout[-600:]}")
+    expect(done.stdout.splitlines()[-1].startswith("sluice conformance: basic | gauge 1.1.0 | ABI 1.0 | "), f"the badge: {done.stdout.splitlines()[-1]}")
+    suite = ElementTree.parse(junit).getroot()
+    expect_equal((suite.get("failures"), suite.get("errors")), ("1", "0"), "failures and errors in JUnit")
+    (case,) = [c for c in suite if c.find("failure") is not None]
+    expect_equal((case.get("name"), case.get("classname")), ("illegal-order", "standard"), "the case that failed")
+    wrong = build(rig, "gauge", ["CRASHES_ON_TEAPOT"], name="teapot")
+    seen = [check(wrong, "--only", "fuzz-http", "--seed", "11")[0]["checks"][0] for _ in range(2)]
+    expect_equal(seen[0]["reason"], seen[1]["reason"], "what one seed finds")
+
+
+def test_levels_and_skips(rig):
+    """a level runs its checks and those below; what is skipped needs a reason in the manifest, and a check that exists"""
+    manifest = build(rig, "gauge", ["OPENS_SOCKET"])
+    basic, status = check(manifest, "--level", "basic")
+    expect_equal(({c["level"] for c in basic["checks"]}, basic["level"], status), ({"basic"}, "basic", 0), "a run at the level basic")
+    whole, status = check(manifest)
+    expect_equal((whole["level"], status, list(failing(whole))), ("standard", 1, ["no-direct-syscalls"]), "a run at the level hardened")
+    skipped = build(rig, "gauge", ["OPENS_SOCKET"], ("gauge.yaml", "schedule:", "conformance: {skip: {no-direct-syscalls: It asks for a socket to measure the sandbox.}}\nschedule:"), "skips")
+    report, status = check(skipped)
+    (left_out,) = [c for c in report["checks"] if c["status"] == "skip"]
+    expect_equal((left_out["name"], left_out["reason"], status), ("no-direct-syscalls", "It asks for a socket to measure the sandbox.", 0), "what was left out")
+    for name, skip, code in (("unknown", "no-such-check: It has no such thing.", "kit.unknown_check"), ("bare", "no-direct-syscalls: no", "config.invalid")):
+        path = build(rig, "gauge", (), ("gauge.yaml", "schedule:", f"conformance: {{skip: {{{skip}}}}}\nschedule:"), name)
+        done = sluice("plugin", "check", path)
+        expect((done.returncode, f"[{code}]" in done.stderr) == (1, True), f"a skip that is none: {done.stderr}")
+
+
+def test_what_is_no_plugin(rig):
+    """what is no library, no manifest or no fixture is refused with a code, and a library without its manifest too"""
+    manifest = build(rig, "gauge")
+    folder = os.path.dirname(manifest)
+    cases = [(("nothing",), "connector.no_plugin"), ((os.path.join(folder, "none.yaml"),), "file.unreadable"),
+             ((manifest, "--only", "nothing"), "kit.unknown_check"), ((manifest, "--fixtures", manifest), "config.invalid"),
+             ((os.path.join(folder, "lost.so"),), "kit.no_manifest")]
+    shutil.copy(os.path.join(folder, "gauge.so"), os.path.join(folder, "lost.so"))
+    for arguments, code in cases:
+        done = sluice("plugin", "check", *arguments)
+        expect((done.returncode, f"[{code}]" in done.stderr) == (1, True), f"check {arguments}: {done.stderr}")
+    by_library, status = check(os.path.join(folder, "gauge.so"), "--level", "basic")
+    expect_equal((by_library["level"], status), ("basic", 0), "a check by the library's name")
+    for junk in (b"", b"\x7fELF", os.urandom(4096)):
+        with open(os.path.join(folder, "gauge.so"), "wb") as f:
+            f.write(junk)
+        report, status = check(manifest)
+        expect_equal(({n for n in failing(report)} >= {"load-rtld-now", "exports-only-entry"}, status), (True, 1), "a file that is no library")
