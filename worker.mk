@@ -11,7 +11,7 @@ C_INCLUDE := -I$(C_ABI)/include -I$(C_FRAMES)/include
 C_SANITIZERS := -g -fsanitize=address,undefined -fno-sanitize-recover=all
 C_SANITIZE ?= $(shell echo 'int main(void){return 0;}' | $(CC) -x c - $(C_SANITIZERS) -o /dev/null 2>/dev/null && echo $(C_SANITIZERS))
 
-C_HEADERS := $(wildcard $(C_ABI)/include/sluice/*.h $(C_ABI)/include/sluice/ext/*.h \
+C_HEADERS := $(wildcard $(C_ABI)/include/sluice/*.h $(C_ABI)/include/sluice/*/*.h \
 	$(C_FRAMES)/include/*.h $(C_FRAMES)/include/sluice_frames/*.h $(C_FRAMES)/*.h $(C_WORKER)/*.h)
 C_FRAMES_SOURCES := $(wildcard $(C_FRAMES)/*.c)
 C_WORKER_SOURCES := $(wildcard $(C_WORKER)/*.c)
