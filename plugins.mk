@@ -90,12 +90,18 @@ $(RUST_BUILD)/panics.so: Tests/PluginTests/rust/panics.rs $(RUST_SOURCES)
 	$(RUSTC) --edition 2021 -O -D warnings --crate-type rlib --crate-name sluice Sources/Plugin/sluice-rs/src/lib.rs --out-dir $(RUST_BUILD)
 	$(RUSTC) --edition 2021 -O -D warnings --crate-type cdylib --extern sluice=$(RUST_BUILD)/libsluice.rlib $< -o $@
 
+# A fixture of its own; its name keeps it out of the project's own Swift.
+$(C_BUILD)/tests/migrating.so: Tests/PluginTests/swift/migrating.swift.in $(KIT_BUILD)/SluiceKit.o $(C_BUILD)/plugin_note.o $(KIT)/exports.map
+	@mkdir -p $(@D)
+	cp $< $(@D)/migrating.swift
+	$(SWIFTC) $(KIT_FLAGS) $(KIT_LINK) -module-name MigratingPlugin $(@D)/migrating.swift $(KIT_BUILD)/SluiceKit.o $(C_BUILD)/plugin_note.o -o $@
+
 # The C kit's JSON reader under the sanitizers.
 $(C_BUILD)/tests/kit: Tests/PluginTests/c/kit.c $(C_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(C_FLAGS) $(C_SANITIZE) -I$(C_ABI)/include $< -o $@
 
-plugin-test: c-worker swift-plugins plugin-manifests $(GUIDE_LIBRARIES) examples $(RUST_TESTS) $(C_BUILD)/tests/kit ## Test the kits, the examples and the Swift plugins in the real worker
+plugin-test: c-worker swift-plugins plugin-manifests $(GUIDE_LIBRARIES) examples $(RUST_TESTS) $(C_BUILD)/tests/kit $(C_BUILD)/tests/migrating.so ## Test the kits, the examples and the Swift plugins in the real worker
 	@python3 Tests/PluginTests/run.py $(C_BUILD)
 
 plugin-test-world: c-worker swift-plugins ## Run the Swift plugins against the simulated SaaS: WORLD=sluice-world

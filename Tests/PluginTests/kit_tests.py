@@ -42,6 +42,20 @@ def test_cpp(start):
     assert [line.split()[-1] for line in shown.splitlines()] == ["sluice_plugin_entry"], shown
 
 
+def test_migrate(start):
+    """a Swift source writes old states anew through its protocol, hands over none of another stream, and has no webhooks"""
+    worker = start("tests/migrating.so")
+    worker.__class__ = PluginWorker
+    with worker as w:
+        assert w.configured()["status"] == 0
+        for version, status, code, states in ((1, 0, "", [b"v2:s"]), (2, 0, "", [b"s"]), (3, BUG, "plugin.host_call", []),
+                                              (9, PERMANENT, "migrating.newer", [])):
+            run = w.run(MIGRATE, name="things", state=b"s", version=version, operation=2 + version)
+            assert (run.status, run.code, [c[0] for c in run.checkpoints]) == (status, code, states), run.result
+        run = w.run(RECEIVE, name="d", operation=20)
+        assert (run.status, run.code) == (UNSUPPORTED, "plugin.no_webhooks"), run.result
+
+
 def test_guide(start):
     """the guide's listings in Swift and Rust stand in the examples as they are printed"""
     with open(os.path.join(ROOT, "docs/guides/write-a-connector.md")) as f:
