@@ -3,6 +3,9 @@
 # LANGUAGE is c, cpp, swift or rust. FOLDER/vendor is written anew.
 set -eu
 sources=$(cd "$(dirname "$0")/../../Sources/Plugin" && pwd)
+# The examples themselves stay as they are: what is vendored in them would be taken for sources of Sluice.
+examples=$(cd "$(dirname "$0")" && pwd)
+case $(cd "$2" && pwd)/ in "$examples"/*) echo "vendor.sh: copy the example first, then give the copy's folder" >&2; exit 1 ;; esac
 vendor=$2/vendor
 rm -rf "$vendor"
 mkdir -p "$vendor"
