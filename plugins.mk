@@ -79,15 +79,17 @@ $(C_BUILD)/examples/tides-%/build/tides.so: $(wildcard $(EXAMPLES)/*.sh $(EXAMPL
 # The crate's own tests, and a library that panics everywhere.
 RUSTC ?= rustc
 RUST_BUILD := $(C_BUILD)/rust
-RUST_TESTS := $(if $(RUST),$(RUST_BUILD)/tests $(RUST_BUILD)/panics.so)
+RUST_TESTS := $(if $(RUST),$(RUST_BUILD)/tests $(RUST_BUILD)/panics.so $(RUST_BUILD)/tickets.so)
 RUST_SOURCES := $(wildcard Sources/Plugin/sluice-rs/src/*.rs)
 $(RUST_BUILD)/tests: $(RUST_SOURCES)
 	@mkdir -p $(@D)
 	$(RUSTC) --edition 2021 -O -D warnings --test Sources/Plugin/sluice-rs/src/lib.rs -o $@
 
-$(RUST_BUILD)/panics.so: Tests/PluginTests/rust/panics.rs $(RUST_SOURCES)
+$(RUST_BUILD)/libsluice.rlib: $(RUST_SOURCES)
 	@mkdir -p $(@D)
 	$(RUSTC) --edition 2021 -O -D warnings --crate-type rlib --crate-name sluice Sources/Plugin/sluice-rs/src/lib.rs --out-dir $(RUST_BUILD)
+
+$(RUST_BUILD)/%.so: Tests/PluginTests/rust/%.rs $(RUST_BUILD)/libsluice.rlib
 	$(RUSTC) --edition 2021 -O -D warnings --crate-type cdylib --extern sluice=$(RUST_BUILD)/libsluice.rlib $< -o $@
 
 # A fixture of its own; its name keeps it out of the project's own Swift.
@@ -97,11 +99,15 @@ $(C_BUILD)/tests/migrating.so: Tests/PluginTests/swift/migrating.swift.in $(KIT_
 	$(SWIFTC) $(KIT_FLAGS) $(KIT_LINK) -module-name MigratingPlugin $(@D)/migrating.swift $(KIT_BUILD)/SluiceKit.o $(C_BUILD)/plugin_note.o -o $@
 
 # The C kit's JSON reader under the sanitizers.
+$(C_BUILD)/tests/tickets.so: Tests/PluginTests/c/tickets.c $(C_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(C_FLAGS) -fPIC -shared -fvisibility=hidden -I$(C_ABI)/include $< -o $@
+
 $(C_BUILD)/tests/kit: Tests/PluginTests/c/kit.c $(C_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(C_FLAGS) $(C_SANITIZE) -I$(C_ABI)/include $< -o $@
 
-plugin-test: c-worker swift-plugins plugin-manifests $(GUIDE_LIBRARIES) examples $(RUST_TESTS) $(C_BUILD)/tests/kit $(C_BUILD)/tests/migrating.so ## Test the kits, the examples and the Swift plugins in the real worker
+plugin-test: c-worker swift-plugins plugin-manifests $(GUIDE_LIBRARIES) examples $(RUST_TESTS) $(C_BUILD)/tests/kit $(C_BUILD)/tests/migrating.so $(C_BUILD)/tests/tickets.so ## Test the kits, the examples and the Swift plugins in the real worker
 	@python3 Tests/PluginTests/run.py $(C_BUILD)
 
 plugin-test-world: c-worker swift-plugins ## Run the Swift plugins against the simulated SaaS: WORLD=sluice-world

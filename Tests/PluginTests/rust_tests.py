@@ -37,6 +37,20 @@ def test_panics(start):
         assert w.end() == 0
 
 
+def test_executor_panics(start):
+    """a panic in execute is a bug with a reason, as an error class that the host weighs against what it saw leave"""
+    if not os.path.exists(os.path.join(start.build, "rust/tickets.so")):
+        raise needs("cargo")
+    worker = start("rust/tickets.so")
+    worker.__class__, worker.factory = PluginWorker, "sluice.executor/1"
+    with worker as w:
+        assert w.configured("{}")["status"] == 0
+        run = w.run(EXECUTE, name="open", key="k", body=b'{"say":"panic"}')
+        assert (run.status, run.outcome, run.code) == (BUG, 0, "plugin.panic"), run.result
+        run = w.run(EXECUTE, name="open", key="k", body=b'{"say":"done"}', operation=3)
+        assert (run.status, run.code) == (BUG, "plugin.panicked"), run.result
+
+
 def test_migrate(start):
     """a Rust source writes an old state anew through the trait"""
     with panics(start, "nowhere")[0] as w:

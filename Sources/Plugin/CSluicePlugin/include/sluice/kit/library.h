@@ -123,8 +123,9 @@ static inline int32_t sluice_kit_executor_probe(const sluice_executor_t *executo
 }
 static inline int32_t sluice_kit_executor_dry_run(const sluice_executor_t *executor, const sluice_action_t *action) {
     (void)executor;
-    if (sluice_kit.executor->dry_run == NULL) return SLUICE_E_UNSUPPORTED;
-    return sluice_answer(sluice_kit.executor->dry_run(sluice_kit.host, action));
+    int32_t answer = sluice_kit.executor->dry_run == NULL ? SLUICE_E_UNSUPPORTED
+                                                          : sluice_kit.executor->dry_run(sluice_kit.host, action);
+    return answer == SLUICE_E_UNSUPPORTED ? answer : sluice_answer(answer);  // the one place where it is allowed
 }
 
 static inline sluice_status_t sluice_kit_executor_create(const sluice_kit_executor_t *kit, const sluice_host_t *host,
