@@ -21,8 +21,9 @@ include Benchmarks/bench.mk
 help: ## Print the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
 
+PACKAGES ?= $(shell cat system-packages.txt)
 deps: ## Install the system packages that are missing (as root), or print the command that does
-	@missing=$$(for p in $$(cat system-packages.txt); do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
+	@missing=$$(for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	echo "Missing system packages: $$(echo $$missing)"; \
 	if [ "$$(id -u)" = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
@@ -51,7 +52,12 @@ DEMO = $(if $(DATA),--data $(DATA)) $(if $(MODE),--mode $(MODE)) $(if $(AUTO),--
 demo: debug ## Run the loop on a simulated CRM: make demo [DATA=DIR] [MODE=observe] [AUTO=1] [SUMMARY=FILE] [LISTEN=HOST:PORT]
 	$(DEBUG)/sluice demo $(DEMO) $(ARGS)
 
-test: debug lint ## Run everything that CI runs
+# Only tests need Rust, and only where nothing may be skipped (as in CI) is it fetched for them.
+.PHONY: test-deps
+test-deps:
+	@if [ -n "$(REQUIRE)" ] && ! command -v cargo >/dev/null; then $(MAKE) --no-print-directory deps PACKAGES="cargo rustc"; fi
+
+test: test-deps debug lint ## Run everything that CI runs
 	@$(MAKE) --no-print-directory c-test
 	@$(MAKE) --no-print-directory plugin-test
 	@$(MAKE) --no-print-directory e2e-test

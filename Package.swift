@@ -112,6 +112,10 @@ let rooms: [Room] = [
   Room(
     name: "CRMExecutorPlugin", path: "Plugins/crm-executor", uses: ["SluiceKit"], packageAccess: false,
     excluded: ["README.md", "Entry.swift"]),
+  // Whole, since nothing links it: an example is what its author copies.
+  Room(
+    name: "TidesPlugin", path: "Plugins/examples/tides-swift", uses: ["SluiceKit"], packageAccess: false,
+    excluded: ["Makefile", "README.md", "tides.yaml"]),
   Room(name: "Identity", path: "Sources/Core/Identity", uses: ["Domain", "CanonicalJSON", "Cryptography"]),
   Room(name: "Vault", path: "Sources/Core/Vault", uses: ["Domain", "Cryptography"]),
 

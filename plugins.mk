@@ -53,20 +53,69 @@ $(foreach file,$(wildcard Plugins/*/*.check.yaml),$(eval $(call plugin_fixture,$
 $(C_BUILD)/plugins/%.yaml: manifests/%.yaml manifests/stamp.sh $(SWIFT_LIBRARIES) $(C_PLUGINS)
 	sh manifests/stamp.sh $< $(C_BUILD)/plugins > $@.new && mv $@.new $@
 
-# The guide's listings are plugins too: what does not build or run is not printed there.
+# The guide's C and C++ are plugins too: what does not build or run is not printed there. Its Swift and Rust are the examples'.
 GUIDE := docs/guides/write-a-connector.md
-GUIDE_LIBRARIES := $(C_BUILD)/guide/tides.so $(C_BUILD)/guide/hello.so
-$(C_BUILD)/guide/tides.swift $(C_BUILD)/guide/hello.c: $(GUIDE)
+GUIDE_LIBRARIES := $(C_BUILD)/guide/hello.so $(C_BUILD)/guide/hello-cpp.so
+$(C_BUILD)/guide/hello.c $(C_BUILD)/guide/hello.cpp: $(GUIDE)
 	@mkdir -p $(@D)
-	awk -v fence='```$(if $(filter %.c,$@),c,swift)' '$$0 == "```" { inside = 0 } inside { print } $$0 == fence { inside = 1 }' $< > $@
-
-$(C_BUILD)/guide/tides.so: $(C_BUILD)/guide/tides.swift $(KIT_BUILD)/SluiceKit.o $(C_BUILD)/plugin_note.o $(KIT)/exports.map
-	$(SWIFTC) $(KIT_FLAGS) $(KIT_LINK) -module-name TidesPlugin $< $(KIT_BUILD)/SluiceKit.o $(C_BUILD)/plugin_note.o -o $@
+	awk -v fence='```$(patsubst .%,%,$(suffix $@))' '$$0 == "```" { inside = 0 } inside { print } $$0 == fence { inside = 1 }' $< > $@
 
 $(C_BUILD)/guide/hello.so: $(C_BUILD)/guide/hello.c $(C_HEADERS)
 	$(CC) $(C_FLAGS) -fPIC -shared -fvisibility=hidden -I$(C_ABI)/include $< -o $@
 
-plugin-test: c-worker swift-plugins plugin-manifests $(GUIDE_LIBRARIES) ## Test the Swift plugins in the real worker
+# By the very command of the guide.
+$(C_BUILD)/guide/hello-cpp.so: $(C_BUILD)/guide/hello.cpp $(C_HEADERS) $(KIT)/exports.map
+	awk '/^c\+\+ / { inside = 1 } inside { print } inside && !/\\$$/ { exit }' $(GUIDE) \
+		| sed 's|Sources/|$(CURDIR)/Sources/|g' > $(@D)/hello-cpp.sh
+	cd $(@D) && sh -e hello-cpp.sh
+
+# Each example is copied with what it needs of Sluice and built there by its own Makefile, as its author would.
+EXAMPLES := Plugins/examples
+EXAMPLE_SDK := $(C_HEADERS) $(KIT_SOURCES) $(wildcard Sources/Plugin/sluice-rs/*.toml Sources/Plugin/sluice-rs/src/*.rs)
+RUST := $(shell command -v cargo 2>/dev/null)
+EXAMPLE_LANGUAGES := c swift $(if $(RUST),rust)
+EXAMPLE_LIBRARIES := $(EXAMPLE_LANGUAGES:%=$(C_BUILD)/examples/tides-%/build/tides.so)
+.PHONY: examples
+examples: $(EXAMPLE_LIBRARIES) ## Build the example connectors, each from a copy of its own
+$(C_BUILD)/examples/tides-%/build/tides.so: $(wildcard $(EXAMPLES)/*.sh $(EXAMPLES)/*/* $(EXAMPLES)/*/src/*) $(EXAMPLE_SDK)
+	rm -rf $(C_BUILD)/examples/tides-$*
+	@mkdir -p $(C_BUILD)/examples
+	cp -R $(EXAMPLES)/tides-$* $(C_BUILD)/examples/tides-$*
+	sh $(EXAMPLES)/vendor.sh $* $(C_BUILD)/examples/tides-$*
+	MAKEFLAGS= $(MAKE) -C $(C_BUILD)/examples/tides-$*
+
+# The crate's own tests, and a library that panics everywhere.
+RUSTC ?= rustc
+RUST_BUILD := $(C_BUILD)/rust
+RUST_TESTS := $(if $(RUST),$(RUST_BUILD)/tests $(RUST_BUILD)/panics.so $(RUST_BUILD)/tickets.so)
+RUST_SOURCES := $(wildcard Sources/Plugin/sluice-rs/src/*.rs)
+$(RUST_BUILD)/tests: $(RUST_SOURCES)
+	@mkdir -p $(@D)
+	$(RUSTC) --edition 2021 -O -D warnings --test Sources/Plugin/sluice-rs/src/lib.rs -o $@
+
+$(RUST_BUILD)/libsluice.rlib: $(RUST_SOURCES)
+	@mkdir -p $(@D)
+	$(RUSTC) --edition 2021 -O -D warnings --crate-type rlib --crate-name sluice Sources/Plugin/sluice-rs/src/lib.rs --out-dir $(RUST_BUILD)
+
+$(RUST_BUILD)/%.so: Tests/PluginTests/rust/%.rs $(RUST_BUILD)/libsluice.rlib
+	$(RUSTC) --edition 2021 -O -D warnings --crate-type cdylib --extern sluice=$(RUST_BUILD)/libsluice.rlib $< -o $@
+
+# A fixture of its own; its name keeps it out of the project's own Swift.
+$(C_BUILD)/tests/migrating.so: Tests/PluginTests/swift/migrating.swift.in $(KIT_BUILD)/SluiceKit.o $(C_BUILD)/plugin_note.o $(KIT)/exports.map
+	@mkdir -p $(@D)
+	cp $< $(@D)/migrating.swift
+	$(SWIFTC) $(KIT_FLAGS) $(KIT_LINK) -module-name MigratingPlugin $(@D)/migrating.swift $(KIT_BUILD)/SluiceKit.o $(C_BUILD)/plugin_note.o -o $@
+
+# The C kit's JSON reader under the sanitizers.
+$(C_BUILD)/tests/tickets.so: Tests/PluginTests/c/tickets.c $(C_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(C_FLAGS) -fPIC -shared -fvisibility=hidden -I$(C_ABI)/include $< -o $@
+
+$(C_BUILD)/tests/kit: Tests/PluginTests/c/kit.c $(C_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(C_FLAGS) $(C_SANITIZE) -I$(C_ABI)/include $< -o $@
+
+plugin-test: c-worker swift-plugins plugin-manifests $(GUIDE_LIBRARIES) examples $(RUST_TESTS) $(C_BUILD)/tests/kit $(C_BUILD)/tests/migrating.so $(C_BUILD)/tests/tickets.so ## Test the kits, the examples and the Swift plugins in the real worker
 	@python3 Tests/PluginTests/run.py $(C_BUILD)
 
 plugin-test-world: c-worker swift-plugins ## Run the Swift plugins against the simulated SaaS: WORLD=sluice-world

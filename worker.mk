@@ -11,13 +11,14 @@ C_INCLUDE := -I$(C_ABI)/include -I$(C_FRAMES)/include
 C_SANITIZERS := -g -fsanitize=address,undefined -fno-sanitize-recover=all
 C_SANITIZE ?= $(shell echo 'int main(void){return 0;}' | $(CC) -x c - $(C_SANITIZERS) -o /dev/null 2>/dev/null && echo $(C_SANITIZERS))
 
-C_HEADERS := $(wildcard $(C_ABI)/include/sluice/*.h $(C_ABI)/include/sluice/ext/*.h \
+C_HEADERS := $(wildcard $(C_ABI)/include/sluice/*.h $(C_ABI)/include/sluice/*/*.h \
 	$(C_FRAMES)/include/*.h $(C_FRAMES)/include/sluice_frames/*.h $(C_FRAMES)/*.h $(C_WORKER)/*.h)
 C_FRAMES_SOURCES := $(wildcard $(C_FRAMES)/*.c)
 C_WORKER_SOURCES := $(wildcard $(C_WORKER)/*.c)
 C_PLUGINS := $(C_BUILD)/plugins/counter.so
 C_FAULTY := $(C_BUILD)/tests/hostile.so $(C_BUILD)/tests/hostile-executor.so $(C_BUILD)/tests/contract.so
-C_VERSIONS := $(C_BUILD)/tests/abi-dump $(C_BUILD)/later/sluice-worker $(C_BUILD)/tests/contract-1.9.so $(C_BUILD)/tests/contract-2.0.so
+C_VERSIONS := $(patsubst %,$(C_BUILD)/tests/contract_%.so,WEBHOOK_SLOT WEBHOOK_SIZE WEBHOOK_RESERVED) \
+	$(C_BUILD)/tests/abi-dump $(C_BUILD)/later/sluice-worker $(C_BUILD)/tests/contract-1.9.so $(C_BUILD)/tests/contract-2.0.so
 C_TEST_FILES := $(wildcard Tests/CSluiceFramesTests/*.c Tests/CSluiceFramesTests/*.h)
 
 .PHONY: c-worker c-plugins c-test c-test-frames c-test-worker c-bench c-clean
@@ -56,6 +57,10 @@ $(C_BUILD)/tests/contract.so: Tests/WorkerTests/plugins/contract.c $(C_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(C_FLAGS) -fPIC -shared -fvisibility=hidden $(C_INCLUDE) $< -o $@
 
+$(C_BUILD)/tests/contract_%.so: Tests/WorkerTests/plugins/contract.c $(C_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(C_FLAGS) -fPIC -shared -fvisibility=hidden -DBROKEN_$* $(C_INCLUDE) $< -o $@
+
 # The ABI as the compiler sees it; docs/abi-1.0.txt is what it was when 1.0 was frozen.
 $(C_BUILD)/tests/abi-dump: Tests/WorkerTests/abi/dump.c $(C_HEADERS)
 	@mkdir -p $(@D)
@@ -79,7 +84,7 @@ $(C_BUILD)/later/sluice-worker: $(C_BUILD)/sluice-worker $(C_BUILD)/later/1.1/sl
 		$(C_WORKER_SOURCES) $(C_FRAMES_SOURCES) -o $@ -ldl
 
 C_BROKEN := NOTE_MAGIC NOTE_MAJOR NOTE_MISSING CONSTRUCTOR_CRASH CONSTRUCTOR_ABORT CONSTRUCTOR_EXIT CONSTRUCTOR_HANG \
-	SYMBOL ENTRY_NULL ENTRY_CRASH ENTRY_MAGIC ENTRY_MAJOR ENTRY_SLOT UNRESOLVED
+	SYMBOL ENTRY_NULL ENTRY_CRASH ENTRY_MAGIC ENTRY_MAJOR ENTRY_SLOT ENTRY_RESERVED UNRESOLVED
 C_BROKEN_FILES := $(patsubst %,$(C_BUILD)/tests/broken_%.so,$(C_BROKEN))
 $(C_BUILD)/tests/broken_%.so: Tests/HostilePlugin/broken.c $(C_HEADERS)
 	@mkdir -p $(@D)

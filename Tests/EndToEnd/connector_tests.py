@@ -149,7 +149,7 @@ def hello(rig, change=lambda c: c, declares=""):
     with open(os.path.join(PROJECT, "docs", "guides", "write-a-connector.md")) as f:
         guide = f.read()
     folder = rig.path("hello")
-    write(os.path.join(folder, "hello.c"), change(listing(guide, "c", "sluice_plugin_entry")))
+    write(os.path.join(folder, "hello.c"), change(listing(guide, "c", "SLUICE_SOURCE_PLUGIN(hello)")))
     command = next(line for line in listing(guide, "sh", "-o hello.so").splitlines() if line.startswith("cc "))
     command = command.replace("-I Sources", f"-I {PROJECT}/Sources")
     done = subprocess.run(command, shell=True, cwd=folder, capture_output=True, text=True)
@@ -192,9 +192,9 @@ def test_secret_slots(rig):
 
 def test_plugin_that_logs_too_much(rig):
     """a plugin that writes one line after the other does not fill the log: what was left out is counted and said"""
-    pull = """static sluice_status_t pull(const sluice_source_t *source, const sluice_pull_t *request) {
-    (void)source, (void)request;
-    sluice_slice_t code = text("hello.again"), message = text("Again.");
+    pull = """static sluice_status_t pull(const sluice_host_t *host, const sluice_pull_t *request) {
+    (void)request;
+    sluice_slice_t code = sluice_text("hello.again"), message = sluice_text("Again.");
     for (int i = 0; i < 5000; i++) host->log(host, SLUICE_LOG_WARNING, &code, &message, NULL, 0);
     return SLUICE_OK;
 }
@@ -236,9 +236,9 @@ HINTED = """const sluice_rate_hint_t *rates = host->get_extension(host, SLUICE_E
     const sluice_http_t *http = host->get_extension(host, SLUICE_EXT_HTTP);
     int64_t now = 0;
     host->clock_now(host, SLUICE_CLOCK_WALL, &now);
-    sluice_rate_t rate = {.struct_size = sizeof rate, .endpoint = text("api"), .limit = 10, .remaining = 0, .reset_at_ms = now + 1500};
+    sluice_rate_t rate = {.struct_size = sizeof rate, .endpoint = sluice_text("api"), .limit = 10, .remaining = 0, .reset_at_ms = now + 1500};
     if (rates->rate_hint(host, &rate) != SLUICE_OK) return SLUICE_E_BUG;
-    sluice_http_request_t asked = {.struct_size = sizeof asked, .endpoint = text("api"), .method = text("GET"), .path = text("/x")};
+    sluice_http_request_t asked = {.struct_size = sizeof asked, .endpoint = sluice_text("api"), .method = sluice_text("GET"), .path = sluice_text("/x")};
     sluice_http_response_t response = {.struct_size = sizeof response};
     if (http->http_send(host, &asked, &response) != SLUICE_OK || response.status != 302) return SLUICE_E_BUG;
     if (request->state.len > 0)"""

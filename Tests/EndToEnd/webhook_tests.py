@@ -3,6 +3,7 @@ import base64
 import hashlib
 import hmac
 
+from connector_tests import hello
 from rig import *
 
 
@@ -138,3 +139,22 @@ def test_delivery_that_no_plugin_takes(rig):
     expect_equal(letters(), [], "letters after they were dropped")
     scenario.run()
     scenario.check_sound()
+
+
+def test_delivery_to_a_source_without_webhooks(rig):
+    """a delivery to a connector whose library has no webhooks is a dead letter at once, and says so; it is not tried again and again"""
+    folder = hello(rig, declares="webhook: {scheme: standard_webhooks, slot: hook, tolerance_ms: 300000, body_bytes_max: 65536}\n")
+    secret, host = "whsec_" + base64.b64encode(b"a secret of enough bytes for this").decode(), rig.host()
+    host.start()
+    host.ask("tenant.create")
+    host.ask("secret.set", instance="hello", slot="hook", value=secret)
+    host.ask("connector.enable", name=os.path.join(folder, "hello.yaml"))
+    path = host.ask("connector.hook", instance="hello")["path"]
+    expect_equal(request(host.address, "POST", path, b"{}", signed(secret, b"{}", "msg-1"))[0], 202, "the answer to the delivery")
+
+    def letters():
+        return [row for row in host.ask("deadletter.list") if row["id"].startswith("delivery-")]
+    wait_for(letters, lambda: f"a dead letter: {host.ask('connector.list')}")
+    (letter,) = letters()
+    expect_equal(letter["reason"], "The source takes no deliveries.", "its reason")
+    expect("instance.delivery_retries" not in host.log_text(), "the delivery was tried again")

@@ -46,6 +46,8 @@ const sluice_plugin_t *sluice_plugin_entry(void) {
     plugin.magic = 7;
 #elif defined(BROKEN_ENTRY_MAJOR)
     plugin.abi_major = 9;
+#elif defined(BROKEN_ENTRY_RESERVED)
+    plugin.reserved = 1;
 #elif defined(BROKEN_ENTRY_SLOT)
     plugin.get_factory = NULL;
 #endif

@@ -1,6 +1,5 @@
 """What SluiceKit does at the border, and the guide's listings. Each docstring is the sentence that is printed."""
 import hashlib
-import json
 import re
 import subprocess
 
@@ -9,48 +8,13 @@ from plugin_host import *
 from source_tests import source
 
 
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+
+
 def guide(start, name, config):
     worker = start(f"guide/{name}.so")
     worker.__class__ = PluginWorker
     return worker, worker.configured(config)
-
-
-def gauge(count):
-    """A tide gauge with `count` readings."""
-    def answer(request):
-        assert request.path == "/v1/stations/dover/readings" and (request.endpoint, request.slot) == ("tides", "api")
-        after, limit = (int(part.split("=")[1]) for part in request.query.split("&"))
-        found = [{"at": 1489000000000 + i, "id": i, "level": 1.5} for i in range(after + 1, count + 1)][:limit]
-        return 200, {}, text(found)
-    return answer
-
-
-def test_tides(start):
-    """the guide's Swift connector reads everything once, and goes on from its checkpoint"""
-    worker, configured = guide(start, "tides", '{"station":"dover"}')
-    with worker as w:
-        assert configured["status"] == 0, configured
-        run = w.run(PULL, gauge(250), name="readings")
-        assert run.status == 0 and [r[0] for r in run.records] == [str(i) for i in range(1, 251)], run.result
-        assert [c[0] for c in run.checkpoints] == [b"100", b"200", b"250"] and run.records[6][2] == 1489000000007
-        assert run.records[0][5] == b'{"at":1489000000001,"id":1,"level":1.5}'
-        rest = w.run(PULL, gauge(251), name="readings", state=b"200", operation=3)
-        assert [r[0] for r in rest.records] == [str(i) for i in range(201, 252)]
-
-
-def test_tides_faults(start):
-    """what the guide's connector does not handle, the kit turns into the right class with a reason"""
-    wanted = [(lambda r: (200, {}, b"<html>"), TRANSIENT, "plugin.unreadable"), (always(401), AUTH, "tides.unauthorized"),
-              (always(429, retry_after="5"), RATE_LIMITED, "tides.rate_limited"), (always(503), TRANSIENT, "tides.unavailable")]
-    with guide(start, "tides", '{"station":"dover"}')[0] as w:
-        for i, (upstream, kind, code) in enumerate(wanted):
-            run = w.run(PULL, upstream, name="readings", operation=10 + i)
-            assert (run.status, run.code) == (kind, code) and run.message.endswith("."), run.result
-        run = w.run(RECEIVE, name="m", body=b"{}", operation=20)
-        assert (run.status, run.code) == (UNSUPPORTED, "plugin.no_webhooks"), run.result
-    worker, configured = guide(start, "tides", "{}")
-    with worker:
-        assert (configured["status"], configured["message"]) == (CONFIG, "`station` is missing."), configured
 
 
 def test_hello(start):
@@ -59,7 +23,48 @@ def test_hello(start):
     with worker as w:
         run = w.run(PULL, name="greetings")
         assert configured["status"] == run.status == 0 and [r[0] for r in run.records] == ["hello"]
+        assert run.checkpoints[0][1] == 19724 * 86400000
         assert not w.run(PULL, name="greetings", state=run.checkpoints[0][0], operation=3).records
+
+
+def test_cpp(start):
+    """the guide's C++ connector says its greeting once, and an exception of it is a bug with a reason"""
+    worker, configured = guide(start, "hello-cpp", '{"greeting":"oh hello"}')
+    with worker as w:
+        run = w.run(PULL, name="greetings")
+        assert configured["status"] == run.status == 0 and [(r[0], r[5]) for r in run.records] == [(" hello", b'{"say":"oh hello"}')], run.result
+        assert not w.run(PULL, name="greetings", state=b"said", operation=3).records
+    with guide(start, "hello-cpp", '{"greeting":"o"}')[0] as w:
+        run = w.run(PULL, name="greetings")
+        assert (run.status, run.code) == (BUG, "hello.exception"), run.result
+    path = os.path.join(start.build, "guide/hello-cpp.so")
+    shown = subprocess.run(["nm", "-D", "--defined-only", path], capture_output=True, text=True, check=True).stdout
+    assert [line.split()[-1] for line in shown.splitlines()] == ["sluice_plugin_entry"], shown
+
+
+def test_migrate(start):
+    """a Swift source writes old states anew through its protocol, hands over none of another stream, and has no webhooks"""
+    worker = start("tests/migrating.so")
+    worker.__class__ = PluginWorker
+    with worker as w:
+        assert w.configured()["status"] == 0
+        for version, status, code, states in ((1, 0, "", [b"v2:s"]), (2, 0, "", [b"s"]), (3, BUG, "plugin.host_call", []),
+                                              (9, PERMANENT, "migrating.newer", [])):
+            run = w.run(MIGRATE, name="things", state=b"s", version=version, operation=2 + version)
+            assert (run.status, run.code, [c[0] for c in run.checkpoints]) == (status, code, states), run.result
+        run = w.run(RECEIVE, name="d", operation=20)
+        assert (run.status, run.code) == (UNSUPPORTED, "plugin.no_webhooks"), run.result
+
+
+def test_guide(start):
+    """the guide's listings in Swift and Rust stand in the examples as they are printed"""
+    with open(os.path.join(ROOT, "docs/guides/write-a-connector.md")) as f:
+        text = f.read()
+    for language, path in (("swift", "tides-swift/Tides.swift"), ("rust", "tides-rust/src/lib.rs")):
+        with open(os.path.join(ROOT, "Plugins/examples", path)) as f:
+            whole = f.read()
+        (block,) = re.findall(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)
+        assert block in whole + "\n", f"the guide's {language} is not what {path} holds"
 
 
 def test_many(start):
@@ -82,7 +87,7 @@ def test_destroy(start):
 
 def test_exports(start):
     """a Swift plugin shows one symbol and needs nothing of a Swift installation"""
-    for name in ("plugins/crm-source.so", "plugins/crm-executor.so", "guide/tides.so"):
+    for name in ("plugins/crm-source.so", "plugins/crm-executor.so"):
         path = os.path.join(start.build, name)
         shown = subprocess.run(["nm", "-D", "--defined-only", path], capture_output=True, text=True, check=True).stdout
         assert [line.split()[-1] for line in shown.splitlines()] == ["sluice_plugin_entry"], shown

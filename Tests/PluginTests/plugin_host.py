@@ -15,6 +15,14 @@ PROBE_DONE, ABSENT, CANNOT_TELL = range(1, 4)
 NO_WATERMARK = -(1 << 63)
 
 
+class Skipped(Exception):
+    """Something that the test needs is not here: raise needs("what")."""
+
+
+def needs(what):
+    return AssertionError(f"{what} is missing, and REQUIRE is set") if os.environ.get("REQUIRE") else Skipped(f"{what} is missing")
+
+
 class Lost(Exception):
     """The host has no response to give: raise Lost(status, retry_after_ms, message)."""
 
@@ -56,6 +64,7 @@ class Run:
 
     def __init__(self):
         self.events, self.requests, self.logs, self.result = [], [], [], None
+        self.frames = []  # (type, call, payload) of everything the worker said
 
     @property
     def records(self):
@@ -97,6 +106,7 @@ class PluginWorker(Worker):
         self.begin(kind, **start)
         while run.result is None:
             frame, _, call, payload = self.next(timeout)
+            run.frames.append((frame, call, payload))
             if frame == EMIT:
                 stream, found = records(payload)
                 run.events.append(("emit", stream, found))

@@ -7,8 +7,10 @@ import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import plugin_host
+import example_tests
 import executor_tests
 import kit_tests
+import rust_tests
 import source_tests
 from workers import identities
 
@@ -16,7 +18,7 @@ BUILD = os.path.abspath(sys.argv[1])
 
 
 def all_tests():
-    rooms = (kit_tests, source_tests, executor_tests)
+    rooms = (kit_tests, example_tests, rust_tests, source_tests, executor_tests)
     return [(room.__name__, f) for room in rooms for name, f in vars(room).items() if name.startswith("test_")]
 
 
@@ -26,7 +28,9 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         build = os.path.join(folder, "c")
-        for name in ("sluice-worker", "plugins/crm-source.so", "plugins/crm-executor.so", "guide/tides.so", "guide/hello.so"):
+        needed = ["sluice-worker", "plugins/crm-source.so", "plugins/crm-executor.so", "guide/hello.so", "guide/hello-cpp.so", "tests/migrating.so",
+                  *example_tests.libraries(BUILD)]
+        for name in needed:
             os.makedirs(os.path.dirname(os.path.join(build, name)), exist_ok=True)
             shutil.copy(os.path.join(BUILD, name), os.path.join(build, name))
         for name in ("crm-actions.yaml", "counter.yaml", "counter.so"):
@@ -38,6 +42,8 @@ def main():
                     test(start)
                     passed += 1
                     print(f"ok    {sentence}")
+                except plugin_host.Skipped as skipped:
+                    print(f"skip  {sentence}: {skipped}")
                 except Exception:
                     failed += 1
                     print(f"FAIL  {sentence}\n{traceback.format_exc()}")

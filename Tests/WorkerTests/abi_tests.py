@@ -76,6 +76,25 @@ def check_sizes(w):
                    "checkpoint_shorter": INVALID, "error_unclean": INVALID}, got
 
 
+def test_arguments(worker):
+    """malformed arguments of host calls are INVALID, too long ones TOO_LARGE, and nothing of the call is taken"""
+    with contract(worker, "arguments") as w:
+        result, found, _ = w.pull(stream="answers", answer=serve)
+        got = {r[0]: json.loads(r[5]) for r in found}
+        assert result["status"] == 0 and len(got) >= 26 and "fine" not in got, (result, got)
+        wrong = {call: status for call, status in got.items() if status != (TOO_LARGE if call.endswith("_4") else INVALID)}
+        assert not wrong, wrong
+
+
+def test_broken_tables(worker):
+    """an extension's table that is short, unclean or has an empty slot makes create a bug with words"""
+    for name in ("WEBHOOK_SLOT", "WEBHOOK_SIZE", "WEBHOOK_RESERVED"):
+        with worker(f"tests/contract_{name}.so") as w:
+            assert "abi" in w.ready()
+            result = w.configure('{"ask":"calls"}')
+            assert (result["status"], result["code"]) == (-6, "plugin.table") and result["message"], result
+
+
 def test_receive(worker):
     """a source with the webhook extension turns a delivery into records"""
     with contract(worker) as w:

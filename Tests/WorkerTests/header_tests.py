@@ -1,4 +1,5 @@
 """What the frozen headers hold. Run once, with the build's folder. Each docstring is the sentence that is printed."""
+import glob
 import os
 import re
 import shutil
@@ -83,15 +84,16 @@ def test_structs(build):
 
 
 def test_compile_alone(build):
-    """each header compiles alone, without a warning, as C99, C11, C17, C++11 and C++20, by each compiler that is here"""
+    """each header of the ABI and of the C kit compiles alone, without a warning, as C99, C11, C17, C++11 and C++20, by each compiler that is here"""
     tried = 0
     for compiler, language, standards in (("cc", "c", ("c99", "c11", "c17")), ("c++", "c++", ("c++11", "c++20")),
                                           ("clang", "c", ("c99", "c17")), ("clang++", "c++", ("c++11", "c++20"))):
         if shutil.which(compiler) is None:
             continue
         for standard in standards:
-            includes = "".join(f'#include "{os.path.relpath(path, ROOT)}"\nint after_{i};\n' for i, path in enumerate(files()))
-            for text in [f'#include "{os.path.relpath(path, ROOT)}"\nint after;\n' for path in files()] + [includes]:
+            paths = files() + sorted(glob.glob(f"{ROOT}/kit/*.h")) + [f"{ROOT}/kit.h"]
+            includes = "".join(f'#include "{os.path.relpath(path, ROOT)}"\nint after_{i};\n' for i, path in enumerate(paths))
+            for text in [f'#include "{os.path.relpath(path, ROOT)}"\nint after;\n' for path in paths] + [includes]:
                 run = subprocess.run([compiler, "-x", language, f"-std={standard}", "-Wall", "-Wextra", "-Werror", "-pedantic-errors",
                                       "-fsyntax-only", "-I", ROOT, "-"], input=text, capture_output=True, text=True)
                 assert run.returncode == 0, f"{compiler} -std={standard}:\n{text}\n{run.stderr}"

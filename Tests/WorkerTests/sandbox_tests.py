@@ -149,7 +149,8 @@ def test_load_failures(worker):
     """each way of failing to load reports its step"""
     steps = {"NOTE_MAGIC": "note", "NOTE_MAJOR": "note", "NOTE_MISSING": "note", "CONSTRUCTOR_CRASH": "dlopen",
              "CONSTRUCTOR_ABORT": "dlopen", "CONSTRUCTOR_EXIT": "dlopen", "UNRESOLVED": "dlopen", "SYMBOL": "symbol",
-             "ENTRY_NULL": "entry", "ENTRY_CRASH": "entry", "ENTRY_MAGIC": "abi", "ENTRY_MAJOR": "abi", "ENTRY_SLOT": "abi"}
+             "ENTRY_NULL": "entry", "ENTRY_CRASH": "entry", "ENTRY_MAGIC": "abi", "ENTRY_MAJOR": "abi", "ENTRY_SLOT": "abi",
+             "ENTRY_RESERVED": "abi"}
     for name, step in steps.items():
         with worker(f"tests/broken_{name}.so") as w:
             failure = w.ready()

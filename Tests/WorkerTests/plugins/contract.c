@@ -2,7 +2,7 @@
 // every later host must run (golden/), and with -DLATER_MINOR against headers of a later minor, which this host must run.
 //
 // Configuration: {"ask": WORD}. "calls": each host call in pull(), its status as a record. "sizes": structs that are
-// shorter, longer or unclean. "silent", "elsewhere", "twice": how migrate() hands its state over.
+// shorter, longer or unclean; "arguments": what is malformed or too long. "silent", "elsewhere", "twice": how migrate() hands its state over.
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -112,11 +112,79 @@ static sluice_status_t all_sizes(const sluice_pull_t *pull) {
     return answer("error_unclean", host->set_error(host, &error)) ? SLUICE_OK : SLUICE_E_BUG;
 }
 
+// What no call may take. A number in the key says what is wrong: 1 a NULL with a length, 2 an empty name, 3 an unknown
+// number, 4 one byte too many.
+static sluice_status_t all_arguments(const sluice_pull_t *pull) {
+    static char long_name[SLUICE_HTTP_TARGET_BYTES_MAX + 1];
+    const sluice_http_t *http = host->get_extension(host, SLUICE_EXT_HTTP);
+    const sluice_rate_hint_t *rates = host->get_extension(host, SLUICE_EXT_RATE_HINT);
+    if (http == NULL || rates == NULL) return SLUICE_E_BUG;
+    memset(long_name, 'n', sizeof long_name);
+    const sluice_slice_t lie = {NULL, 1}, none = {NULL, 0}, name_long = {long_name, SLUICE_NAME_BYTES_MAX + 1};
+    const sluice_slice_t target_long = {long_name, sizeof long_name}, fine = text("fine");
+    sluice_slice_t stream = text("answers");
+    const sluice_record_t good = {.struct_size = sizeof good, .op = SLUICE_OP_UPSERT, .key = fine, .payload = text("1")};
+    sluice_record_t record = good;
+    int64_t now;
+    record.key = lie;
+    answer("emit_1", host->emit(host, &stream, &record, 1, NULL));
+    record.key = none;
+    answer("emit_2", host->emit(host, &stream, &record, 1, NULL));
+    record = good;
+    record.op = 3;
+    answer("emit_3", host->emit(host, &stream, &record, 1, NULL));
+    record = good;
+    record.key.ptr = long_name;
+    record.key.len = SLUICE_KEY_BYTES_MAX + 1;
+    answer("emit_4", host->emit(host, &stream, &record, 1, NULL));
+    answer("stream_1", host->emit(host, &lie, &good, 1, NULL));
+    answer("stream_2", host->emit(host, &none, &good, 1, NULL));
+    answer("stream_4", host->emit(host, &name_long, &good, 1, NULL));
+    answer("records_1", host->emit(host, &stream, NULL, 1, NULL));
+    sluice_pair_t field = {lie, fine}, unnamed = {none, fine}, named_long = {name_long, fine};
+    answer("log_1", host->log(host, SLUICE_LOG_INFO, &lie, &fine, NULL, 0));
+    answer("log_3", host->log(host, 9, &fine, &fine, NULL, 0));
+    answer("field_1", host->log(host, SLUICE_LOG_INFO, &fine, &fine, &field, 1));
+    answer("clock_1", host->clock_now(host, SLUICE_CLOCK_WALL, NULL));
+    answer("clock_3", host->clock_now(host, 3, &now));
+    answer("random_1", host->random(host, NULL, 1));
+    sluice_error_t error = {.struct_size = sizeof error, .code = lie};
+    answer("error_1", host->set_error(host, &error));
+    sluice_rate_t rate = {.struct_size = sizeof rate, .endpoint = none};
+    answer("rate_2", rates->rate_hint(host, &rate));
+    rate.endpoint = name_long;
+    answer("rate_4", rates->rate_hint(host, &rate));
+    const sluice_http_request_t get = {.struct_size = sizeof get, .endpoint = fine, .method = text("GET"), .path = text("/")};
+    sluice_http_response_t response = {.struct_size = sizeof response};
+    sluice_http_request_t request = get;
+    request.endpoint = none;
+    answer("endpoint_2", http->http_open(host, &request, &response));
+    request.endpoint = name_long;
+    answer("endpoint_4", http->http_open(host, &request, &response));
+    request = get;
+    request.path = target_long;
+    answer("path_4", http->http_open(host, &request, &response));
+    request = get;
+    request.body = lie;
+    answer("body_1", http->http_send(host, &request, &response));
+    request = get;
+    request.header_count = 1;
+    answer("headers_1", http->http_open(host, &request, &response));
+    request.headers = &unnamed;
+    answer("headers_2", http->http_open(host, &request, &response));
+    request.headers = &named_long;
+    answer("headers_4", http->http_open(host, &request, &response));
+    sluice_slice_t part;
+    answer("handle_3", http->http_read(host, 1, 0, &part));
+    return answer("close_3", http->http_close(host, 9)) && pull->stream.len > 0 ? SLUICE_OK : SLUICE_E_BUG;
+}
+
 static sluice_status_t pull(const sluice_source_t *source, const sluice_pull_t *request) {
     (void)source;
     if (request->state.len > 0 && request->state_version != STATE_VERSION) {
         return fail(SLUICE_E_PERMANENT, "contract.state", "The state is of another version.");
     }
+    if (strcmp(ask, "arguments") == 0) return all_arguments(request);
     return strcmp(ask, "sizes") == 0 ? all_sizes(request) : all_calls(request);
 }
 
@@ -178,7 +246,16 @@ static void destroy(const sluice_source_t *source) {
 }
 
 static const void *extension(const sluice_source_t *source, const char *id) {
+#if defined(BROKEN_WEBHOOK_SLOT)
+    static const sluice_webhook_t webhook = {.struct_size = sizeof webhook};
+    (void)receive;
+#elif defined(BROKEN_WEBHOOK_SIZE)
+    static const sluice_webhook_t webhook = {.struct_size = 8, .receive = receive};
+#elif defined(BROKEN_WEBHOOK_RESERVED)
+    static const sluice_webhook_t webhook = {.struct_size = sizeof webhook, .reserved = 1, .receive = receive};
+#else
     static const sluice_webhook_t webhook = {.struct_size = sizeof webhook, .receive = receive};
+#endif
     static const sluice_state_migrate_t state_migrate = {.struct_size = sizeof state_migrate, .migrate = migrate};
     (void)source;
     if (strcmp(id, SLUICE_EXT_WEBHOOK) == 0) return &webhook;

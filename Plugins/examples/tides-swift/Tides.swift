@@ -1,0 +1,67 @@
+// TidesPlugin: reads a tide gauge. Comes in: its pages and deliveries. Goes out: records of `readings`. It keeps nothing in
+// memory.
+
+import SluiceKit
+
+/// Reads a tide gauge: each reading once, in order, by pull and by webhook.
+///
+/// Configuration: `{"station": NAME}`. The state is the number of the last reading, in decimal.
+struct Tides: WebhookSource {
+  static let descriptor = Descriptor(id: "tides", name: "Tides", version: "1.0.0")
+  let station: String
+
+  init(config: Config) throws {
+    try config.allow("station")
+    station = try config.string("station")
+  }
+
+  func check(_ host: any Host) throws { _ = try readings(after: 0, limit: 1, host) }
+
+  func discover(_ host: any Host) throws -> [StreamOffer] {
+    [StreamOffer("readings", schema: ["type": "object", "required": ["id", "at", "level"]])]
+  }
+
+  func pull(_ pull: Pull, host: any Host) throws {
+    var last = try start(pull)
+    while true {
+      let found = try readings(after: last, limit: 100, host)
+      guard let newest = found.last?["id"]?.integer else { return }
+      try host.emit(found.compactMap(record), to: pull.stream)
+      guard newest > last else {
+        throw Failure.transient("tides.no_progress", "The gauge gave the same readings again.")
+      }
+      last = newest
+      try host.checkpoint(Checkpoint(stream: pull.stream, state: JSON.integer(last).bytes))
+    }
+  }
+
+  func receive(_ delivery: Delivery, host: any Host) throws {
+    guard let reading = (try? JSON(parsing: delivery.body)).flatMap(record) else {
+      throw Failure.permanent("tides.no_reading", "The delivery holds no reading.")
+    }
+    try host.emit([reading], to: "readings")
+  }
+
+  private func start(_ pull: Pull) throws -> Int64 {
+    guard let state = pull.state else { return 0 }
+    guard pull.stateVersion == 1, let last = (try? JSON(parsing: state))?.integer else {
+      throw Failure.permanent("tides.bad_state", "The checkpoint is not one of this plugin's; reset it.")
+    }
+    return last
+  }
+
+  private func readings(after last: Int64, limit: Int, _ host: any Host) throws -> [JSON] {
+    let request = HTTPRequest(
+      "GET", "/v1/stations/\(station)/readings", query: [("after", "\(last)"), ("limit", "\(limit)")],
+      endpoint: "tides", slot: "api")
+    return try host.fetch(request).success(of: "tides").json().array ?? []
+  }
+
+  private func record(_ reading: JSON) -> Record? {
+    guard let id = reading["id"]?.integer else { return nil }
+    return Record(key: "\(id)", payload: reading.bytes, eventTimeMs: reading["at"]?.integer)
+  }
+}
+
+@c(sluice_plugin_entry)
+public func entry() -> UnsafeRawPointer { Library.entry(sources: [Tides.self]) }
