@@ -36,6 +36,8 @@ final class OperationSession: OperationHandler {
   private(set) var sentWrites: [SentWrite] = []
   /// Refusals of requests, for the operator.
   private(set) var refusals: [RequestRules.Refusal] = []
+  /// The last reason why a request had no usable credential.
+  private(set) var credentialFault: String?
 
   init(
     route: EgressGate.Route, operation: RequestRules.Operation, gate: EgressGate, mailbox: Mailbox<Event>?,
@@ -157,7 +159,9 @@ final class OperationSession: OperationHandler {
       switch result {
       case .success(let exchange):
         reply.answer(status: exchange.status, throttledMs: exchange.throttledMs, headers: exchange.headers)
-      case .failure(let failure): reply.fail(failure)
+      case .failure(let failure):
+        if failure.status == .auth { credentialFault = failure.message }
+        reply.fail(failure)
       }
     }
   }

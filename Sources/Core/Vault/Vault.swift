@@ -80,16 +80,25 @@ extension Vault {
     "secret/\(tenant)/\(instance)/\(slot)"
   }
 
-  /// Stores a secret; durable when it returns. One trailing newline, as files and terminals add, is not part of it.
+  /// Stores a secret; durable when it returns. One trailing newline, as files and terminals add, is not part of it. Lines
+  /// may stand in it, as in a certificate; whoever puts it into a header checks that there are none.
   package func put(_ bytes: [UInt8], tenant: TenantID, instance: InstanceID, slot: String) throws {
-    var bytes = bytes
-    if bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
-    guard (1...16_384).contains(bytes.count), !bytes.contains(where: { $0 < 0x20 || $0 == 0x7F }) else {
+    let bytes = Vault.withoutLastNewline(bytes)
+    guard (1...16_384).contains(bytes.count), !bytes.contains(where: Vault.isControl) else {
       throw VaultError.unusableSecret(slot: slot)
     }
     let name = name(tenant, instance, slot)
     let sealed = try seal(bytes: bytes, key: try key(.tenant(tenant), .vault), context: Array(name.utf8))
     try keystore.set(name, sealed)
+  }
+
+  package static func withoutLastNewline(_ bytes: [UInt8]) -> [UInt8] {
+    bytes.last == UInt8(ascii: "\n") ? Array(bytes.dropLast()) : bytes
+  }
+
+  private static func isControl(_ byte: UInt8) -> Bool {
+    (byte < 0x20 && byte != UInt8(ascii: "\n") && byte != UInt8(ascii: "\r") && byte != UInt8(ascii: "\t"))
+      || byte == 0x7F
   }
 
   /// The secret for one use at the egress or ingress.
@@ -102,7 +111,31 @@ extension Vault {
   }
 
   package func revoke(tenant: TenantID, instance: InstanceID, slot: String) throws {
+    try keystore.remove(renewalName(tenant, instance, slot))
     try keystore.remove(name(tenant, instance, slot))
+  }
+
+  private func renewalName(_ tenant: TenantID, _ instance: InstanceID, _ slot: String) -> String {
+    "renewal/\(tenant)/\(instance)/\(slot)"
+  }
+
+  /// Keeps what an upstream gave in place of a part of a slot's secret, such as a rotated refresh token; durable when it
+  /// returns. It counts only together with the secret that it came from: another one set later is not overruled.
+  package func keepRenewal(_ bytes: [UInt8], of secret: Secret, tenant: TenantID, instance: InstanceID, slot: String)
+    throws
+  {
+    let name = renewalName(tenant, instance, slot)
+    let context = Array(name.utf8) + [0] + secret.reveal { SHA256.digest($0).bytes }
+    try keystore.set(name, try seal(bytes: bytes, key: try key(.tenant(tenant), .vault), context: context))
+  }
+
+  /// What counts in place of a part of this secret; nil while that is the secret's own.
+  package func renewal(of secret: Secret, tenant: TenantID, instance: InstanceID, slot: String) throws -> Secret? {
+    let name = renewalName(tenant, instance, slot)
+    guard let sealed = try keystore.value(name) else { return nil }
+    let context = Array(name.utf8) + [0] + secret.reveal { SHA256.digest($0).bytes }
+    // What another secret of this slot brought does not open: it is of no use any more.
+    return (try? AES256GCM.open(sealed, key: try key(.tenant(tenant), .vault), context: context)).map(Secret.init)
   }
 
   /// Which slots hold a secret: names only.
