@@ -76,6 +76,9 @@ extension HTTPFailure {
       case .tls, .privateAddress, .plainHTTP, .badURL: .permanent
       case .tooLarge: .tooLarge
       }
-    self.init(status: status, code: failure.code, message: failure.message)
+    // What only an operator can mend says how.
+    self.init(
+      status: status, code: failure.code,
+      message: status == .auth ? "\(failure.message) \(failure.remedy)" : failure.message)
   }
 }

@@ -160,10 +160,18 @@ final class OperationSession: OperationHandler {
       case .success(let exchange):
         reply.answer(status: exchange.status, throttledMs: exchange.throttledMs, headers: exchange.headers)
       case .failure(let failure):
-        if failure.status == .auth { credentialFault = failure.message }
+        if failure.status == .auth { keepFault(failure) }
         reply.fail(failure)
       }
     }
+  }
+
+  /// A plugin may hide it: its operator hears of it all the same.
+  private func keepFault(_ failure: HTTPFailure) {
+    if credentialFault == nil {
+      log.warning(failure.code, failure.message, ["instance": "\(route.instance)", "tenant": "\(route.tenant)"])
+    }
+    credentialFault = failure.message
   }
 
   /// - Returns: Its place among the writes.
