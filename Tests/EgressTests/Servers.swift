@@ -138,7 +138,7 @@ private func run(_ program: String, _ arguments: [String], input: [UInt8]) throw
 }
 
 /// An authority, and certificates of it for `crm.example` and for a client.
-struct TestIdentity {
+final class TestIdentity {
   let folder: URL
   let authority: [UInt8]
   let client: [UInt8]
@@ -164,6 +164,7 @@ struct TestIdentity {
     authority = try bytes("ca.crt")
     client = try bytes("client.crt") + bytes("client.key")
   }
+  deinit { try? FileManager.default.removeItem(at: folder) }
 }
 
 /// `openssl s_server` on a free port, ended with the test.
@@ -197,5 +198,50 @@ final class TLSServer {
     }
     output.fileHandleForReading.readabilityHandler = { _ = $0.availableData }
   }
-  deinit { process.terminate() }
+  // The signals of a test's threads may be blocked, and their children's with them.
+  deinit { kill(process.processIdentifier, SIGKILL) }
+}
+
+/// An HTTPS server that keeps its connections open, and counts them; `openssl s_server` closes each.
+final class KeepingServer {
+  let port: UInt16
+  private let process = Process()
+
+  private static let program = """
+    import http.server, ssl, sys
+    seen = set()
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        def do_GET(self):
+            seen.add(self.client_address)
+            self.send_response(200 + len(seen))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        def log_message(self, *_):
+            pass
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sys.argv[1], sys.argv[2])
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    print(server.server_port, flush=True)
+    server.serve_forever()
+    """
+
+  /// Its status is 200 and the number of connections so far.
+  init(_ identity: TestIdentity) throws {
+    process.executableURL = URL(filePath: "/usr/bin/env")
+    process.arguments = [
+      "python3", "-c", Self.program, identity.folder.appending(path: "server.crt").path,
+      identity.folder.appending(path: "server.key").path,
+    ]
+    let output = Pipe()
+    process.standardOutput = output
+    process.standardError = FileHandle.nullDevice
+    try process.run()
+    let line = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
+    guard let port = UInt16(line.trimmingCharacters(in: .newlines)) else { throw CocoaError(.executableLoad) }
+    self.port = port
+  }
+  // The signals of a test's threads may be blocked, and their children's with them.
+  deinit { kill(process.processIdentifier, SIGKILL) }
 }
