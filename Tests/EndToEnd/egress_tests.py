@@ -194,6 +194,20 @@ def test_write_with_an_ended_token(rig):
     return f"{seen}"
 
 
+def test_refused_client_of_an_executor(rig):
+    """an executor whose client is refused sends nothing: its calls fail with what to do, and the upstream is not asked for each of them"""
+    scenario = oauth(rig, CLIENT, mode="act", start=False)
+    scenario.start()
+    scenario.host.ask("secret.set", instance="crm-actions", slot="api", value=json.dumps({"client_id": "me", "client_secret": CANARY}))
+    scenario.process_day()
+    calls = wait_for(lambda: (rows := scenario.host.ask("action.list")) and all(row["state"] == "failed" for row in rows) and rows, lambda: f"every call has failed: {outcomes(scenario)}", 30)
+    expect(len(calls) >= 5 and all("sluice secret set crm-actions api" in row["reason"] for row in calls), f"{calls[0]}")
+    expect_equal(scenario.world.effects(), [], "effects")
+    expect(1 <= tokens(scenario)["refused"] <= 3, f"{tokens(scenario)} for {len(calls)} calls")
+    expect_equal(findings(scenario.folder, [CANARY]), [], "files that hold the client's secret")
+    return f"{len(calls)} calls, {tokens(scenario)['refused']} refusals"
+
+
 class Upstream(hostile_tests.Echo):
     """Gives back everything that it is sent, raw and rendered, and keeps it."""
     kept = []

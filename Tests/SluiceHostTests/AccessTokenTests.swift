@@ -19,6 +19,7 @@ private final class TokenServer: Sendable {
   private let listener: Int32
   private let bodies = Mutex<[String]>([])
   private let gate = DispatchSemaphore(value: 0)
+  let isRefusing = Mutex(false)
   var asked: [String] { bodies.withLock { $0 } }
 
   init() {
@@ -63,7 +64,9 @@ private final class TokenServer: Sendable {
     }
     gate.wait()
     let json = #"{"access_token":"at-\#(number)","expires_in":3600,"refresh_token":"rt-\#(number)"}"#
-    let answer = Array("HTTP/1.1 200 OK\r\nContent-Length: \(json.utf8.count)\r\n\r\n\(json)".utf8)
+    let refusal = #"{"error":"invalid_grant"}"#
+    let (status, body) = isRefusing.withLock { $0 } ? (400, refusal) : (200, json)
+    let answer = Array("HTTP/1.1 \(status) x\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)".utf8)
     _ = answer.withUnsafeBytes { send(peer, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
     close(peer)
   }
@@ -224,6 +227,20 @@ private final class TokenBench: @unchecked Sendable {
     // The token that was given is kept now: the upstream is not asked again, and the old one is not shown twice.
     #expect(TokenBench.texts(try await bench.get(2, letting: 0)) == ["at-1", "at-1"])
     #expect(try bench.kept() == "rt-1" && bench.server.asked.count == 1)
+    try await bench.end()
+  }
+
+  @Test func `that is refused for good is not asked for again by a burst of calls, but at once with a new secret`()
+    async throws
+  {
+    let bench = try await TokenBench()
+    bench.server.isRefusing.withLock { $0 = true }
+    #expect(TokenBench.texts(try await bench.get(2)) == ["token.refused", "token.refused"])
+    #expect(TokenBench.texts(try await bench.get(5, letting: 0)) == [String](repeating: "token.refused", count: 5))
+    #expect(bench.server.asked.count == 1)
+    bench.server.isRefusing.withLock { $0 = false }
+    try bench.put("consented-again")
+    #expect(TokenBench.texts(try await bench.get(1)) == ["at-2"])
     try await bench.end()
   }
 

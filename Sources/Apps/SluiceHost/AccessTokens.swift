@@ -40,10 +40,13 @@ final class AccessTokens {
     var waiters: [Waiter] = []
     /// Received, and not durable yet: used by nobody.
     var unkept: TokenGrant.Token?
+    /// The upstream's no, and until when it is taken for its word: a burst of calls must not look like an attack on it.
+    var refusal: (failure: HTTPFailure, untilMs: Int64)?
   }
 
   private static let bodyBytesMax = 256 << 10
   private static let timeoutMs = 30_000
+  private static let refusalMs: Int64 = 10_000
 
   private let loop: EventLoop
   private let client: EgressClient
@@ -84,6 +87,9 @@ final class AccessTokens {
     }
     if let held = entries[need.place]!.held, held.goodUntilMs.map({ SystemSources.monotonicMs() < $0 }) ?? true {
       return done(.success(held))
+    }
+    if let refusal = entries[need.place]!.refusal, SystemSources.monotonicMs() < refusal.untilMs {
+      return done(.failure(refusal.failure))
     }
     wait(need, done)
   }
@@ -170,7 +176,9 @@ final class AccessTokens {
       }
     case .refused(let reason):
       metrics.token(instance: need.route.throttleKey, ending: "refused")
-      end(need, .failure(HTTPFailure(.auth, TokenError.refused(need, reason))))
+      let failure = HTTPFailure(.auth, TokenError.refused(need, reason))
+      entries[need.place]!.refusal = (failure, SystemSources.monotonicMs() + Self.refusalMs)
+      end(need, .failure(failure))
     case .unclear(let reason):
       metrics.token(instance: need.route.throttleKey, ending: "unclear")
       end(need, .failure(HTTPFailure(.transient, TokenError.unreachable(need, reason))))
