@@ -161,7 +161,10 @@ def test_revoked_grant_parks(rig):
 
 def test_token_endpoint_fails(rig):
     """a token endpoint that is slow, fails, or answers nonsense costs time, which is counted as waiting for a token, and loses nothing"""
-    scenario = oauth(rig, CLIENT, days=6)
+    scenario = oauth(rig, CLIENT, days=7)
+    # Only a new day makes sure that a pull is still to come.
+    scenario.process_day()
+    scenario.world.close_day()
     for fault in ({"kind": "status", "status": 503}, {"kind": "garbage"}, {"kind": "cut_before_apply"}, {"kind": "slow_ms", "slow_ms": 700}):
         scenario.world.control("POST", "tokens", {"expire": True})
         scenario.world.faults({"match": TOKEN, **fault})

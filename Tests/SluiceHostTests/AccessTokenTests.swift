@@ -138,12 +138,12 @@ private final class TokenBench: @unchecked Sendable {
     }
   }
 
-  private func need() throws -> AccessTokens.Need {
+  private func need(scopes: String) throws -> AccessTokens.Need {
     let text = """
       {"sluice": 1, "name": "crm", "version": "1.0.0", "summary": "x", "kind": "source",
        "library": {"file": "a.so", "sha256": "\(String(repeating: "ab", count: 32))", "abi": 1},
        "endpoints": {"crm": {"base": "https://crm.example"}},
-       "slots": {"api": {"scheme": "oauth2_refresh_token", "endpoint": "crm", "client_auth": "body",
+       "slots": {"api": {"scheme": "oauth2_refresh_token", "endpoint": "crm", "client_auth": "body", "scopes": [\(scopes)],
          "token": {"endpoint": "crm", "path": "/token"}}},
        "streams": [{"name": "s", "delivery": "replayable"}]}
       """
@@ -160,10 +160,12 @@ private final class TokenBench: @unchecked Sendable {
   }
 
   /// The tokens, or codes of failures, that so many get who ask at once; each after the same refused one.
-  func get(_ count: Int, after refused: AccessTokens.Held? = nil, letting: Int = 1) async throws -> [Result<
-    AccessTokens.Held, HTTPFailureText
-  >] {
-    let need = try need()
+  func get(_ count: Int, after refused: AccessTokens.Held? = nil, letting: Int = 1, scopes: String = "") async throws
+    -> [Result<
+      AccessTokens.Held, HTTPFailureText
+    >]
+  {
+    let need = try need(scopes: scopes)
     for _ in 0..<letting { server.letOne() }
     return await withCheckedContinuation { done in
       loop.post { [self] in
@@ -241,6 +243,15 @@ private final class TokenBench: @unchecked Sendable {
     bench.server.isRefusing.withLock { $0 = false }
     try bench.put("consented-again")
     #expect(TokenBench.texts(try await bench.get(1)) == ["at-2"])
+    try await bench.end()
+  }
+
+  @Test func `of an earlier manifest's scopes is not given once there is another manifest`() async throws {
+    let bench = try await TokenBench()
+    _ = try await bench.get(1)
+    #expect(TokenBench.texts(try await bench.get(1, scopes: #""crm.read""#)) == ["at-2"])
+    // The grant is the same one: its rotated refresh token goes on.
+    #expect(bench.server.asked[1].contains("refresh_token=rt-1&scope=crm.read"))
     try await bench.end()
   }
 

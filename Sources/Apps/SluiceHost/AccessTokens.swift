@@ -21,6 +21,9 @@ final class AccessTokens {
     let proxy: EgressProxy?
 
     fileprivate var place: String { "\(route.tenant)/\(route.instance)/\(slot)" }
+    fileprivate var origin: Origin {
+      Origin(secret: secret.reveal { SHA256.digest($0) }, grant: grant, base: route.base(of: grant.endpoint))
+    }
   }
 
   struct Held {
@@ -33,11 +36,20 @@ final class AccessTokens {
 
   typealias Waiter = (Result<Held, HTTPFailure>) -> Void
 
-  private struct Entry {
-    /// Of the secret that an operator gave: with another one everything begins anew.
+  /// What a token is had by: the operator's secret, the manifest's grant, where it is asked for.
+  fileprivate struct Origin: Equatable {
     let secret: Digest
+    let grant: SlotScheme.Grant
+    let base: String?
+  }
+
+  private struct Entry {
+    /// With another one everything begins anew.
+    let origin: Origin
     var held: Held?
     var waiters: [Waiter] = []
+    /// Who needs one by another origin, once what is under way has ended.
+    var later: [(Need, Waiter)] = []
     /// Received, and not durable yet: used by nobody.
     var unkept: TokenGrant.Token?
     /// The upstream's no, and until when it is taken for its word: a burst of calls must not look like an attack on it.
@@ -75,15 +87,18 @@ final class AccessTokens {
   /// Gives the slot's token, now or once there is one.
   /// - Parameter refused: The token that an upstream has refused: it is not given again.
   func get(_ need: Need, after refused: Held? = nil, _ done: @escaping Waiter) {
+    guard !isClosed else { return }
     if let refused { drop(refused) }
-    let digest = need.secret.reveal { SHA256.digest($0) }
-    if entries[need.place]?.secret != digest {
-      // Whoever waits for a token of the earlier secret waits for this one from now on.
-      asking.removeValue(forKey: need.place)?.cancel()
-      let waiters = entries[need.place]?.waiters ?? []
-      entries[need.place] = Entry(secret: digest)
-      for waiter in waiters + [done] { wait(need, waiter) }
+    let origin = need.origin
+    if let entry = entries[need.place], entry.origin != origin, !entry.waiters.isEmpty {
+      // What is under way may bring a rotated token, and must end.
+      entries[need.place]!.later.append((need, done))
       return
+    }
+    if entries[need.place]?.origin != origin {
+      let before = entries[need.place]
+      entries[need.place] = Entry(origin: origin)
+      if before?.origin.secret == origin.secret { entries[need.place]!.unkept = before?.unkept }
     }
     if let held = entries[need.place]!.held, held.goodUntilMs.map({ SystemSources.monotonicMs() < $0 }) ?? true {
       return done(.success(held))
@@ -110,7 +125,10 @@ final class AccessTokens {
   private func end(_ need: Need, _ result: Result<Held, HTTPFailure>) {
     let waiters = entries[need.place]?.waiters ?? []
     entries[need.place]?.waiters = []
+    let later = entries[need.place]?.later ?? []
+    entries[need.place]?.later = []
     for waiter in waiters { waiter(result) }
+    for (need, waiter) in later { get(need, waiter) }
   }
 
   // The token endpoint.
