@@ -313,7 +313,7 @@ def test_schemes_on_the_wire(rig):
 def test_secret_of_another_shape(rig):
     """a secret that its slot's scheme can do nothing with is refused when it is stored, named when the connector is enabled, and never sent"""
     host, folder = hostile_tests.ready(rig)
-    path, injected = os.path.join(folder, "hostile.yaml"), CANARY + "\r\nX-Evil: 1"
+    path, injected = os.path.join(folder, "hostile.yaml"), "{" + CANARY + "\r\nX-Evil: 1"
     host.ask("secret.set", instance="early", slot="main", value=injected)
     answer = host.ask("connector.enable", name=path, instance="early", config={"attack": "leak_secret"})
     expect("secret.wrong_shape" in json.dumps(answer["findings"]), f"{answer}")

@@ -80,11 +80,10 @@ extension Vault {
     "secret/\(tenant)/\(instance)/\(slot)"
   }
 
-  /// Stores a secret; durable when it returns. One trailing newline, as files and terminals add, is not part of it. Lines
-  /// may stand in it, as in a certificate; whoever puts it into a header checks that there are none.
+  /// Stores a secret; durable when it returns. One trailing newline, as files and terminals add, is not part of it.
   package func put(_ bytes: [UInt8], tenant: TenantID, instance: InstanceID, slot: String) throws {
     let bytes = Vault.withoutLastNewline(bytes)
-    guard (1...16_384).contains(bytes.count), !bytes.contains(where: Vault.isControl) else {
+    guard (1...16_384).contains(bytes.count), Vault.isPlain(bytes) else {
       throw VaultError.unusableSecret(slot: slot)
     }
     let name = name(tenant, instance, slot)
@@ -96,9 +95,11 @@ extension Vault {
     bytes.last == UInt8(ascii: "\n") ? Array(bytes.dropLast()) : bytes
   }
 
-  private static func isControl(_ byte: UInt8) -> Bool {
-    (byte < 0x20 && byte != UInt8(ascii: "\n") && byte != UInt8(ascii: "\r") && byte != UInt8(ascii: "\t"))
-      || byte == 0x7F
+  /// Lines may stand in a certificate and in an object only: anywhere else they would end a header.
+  private static func isPlain(_ bytes: [UInt8]) -> Bool {
+    let mayHaveLines = bytes.starts(with: "-----BEGIN ".utf8) || bytes.first == UInt8(ascii: "{")
+    let breaks: [UInt8] = mayHaveLines ? [UInt8(ascii: "\n"), UInt8(ascii: "\r"), UInt8(ascii: "\t")] : []
+    return bytes.allSatisfy { ($0 >= 0x20 && $0 != 0x7F) || breaks.contains($0) }
   }
 
   /// The secret for one use at the egress or ingress.
@@ -176,7 +177,8 @@ package enum VaultError: OperatorError, Equatable {
     case .wrongHostKey: "Give the key that was made with this folder (`--host-key FILE`, or the systemd credential)."
     case .noKeys: "Create it with `sluice tenant create`; if it existed, restore the keystore from a backup."
     case .noSecret(let instance, let slot): "Set it: `sluice secret set \(instance) \(slot) < FILE`."
-    case .unusableSecret: "Give 1 to 16384 bytes without control characters, by standard input or file."
+    case .unusableSecret:
+      "Give 1 to 16384 bytes by standard input or file, in one line unless it is PEM or a JSON object."
     }
   }
 }
