@@ -166,8 +166,9 @@ def test_token_endpoint_fails(rig):
     scenario.process_day()
     scenario.world.close_day()
     for fault in ({"kind": "status", "status": 503}, {"kind": "garbage"}, {"kind": "cut_before_apply"}, {"kind": "slow_ms", "slow_ms": 700}):
-        scenario.world.control("POST", "tokens", {"expire": True})
+        # In this order: a round of pulls may still be under way, and asks for a token at once.
         scenario.world.faults({"match": TOKEN, **fault})
+        scenario.world.control("POST", "tokens", {"expire": True})
         scenario.process_day()
         (met,) = scenario.world.control("GET", "status")["faults"]
         expect_equal(met["fired"], 1, f"times that {fault} was met")
