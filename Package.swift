@@ -188,7 +188,11 @@ let rooms: [Room] = [
   Room(name: "EgressTests", path: "Tests/EgressTests", kind: .test, uses: ["Egress", "UVLoop"]),
   Room(
     name: "SluiceHostTests", path: "Tests/SluiceHostTests", kind: .test,
-    uses: ["SluiceHost", "ConnectorFabric", "Domain", "CanonicalJSON", "Cryptography"]),
+    uses: [
+      "SluiceHost", "ConnectorFabric", "Domain", "CanonicalJSON", "Cryptography", "Egress", "PluginHost", "UVLoop",
+      "Vault",
+      "TestKit",
+    ]),
   Room(
     name: "IdentityTests", path: "Tests/IdentityTests", kind: .test,
     uses: ["Identity", "Domain", "MemoryStorage", "TestKit"]),

@@ -42,8 +42,9 @@ ATTACKS = {
     "frame_length_lie": "frame", "frame_unknown_type": "frame", "frame_record_lie": "frame", "frame_truncated": "ended", "frame_garbage": "frame",
     "frame_host_type": "frame", "frame_version_lie": "frame", "undeclared_stream": "does not declare", "flood": "deadline", "wrong_status": "wrong",
     "malformed": None, "oversized": None, "memory_bomb": None, "thread_bomb": None, "undeclared_request": None, "undeclared_host": None, "slot_mismatch": None, "write_in_pull": None,
+    "ip_literal": None, "host_header": None, "own_authorization": None, "header_injection": None,
 }
-REFUSED = ("undeclared_request", "undeclared_host", "slot_mismatch", "write_in_pull")
+REFUSED = ("undeclared_request", "undeclared_host", "slot_mismatch", "write_in_pull", "ip_literal", "host_header", "own_authorization", "header_injection")
 
 
 class Echo(http.server.BaseHTTPRequestHandler):

@@ -105,6 +105,16 @@ static sluice_status_t thread_bomb(const sluice_host_t *host) {
     return report(host, "thread_bomb", "count", value);
 }
 
+static sluice_status_t headed(const sluice_host_t *host, const char *name, const char *header, const char *value) {
+    const sluice_http_t *http = host->get_extension(host, SLUICE_EXT_HTTP);
+    if (http == NULL) return report(host, name, "extension", "absent");
+    sluice_pair_t pair = {.name = text(header), .value = text(value)};
+    sluice_http_request_t r = {.struct_size = sizeof r, .endpoint = text("api"), .method = text("GET"), .path = text("/items"),
+                               .slot = text("main"), .headers = &pair, .header_count = 1};
+    sluice_http_response_t response = {.struct_size = sizeof response};
+    return report_status(host, name, http->http_send(host, &r, &response));
+}
+
 static sluice_status_t request(const sluice_host_t *host, const char *name, const char *endpoint, const char *method,
                                const char *path, const char *slot) {
     const sluice_http_t *http = host->get_extension(host, SLUICE_EXT_HTTP);
@@ -174,6 +184,10 @@ sluice_status_t rule_attack_run(const sluice_host_t *host, const char *name, int
     if (strcmp(name, "wrong_status") == 0) return 12345;
     if (strcmp(name, "undeclared_request") == 0) return request(host, name, "api", "GET", "/not/declared", "main");
     if (strcmp(name, "undeclared_host") == 0) return request(host, name, "evil.example", "GET", "/", "main");
+    if (strcmp(name, "ip_literal") == 0) return request(host, name, "169.254.169.254", "GET", "/items", "main");
+    if (strcmp(name, "host_header") == 0) return headed(host, name, "Host", "evil.example");
+    if (strcmp(name, "own_authorization") == 0) return headed(host, name, "Authorization", "Bearer mine");
+    if (strcmp(name, "header_injection") == 0) return headed(host, name, "Accept", "a\r\nAuthorization: Bearer mine");
     if (strcmp(name, "slot_mismatch") == 0) return request(host, name, "api", "GET", "/items", "other");
     if (strcmp(name, "write_in_pull") == 0) return request(host, name, "api", "POST", "/items", "main");
     if (strcmp(name, "leak_secret") == 0) return request(host, name, "api", "GET", "/echo", "main");

@@ -43,11 +43,31 @@ import Vault
     let keystore = MemoryKeystore()
     let vault = try make(keystore)
     #expect(throws: VaultError.wrongHostKey) { try make(keystore, key: [UInt8](repeating: 8, count: 32)) }
-    for bad in ["", "\n", "a\u{1}b"] {
+    for bad in ["", "\n", "a\u{1}b", "a\r\nX-Evil: 1", "{\u{0}}"] {
       #expect(throws: VaultError.unusableSecret(slot: "api")) {
         try vault.put(Array(bad.utf8), tenant: tenant, instance: instance, slot: "api")
       }
     }
+  }
+
+  @Test func `keeps a rotated part of a secret sealed, and for that secret only`() throws {
+    let keystore = MemoryKeystore()
+    let vault = try make(keystore)
+    try vault.put(Array("{\n\"first\": 1}".utf8), tenant: tenant, instance: instance, slot: "api")
+    let first = try vault.secret(tenant: tenant, instance: instance, slot: "api")
+    #expect(try vault.renewal(of: first, tenant: tenant, instance: instance, slot: "api") == nil)
+    try vault.keepRenewal(Array("canary".utf8), of: first, tenant: tenant, instance: instance, slot: "api")
+    let kept = try vault.renewal(of: first, tenant: tenant, instance: instance, slot: "api")
+    #expect(kept?.reveal { $0 } == Array("canary".utf8))
+    for name in keystore.names(withPrefix: "") {
+      #expect(!String(decoding: keystore.value(name)!, as: UTF8.self).contains("canary"))
+    }
+    #expect(try vault.slots(tenant: tenant).map(\.slot) == ["api"])
+    try vault.put(Array("{}".utf8), tenant: tenant, instance: instance, slot: "api")
+    let second = try vault.secret(tenant: tenant, instance: instance, slot: "api")
+    #expect(try vault.renewal(of: second, tenant: tenant, instance: instance, slot: "api") == nil)
+    try vault.revoke(tenant: tenant, instance: instance, slot: "api")
+    #expect(try vault.renewal(of: first, tenant: tenant, instance: instance, slot: "api") == nil)
   }
 
   @Test func `scrubs every form of an echoed secret, over any chunk border`() throws {

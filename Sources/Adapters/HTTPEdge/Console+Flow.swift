@@ -82,6 +82,7 @@ extension Console {
     case "no_credit": "\(instance) waited for us: earlier batches were not yet durable and applied (no_credit)."
     case "apply_lag": "Intake waited for the loop to apply what is in the journal (apply_lag)."
     case "throttled": "Requests were kept back to stay within the source's quota (throttled)."
+    case "token": "We waited for an access token (token)."
     case "upstream_slow": "We waited for the source to answer (upstream_slow)."
     case "plugin_slow": "We waited for the plugin, though nothing kept it from sending (plugin_slow)."
     case "storage_slow": "We waited for the disk to make a batch durable (storage_slow)."

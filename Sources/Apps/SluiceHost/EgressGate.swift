@@ -16,13 +16,18 @@ package final class EgressGate {
     let manifest: Manifest
     /// An operator's override of an endpoint's base address, which also allows private addresses and plain http.
     let overrides: [String: String]
+    /// An operator's proxy for everything that this instance asks.
+    let proxy: String?
     var throttleKey: String { "\(tenant)/\(instance)" }
 
-    package init(tenant: TenantID, instance: InstanceID, manifest: Manifest, overrides: [String: String]) {
+    package init(
+      tenant: TenantID, instance: InstanceID, manifest: Manifest, overrides: [String: String], proxy: String? = nil
+    ) {
       self.tenant = tenant
       self.instance = instance
       self.manifest = manifest
       self.overrides = overrides
+      self.proxy = proxy
     }
   }
 
@@ -37,15 +42,20 @@ package final class EgressGate {
   private let vault: Vault
   private let metrics: Metrics
   private var throttles: [String: Throttle] = [:]
+  private let tokens: AccessTokens
 
-  package init(loop: EventLoop, vault: Vault, metrics: Metrics) {
+  package init(loop: EventLoop, vault: Vault, metrics: Metrics, crash: any CrashInjector) {
     self.loop = loop
     self.vault = vault
     self.metrics = metrics
     client = EgressClient(loop: loop)
+    tokens = AccessTokens(loop: loop, client: client, vault: vault, metrics: metrics, crash: crash)
   }
 
-  package func close() { client.close() }
+  package func close() {
+    tokens.close()
+    client.close()
+  }
 
   /// Sends what was admitted, when the throttle lets it.
   /// - Parameter leaves: Called when it is sent, before anything of it can have arrived.
@@ -55,57 +65,87 @@ package final class EgressGate {
     _ open: HTTPOpen, admitted: RequestRules.Admitted, route: Route, leaves: @escaping () -> Void,
     answered: @escaping (Result<GatedExchange, HTTPFailure>) -> Void
   ) -> GatedExchange? {
-    let secret: Secret?
-    let request: EgressRequest
-    do {
-      secret = try admitted.declared.slot.map {
-        try vault.secret(tenant: route.tenant, instance: route.instance, slot: $0)
-      }
-      request = try makeRequest(open, admitted, route, secret)
-    } catch let error as VaultError {
-      answered(.failure(HTTPFailure(status: .auth, code: error.code, message: error.message)))
-      return nil
-    } catch let failure as HTTPFailure {
-      answered(.failure(failure))
-      return nil
-    } catch {
-      answered(
-        .failure(HTTPFailure(status: .permanent, code: "egress.failed", message: "The vault could not be read.")))
+    let sending: Sending
+    do throws(HTTPFailure) { sending = try Sending(open, admitted, route, vault) } catch {
+      answered(.failure(error))
       return nil
     }
     let arrived = SystemSources.monotonicMs()
-    let gated = GatedExchange(scrubber: SecretScrubber(secret.map { [$0] } ?? []))
+    let gated = GatedExchange()
     pass(gated, admitted.declared.endpoint, route) { [self] in
+      gated.ended = { [self] in leave(route) }
       gated.throttledMs = Int(SystemSources.monotonicMs() - arrived)
       metrics.wait(.throttled, instance: route.throttleKey, ms: gated.throttledMs)
-      leaves()
-      start(request, gated, route, answered)
+      withToken(sending, gated, answered) { [self] token in
+        leaves()
+        start(sending, token, gated, isAgain: false, answered)
+      }
     }
     return gated
   }
 
+  /// Goes on once there is an access token, where the slot needs one.
+  /// - Parameter refused: One that the upstream has refused; another one is asked for unless there is one already.
+  private func withToken(
+    _ sending: Sending, _ gated: GatedExchange, refused: AccessTokens.Held? = nil,
+    _ answered: @escaping (Result<GatedExchange, HTTPFailure>) -> Void, _ go: @escaping (AccessTokens.Held?) -> Void
+  ) {
+    guard let need = sending.tokenNeed else { return go(nil) }
+    let since = SystemSources.monotonicMs()
+    gated.keepAlive = gated  // until it has ended: its operation may let go of it
+    tokens.get(need, after: refused) { [self] result in
+      metrics.wait(.token, instance: sending.route.throttleKey, ms: Int(SystemSources.monotonicMs() - since))
+      guard !gated.isFinished else { return }
+      switch result {
+      case .success(let held): go(held)
+      case .failure(let failure):
+        gated.finish()
+        answered(.failure(failure))
+      }
+    }
+  }
+
   private func start(
-    _ request: EgressRequest, _ gated: GatedExchange, _ route: Route,
+    _ sending: Sending, _ token: AccessTokens.Held?, _ gated: GatedExchange, isAgain: Bool,
     _ answered: @escaping (Result<GatedExchange, HTTPFailure>) -> Void
   ) {
+    let route = sending.route
+    let (request, secrets) = sending.request(token: token?.bytes, nowMs: SystemSources.wallClockMs())
+    gated.keepOut(secrets)
     let sentAt = SystemSources.monotonicMs()
-    gated.ended = { [self] in leave(route) }
+    gated.keepAlive = gated  // until it has ended: libcurl's callbacks must find it
     gated.exchange = client.send(request) { [self, unowned gated] head in
       metrics.wait(.upstreamSlow, instance: route.throttleKey, ms: Int(SystemSources.monotonicMs() - sentAt))
       switch head {
       case .success(let head):
         metrics.request(instance: route.throttleKey, status: head.status)
-        keepRetryAfter(head.status, head.headers, route)
-        gated.status = head.status
-        gated.headers = gated.scrub(head.headers)
-        answered(.success(gated))
+        if head.status == 401, let token, !isAgain {
+          guard sending.mayBeSentAgain else {
+            tokens.drop(token)
+            return answer(gated, head, route, answered)
+          }
+          gated.exchange?.cancel()
+          return withToken(sending, gated, refused: token, answered) { [self] in
+            start(sending, $0, gated, isAgain: true, answered)
+          }
+        }
+        answer(gated, head, route, answered)
       case .failure(let failure):
         metrics.request(instance: route.throttleKey, status: 0)
         gated.finish()
         answered(.failure(HTTPFailure(failure)))
       }
     }
-    gated.keepAlive = gated  // until it has ended: libcurl's callbacks must find it
+  }
+
+  private func answer(
+    _ gated: GatedExchange, _ head: EgressExchange.Head, _ route: Route,
+    _ answered: (Result<GatedExchange, HTTPFailure>) -> Void
+  ) {
+    keepRetryAfter(head.status, head.headers, route)
+    gated.status = head.status
+    gated.headers = gated.scrub(head.headers)
+    answered(.success(gated))
   }
 
   // Throttling: a token bucket and a number of requests at once, per tenant and instance.
@@ -165,44 +205,5 @@ package final class EgressGate {
     else { return }
     throttles[route.throttleKey]!.bucket.pause(
       untilMs: SystemSources.monotonicMs() + Int64((seconds * 1000).rounded(.up)))
-  }
-
-  // Building the request.
-
-  private func makeRequest(
-    _ open: HTTPOpen, _ admitted: RequestRules.Admitted, _ route: Route, _ secret: Secret?
-  ) throws(HTTPFailure) -> EgressRequest {
-    let declared = admitted.declared
-    guard let endpoint = route.manifest.endpoint(declared.endpoint) else { throw Self.invalid("the endpoint is gone") }
-    let override = route.overrides[endpoint.name]
-    let base = override ?? endpoint.base
-    var request = EgressRequest(
-      method: open.method, url: base + open.path + (open.query.isEmpty ? "" : "?" + open.query))
-    request.allowsPrivateAddress = override != nil
-    request.responseBytesMax = route.manifest.limits.responseBytesMax
-    request.timeoutMs = route.manifest.limits.operationTimeoutMs
-    request.isSentOnce = declared.effect != .read
-    request.body = open.body
-    var headers: [(name: String, value: String)] = [("User-Agent", "sluice")]
-    headers += admitted.headers.map { ($0.name, $0.value) }
-    if let slot = declared.slot.flatMap({ route.manifest.slot($0) }), let secret {
-      headers.append(Self.credential(slot, secret))
-    }
-    request.headers = headers
-    return request
-  }
-
-  private static func credential(_ slot: Manifest.Slot, _ secret: Secret) -> (name: String, value: String) {
-    secret.reveal { bytes in
-      switch slot.scheme {
-      case .bearer: ("Authorization", "Bearer " + String(decoding: bytes, as: UTF8.self))
-      case .basic: ("Authorization", "Basic " + String(decoding: Base64.encode(bytes), as: UTF8.self))
-      case .header: (slot.header ?? "X-Api-Key", String(decoding: bytes, as: UTF8.self))
-      }
-    }
-  }
-
-  private static func invalid(_ what: String) -> HTTPFailure {
-    HTTPFailure(status: .invalid, code: "egress.invalid_request", message: "The request was not sent: \(what).")
   }
 }

@@ -28,12 +28,14 @@ package struct Enabling: Codable, Sendable, Equatable {
   package var config: JSONValue
   /// Operators' overrides of endpoints; private addresses are allowed for these.
   package var endpoints: [String: String]
+  /// An operator's proxy for all that this instance asks, `http://host:port`; its login is the secret of the slot "proxy".
+  package var proxy: String?
   /// The instance's own times instead of the manifest's; as `schedule` in a manifest.
   package var schedule: JSONValue?
 
   package init(
     instance: InstanceID, isEnabled: Bool = true, source: String, manifest: JSONValue, folder: String,
-    config: JSONValue = [:], endpoints: [String: String] = [:], replay: Bool = false,
+    config: JSONValue = [:], endpoints: [String: String] = [:], proxy: String? = nil, replay: Bool = false,
     schedule: JSONValue? = nil
   ) {
     self.instance = instance
@@ -44,6 +46,7 @@ package struct Enabling: Codable, Sendable, Equatable {
     self.folder = folder
     self.config = config
     self.endpoints = endpoints
+    self.proxy = proxy
     self.schedule = schedule
   }
 
@@ -52,6 +55,11 @@ package struct Enabling: Codable, Sendable, Equatable {
     var (left, right) = (self, other)
     (left.settings.pausedFor, right.settings.pausedFor) = (nil, nil)
     return left == right
+  }
+
+  /// Every slot that may hold a secret: the manifest's, and the proxy's.
+  func slotNames(_ manifest: Manifest) -> [String] {
+    manifest.slotNames + (proxy == nil ? [] : [Manifest.proxySlot])
   }
 
   /// When it is pulled by itself.
@@ -70,6 +78,7 @@ package enum EnablingError: OperatorError, Equatable {
   case unknownEndpoint(name: String, known: [String])
   case badOverride(endpoint: String, base: String)
   case privateNotAllowed(endpoint: String)
+  case badProxy
   case badConfig(path: String, reason: String)
   case unknownSlot(slot: String, instance: String, known: [String])
 
@@ -79,6 +88,7 @@ package enum EnablingError: OperatorError, Equatable {
     case .unknownEndpoint: "connector.unknown_endpoint"
     case .badOverride: "connector.bad_override"
     case .privateNotAllowed: "connector.private_not_allowed"
+    case .badProxy: "connector.bad_proxy"
     case .badConfig: "connector.bad_config"
     case .unknownSlot: "secret.unknown_slot"
     }
@@ -89,6 +99,8 @@ package enum EnablingError: OperatorError, Equatable {
       "There is no manifest \(name).yaml in \(folders.joined(separator: ", "))."
     case .unknownEndpoint(let name, _): "The manifest declares no endpoint \"\(name)\"."
     case .badOverride(let endpoint, let base): "\"\(base)\" cannot be the address of the endpoint \(endpoint)."
+    // What was given is not repeated: it may hold a login.
+    case .badProxy: "What was given cannot be a proxy's address."
     case .badConfig(let path, let reason):
       "\(path.isEmpty ? "The configuration" : "`\(path)` of the configuration") is \(reason)."
     case .unknownSlot(let slot, let instance, _): "The manifest of \(instance) declares no slot \"\(slot)\"."
@@ -104,6 +116,8 @@ package enum EnablingError: OperatorError, Equatable {
       known.isEmpty
         ? "It declares none; remove what was stored with `sluice secret revoke`."
         : "Declared: \(known.joined(separator: ", "))."
+    case .badProxy:
+      "Give http://host:port or https://host:port; its login is a secret: `sluice secret set INSTANCE proxy < FILE`."
     case .badConfig: "Give what the schema under `config` in the manifest allows."
     case .privateNotAllowed:
       "Say so: overrides may lead to private addresses and plain http; they are shown and recorded."
@@ -115,7 +129,7 @@ extension RunningHost {
   /// Reads the manifest that the arguments name and checks what they ask for against it.
   ///
   /// Arguments: `name` (a connector's name or a manifest's path), `instance`, `endpoints` {name: base},
-  /// `allow_private`, `config` {}, `replay`.
+  /// `allow_private`, `proxy`, `config` {}, `replay`.
   func enabling(from arguments: JSONValue) throws -> (Enabling, Manifest) {
     guard let name = arguments["name"]?.string else { throw CommandError.missing("name") }
     let path = try manifestPath(name)
@@ -137,6 +151,10 @@ extension RunningHost {
       }
       endpoints[endpoint] = base
     }
+    let proxy = try arguments["proxy"].flatMap { $0.isNull ? nil : $0 }.map { value in
+      guard let text = value.string, Self.isProxy(text) else { throw EnablingError.badProxy }
+      return text
+    }
     let config = arguments["config"] ?? [:]
     do throws(ArgumentSchema.Misfit) { try manifest.config.check(config) } catch {
       throw EnablingError.badConfig(path: error.path, reason: error.reason)
@@ -144,26 +162,51 @@ extension RunningHost {
     let instance = try InstanceID(parsing: arguments["instance"]?.string ?? manifest.name)
     let enabling = Enabling(
       instance: instance, source: (path as NSString).lastPathComponent, manifest: document.value,
-      folder: (path as NSString).deletingLastPathComponent, config: config, endpoints: endpoints,
+      folder: (path as NSString).deletingLastPathComponent, config: config, endpoints: endpoints, proxy: proxy,
       replay: arguments["replay"]?.bool ?? false, schedule: arguments["schedule"])
     _ = try enabling.clock(manifest)
     return (enabling, manifest)
   }
 
-  /// The manifest's word on a slot, once the instance is known here; before that, `unknownSlots` gives it.
-  func checkSlot(_ slot: SlotName, of instance: InstanceID, _ tenant: TenantID) throws {
+  /// The manifest's word on a slot and its secret, once the instance is known here; before that, `unfitSecrets` gives it.
+  func checkSlot(_ slot: SlotName, of instance: InstanceID, _ tenant: TenantID, value: [UInt8]) throws {
     let row = try self.tenant(tenant).view { try $0.value(FabricStage.instances, instance.rawValue) }
     guard let enabling = try row?.decode(Enabling.self) else { return }
     let manifest = try Manifest(SourceDocument(name: enabling.source, value: enabling.manifest, marks: [:]))
-    guard manifest.slotNames.contains(slot.rawValue) else {
-      throw EnablingError.unknownSlot(slot: slot.rawValue, instance: instance.rawValue, known: manifest.slotNames)
+    let known = enabling.slotNames(manifest)
+    guard known.contains(slot.rawValue) else {
+      throw EnablingError.unknownSlot(slot: slot.rawValue, instance: instance.rawValue, known: known)
+    }
+    // What the slot of webhooks may hold is their scheme's matter.
+    let scheme = slot.rawValue == Manifest.proxySlot ? SlotScheme.basic : manifest.slot(slot.rawValue)?.scheme
+    if let scheme { try SecretError.check(value, for: scheme, slot: slot.rawValue, of: instance) }
+  }
+
+  /// Findings: secrets of slots that this manifest does not have, or that do not fit its schemes.
+  func unfitSecrets(
+    _ enabling: Enabling, _ manifest: Manifest, _ tenant: TenantID
+  ) throws -> [any OperatorError] {
+    let known = enabling.slotNames(manifest)
+    return try vault.slots(tenant: tenant).filter { $0.instance == enabling.instance.rawValue }.compactMap { held in
+      guard known.contains(held.slot) else {
+        return EnablingError.unknownSlot(slot: held.slot, instance: held.instance, known: known)
+      }
+      let scheme = held.slot == Manifest.proxySlot ? SlotScheme.basic : manifest.slot(held.slot)?.scheme
+      guard let scheme else { return nil }
+      let secret = try vault.secret(tenant: tenant, instance: enabling.instance, slot: held.slot)
+      do throws(SecretError) {
+        _ = try SecretError.check(secret.reveal { $0 }, for: scheme, slot: held.slot, of: enabling.instance)
+        return nil
+      } catch { return error }
     }
   }
 
-  /// Findings: slots that hold a secret which this manifest has no use for.
-  func unknownSlots(of instance: InstanceID, _ manifest: Manifest, _ tenant: TenantID) throws -> [EnablingError] {
-    try vault.slots(tenant: tenant).filter { $0.instance == instance.rawValue && !manifest.slotNames.contains($0.slot) }
-      .map { .unknownSlot(slot: $0.slot, instance: instance.rawValue, known: manifest.slotNames) }
+  /// Scheme, host and port and nothing else: a login there would be journaled.
+  private static func isProxy(_ text: String) -> Bool {
+    guard let parts = URLComponents(string: text), ["http", "https"].contains(parts.scheme), parts.user == nil,
+      parts.host?.isEmpty == false, let port = parts.port, (1...65_535).contains(port)
+    else { return false }
+    return parts.path.isEmpty && parts.query == nil && parts.fragment == nil && !text.contains("@")
   }
 
   private static func isBase(_ text: String) -> Bool {

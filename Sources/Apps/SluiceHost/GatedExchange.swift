@@ -1,3 +1,4 @@
+import Domain
 import Egress
 import PluginHost
 import Vault
@@ -13,9 +14,14 @@ final class GatedExchange {
   var ended: () -> Void = {}
   var keepAlive: GatedExchange?
   private(set) var isFinished = false
-  private var scrubber: SecretScrubber
+  private var scrubber = SecretScrubber([])
+  private var secrets: [Secret] = []
 
-  init(scrubber: SecretScrubber) { self.scrubber = scrubber }
+  /// What is sent with it, and must not come back; once more for each time that it is sent.
+  func keepOut(_ secrets: [Secret]) {
+    self.secrets += secrets
+    scrubber = SecretScrubber(self.secrets)
+  }
 
   private static let withheld: Set<String> = ["set-cookie", "www-authenticate", "proxy-authenticate"]
 
@@ -57,13 +63,22 @@ final class GatedExchange {
 }
 
 extension HTTPFailure {
+  /// With what to do: a plugin that passes it on tells its operator.
+  init(_ status: Status, _ error: any OperatorError) {
+    self.init(status: status, code: error.code, message: "\(error.message) \(error.remedy)")
+  }
+
   init(_ failure: EgressFailure) {
     let status: HTTPFailure.Status =
       switch failure {
       case .noConnection, .timedOut, .broken: .transient
+      case .proxyRefused(_, let status): status == 407 ? .auth : .transient
       case .tls, .privateAddress, .plainHTTP, .badURL: .permanent
       case .tooLarge: .tooLarge
       }
-    self.init(status: status, code: failure.code, message: failure.message)
+    // What only an operator can mend says how.
+    self.init(
+      status: status, code: failure.code,
+      message: status == .auth ? "\(failure.message) \(failure.remedy)" : failure.message)
   }
 }

@@ -104,6 +104,9 @@ enum OperationEnding: Error, Equatable {
 
   /// Returns when the operation ended well.
   static func check(_ result: WorkerPool.Outcome) throws {
+    if let fault = result.credentialFault, result.name != "ok" {
+      throw OperationEnding.park(reason: "Its credential cannot be used: \(fault)")
+    }
     switch result.result {
     case .failure(let failure): throw OperationEnding.faulty(reason: failure.message)
     case .success(let result):

@@ -66,6 +66,7 @@ package final class Metrics: Sendable {
     ("sluice_record_bytes_total", "counter", "Bytes of records that workers have emitted."),
     ("sluice_wait_seconds_total", "counter", "Time that operations spent waiting, by cause."),
     ("sluice_requests_total", "counter", "Requests that left through the egress, by status."),
+    ("sluice_tokens_total", "counter", "Access tokens asked for, by ending."),
     ("sluice_requests_refused_total", "counter", "Requests that the egress refused, by reason."),
     ("sluice_operations_total", "counter", "Operations of workers, by kind and ending."),
     ("sluice_worker_spawns_total", "counter", "Worker processes started."),
@@ -113,6 +114,9 @@ extension Metrics {
   }
   func request(instance: String, status: Int) {
     add("sluice_requests_total", 1, [("instance", instance), ("status", status == 0 ? "none" : "\(status)")])
+  }
+  func token(instance: String, ending: String) {
+    add("sluice_tokens_total", 1, [("instance", instance), ("ending", ending)])
   }
   func refused(instance: String, code: String) {
     add("sluice_requests_refused_total", 1, [("instance", instance), ("reason", code)])

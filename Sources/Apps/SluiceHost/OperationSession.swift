@@ -36,6 +36,8 @@ package final class OperationSession: OperationHandler {
   private(set) var sentWrites: [SentWrite] = []
   /// Refusals of requests, for the operator.
   package private(set) var refusals: [RequestRules.Refusal] = []
+  /// The last reason why a request had no usable credential.
+  private(set) var credentialFault: String?
 
   package init(
     route: EgressGate.Route, operation: RequestRules.Operation, gate: EgressGate, mailbox: Mailbox<Event>?,
@@ -157,9 +159,19 @@ package final class OperationSession: OperationHandler {
       switch result {
       case .success(let exchange):
         reply.answer(status: exchange.status, throttledMs: exchange.throttledMs, headers: exchange.headers)
-      case .failure(let failure): reply.fail(failure)
+      case .failure(let failure):
+        if failure.status == .auth { keepFault(failure) }
+        reply.fail(failure)
       }
     }
+  }
+
+  /// A plugin may hide it: its operator hears of it all the same.
+  private func keepFault(_ failure: HTTPFailure) {
+    if credentialFault == nil {
+      log.warning(failure.code, failure.message, ["instance": "\(route.instance)", "tenant": "\(route.tenant)"])
+    }
+    credentialFault = failure.message
   }
 
   /// - Returns: Its place among the writes.

@@ -96,7 +96,7 @@ package actor RunningHost {
       loop: loop,
       settings: .init(
         program: options.workerProgram, sandbox: options.settings.isDegradedSandboxAllowed ? .degraded : .strict),
-      vault: vault, metrics: metrics, log: log)
+      vault: vault, metrics: metrics, crash: options.crash, log: log)
     for name in try FileManager.default.contentsOfDirectory(atPath: try folder.folder("tenants")).sorted() {
       guard let tenant = TenantID(rawValue: name) else { continue }
       tenants[tenant] = try await open(tenant)
@@ -252,7 +252,7 @@ extension RunningHost {
     let clock = try enabling.clock(manifest)
     let route = InstanceRoute(
       tenant: tenant, instance: enabling.instance, manifest: manifest, folder: enabling.folder,
-      overrides: enabling.endpoints, config: enabling.config.canonicalBytes)
+      overrides: enabling.endpoints, proxy: enabling.proxy, config: enabling.config.canonicalBytes)
     let instance = ConnectorInstance(
       route: route, clock: clock, pausedFor: enabling.settings.pausedFor, workers: pool, tenant: runtime,
       metrics: metrics, log: log)

@@ -17,13 +17,15 @@ package struct InstanceRoute: Sendable {
   package let folder: String
   /// Base addresses that an operator set for endpoints of this instance.
   package let overrides: [String: String]
+  /// The proxy that an operator set for this instance.
+  package let proxy: String?
   /// The instance's configuration, canonical JSON.
   package let config: [UInt8]
 
   package var key: String { "\(tenant)/\(instance)" }
   var fields: [String: String] { ["tenant": "\(tenant)", "instance": "\(instance)"] }
   var gate: EgressGate.Route {
-    EgressGate.Route(tenant: tenant, instance: instance, manifest: manifest, overrides: overrides)
+    EgressGate.Route(tenant: tenant, instance: instance, manifest: manifest, overrides: overrides, proxy: proxy)
   }
   var library: String { folder + "/" + manifest.library.file }
 }
@@ -36,6 +38,8 @@ final class WorkerPool: Sendable {
     let result: Result<OperationResult, WorkerFailure>
     let sentWrites: [SentWrite]
     let refusals: [RequestRules.Refusal]
+    /// Why a request had no usable credential; whatever the plugin makes of it.
+    let credentialFault: String?
     var name: String {
       switch result {
       case .success(let result): "\(result.status)"
@@ -68,12 +72,14 @@ final class WorkerPool: Sendable {
   private let onLoop = OnLoop()
   private let verified = Mutex<[String: String]>([:])
 
-  init(loop: EventLoop, settings: Settings, vault: Vault, metrics: Metrics, log: HostLog) {
+  init(
+    loop: EventLoop, settings: Settings, vault: Vault, metrics: Metrics, crash: any CrashInjector, log: HostLog
+  ) {
     self.loop = loop
     self.settings = settings
     self.metrics = metrics
     self.log = log
-    loop.post { [onLoop] in onLoop.gate = EgressGate(loop: loop, vault: vault, metrics: metrics) }
+    loop.post { [onLoop] in onLoop.gate = EgressGate(loop: loop, vault: vault, metrics: metrics, crash: crash) }
   }
 
   /// Runs one operation to its end.
@@ -83,7 +89,7 @@ final class WorkerPool: Sendable {
   ) async -> Outcome {
     do { try verifyLibrary(route) } catch {
       mailbox?.close()
-      return Outcome(result: .failure(error), sentWrites: [], refusals: [])
+      return Outcome(result: .failure(error), sentWrites: [], refusals: [], credentialFault: nil)
     }
     return await withCheckedContinuation { done in
       loop.post { [self] in
@@ -94,7 +100,9 @@ final class WorkerPool: Sendable {
           session.end()
           onLoop.slots[route.key]?.session = nil
           done.resume(
-            returning: Outcome(result: result, sentWrites: session.sentWrites, refusals: session.refusals))
+            returning: Outcome(
+              result: result, sentWrites: session.sentWrites, refusals: session.refusals,
+              credentialFault: session.credentialFault))
         }
         withWorker(route) { [self] ready in
           switch ready {

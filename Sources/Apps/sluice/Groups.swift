@@ -43,6 +43,8 @@ struct ConnectorGroup: ParsableCommand {
     @Option(name: .customLong("as"), help: "What this instance is called.") var instance: String?
     @Option(help: "NAME=URL: where an endpoint really is. Needs --allow-private.") var endpoint: [String] = []
     @Flag(help: "Overridden endpoints may be private addresses and plain http.") var allowPrivate = false
+    @Option(help: "URL of a proxy for all that it asks; its login is the secret of the slot \"proxy\".") var proxy:
+      String?
     @Flag(help: "The first sync counts as change, not as baseline.") var replay = false
     @Option(help: "A JSON file with the instance's configuration.") var config: String?
     @OptionGroup(title: "Its own times, instead of the manifest's") var times: Times
@@ -60,6 +62,7 @@ struct ConnectorGroup: ParsableCommand {
         endpoints[String(parts[0])] = .string(String(parts[1]))
       }
       arguments["endpoints"] = .object(endpoints)
+      if let proxy { arguments["proxy"] = .string(proxy) }
       if let config {
         arguments["config"] = try OperatorFile.json(config)
       }

@@ -130,7 +130,7 @@ struct TopPicture {
   /// What each cause of waiting means to an operator.
   private static let words = [
     "no_credit": "the host's credit", "apply_lag": "the loop to catch up", "throttled": "its request budget",
-    "upstream_slow": "the upstream's answer", "plugin_slow": "the plugin",
+    "upstream_slow": "the upstream's answer", "token": "an access token", "plugin_slow": "the plugin",
     "storage_slow": "the disk",
   ]
 

@@ -36,6 +36,24 @@ package enum HMACSHA256 {
   }
 }
 
+/// HMAC (RFC 2104) with the hash that an upstream asks for; the product's own formats use HMAC-SHA-256 above.
+package enum KeyedHash: String, Sendable, CaseIterable {
+  case sha1, sha256, sha512
+
+  package func authenticationCode(for message: [UInt8], key: [UInt8]) -> [UInt8] {
+    let function =
+      switch self {
+      case .sha1: EVP_sha1()
+      case .sha256: EVP_sha256()
+      case .sha512: EVP_sha512()
+      }
+    var out = [UInt8](repeating: 0, count: Int(EVP_MAX_MD_SIZE))
+    var length: UInt32 = 0
+    _ = HMAC(function, key, Int32(key.count), message, message.count, &out, &length)
+    return Array(out.prefix(Int(length)))
+  }
+}
+
 /// Compares without telling by its time where two secrets differ. Lengths are not secret.
 package func constantTimeEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool {
   left.count == right.count && CRYPTO_memcmp(left, right, left.count) == 0

@@ -1,7 +1,7 @@
 /// A secret on its way into one request. It has no text form: whatever prints it prints `<secret>`.
 package struct Secret: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
   private let bytes: [UInt8]
-  init(_ bytes: [UInt8]) { self.bytes = bytes }
+  package init(_ bytes: [UInt8]) { self.bytes = bytes }
 
   package var description: String { "<secret>" }
   package var debugDescription: String { "<secret>" }

@@ -82,14 +82,24 @@ extension Vault {
 
   /// Stores a secret; durable when it returns. One trailing newline, as files and terminals add, is not part of it.
   package func put(_ bytes: [UInt8], tenant: TenantID, instance: InstanceID, slot: String) throws {
-    var bytes = bytes
-    if bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
-    guard (1...16_384).contains(bytes.count), !bytes.contains(where: { $0 < 0x20 || $0 == 0x7F }) else {
+    let bytes = Vault.withoutLastNewline(bytes)
+    guard (1...16_384).contains(bytes.count), Vault.isPlain(bytes) else {
       throw VaultError.unusableSecret(slot: slot)
     }
     let name = name(tenant, instance, slot)
     let sealed = try seal(bytes: bytes, key: try key(.tenant(tenant), .vault), context: Array(name.utf8))
     try keystore.set(name, sealed)
+  }
+
+  package static func withoutLastNewline(_ bytes: [UInt8]) -> [UInt8] {
+    bytes.last == UInt8(ascii: "\n") ? Array(bytes.dropLast()) : bytes
+  }
+
+  /// Lines may stand in a certificate and in an object only: anywhere else they would end a header.
+  private static func isPlain(_ bytes: [UInt8]) -> Bool {
+    let mayHaveLines = bytes.starts(with: "-----BEGIN ".utf8) || bytes.first == UInt8(ascii: "{")
+    let breaks: [UInt8] = mayHaveLines ? [UInt8(ascii: "\n"), UInt8(ascii: "\r"), UInt8(ascii: "\t")] : []
+    return bytes.allSatisfy { ($0 >= 0x20 && $0 != 0x7F) || breaks.contains($0) }
   }
 
   /// The secret for one use at the egress or ingress.
@@ -102,7 +112,31 @@ extension Vault {
   }
 
   package func revoke(tenant: TenantID, instance: InstanceID, slot: String) throws {
+    try keystore.remove(renewalName(tenant, instance, slot))
     try keystore.remove(name(tenant, instance, slot))
+  }
+
+  private func renewalName(_ tenant: TenantID, _ instance: InstanceID, _ slot: String) -> String {
+    "renewal/\(tenant)/\(instance)/\(slot)"
+  }
+
+  /// Keeps what an upstream gave in place of a part of a slot's secret, such as a rotated refresh token; durable when it
+  /// returns. It counts only together with the secret that it came from: another one set later is not overruled.
+  package func keepRenewal(_ bytes: [UInt8], of secret: Secret, tenant: TenantID, instance: InstanceID, slot: String)
+    throws
+  {
+    let name = renewalName(tenant, instance, slot)
+    let context = Array(name.utf8) + [0] + secret.reveal { SHA256.digest($0).bytes }
+    try keystore.set(name, try seal(bytes: bytes, key: try key(.tenant(tenant), .vault), context: context))
+  }
+
+  /// What counts in place of a part of this secret; nil while that is the secret's own.
+  package func renewal(of secret: Secret, tenant: TenantID, instance: InstanceID, slot: String) throws -> Secret? {
+    let name = renewalName(tenant, instance, slot)
+    guard let sealed = try keystore.value(name) else { return nil }
+    let context = Array(name.utf8) + [0] + secret.reveal { SHA256.digest($0).bytes }
+    // What another secret of this slot brought does not open: it is of no use any more.
+    return (try? AES256GCM.open(sealed, key: try key(.tenant(tenant), .vault), context: context)).map(Secret.init)
   }
 
   /// Which slots hold a secret: names only.
@@ -143,7 +177,8 @@ package enum VaultError: OperatorError, Equatable {
     case .wrongHostKey: "Give the key that was made with this folder (`--host-key FILE`, or the systemd credential)."
     case .noKeys: "Create it with `sluice tenant create`; if it existed, restore the keystore from a backup."
     case .noSecret(let instance, let slot): "Set it: `sluice secret set \(instance) \(slot) < FILE`."
-    case .unusableSecret: "Give 1 to 16384 bytes without control characters, by standard input or file."
+    case .unusableSecret:
+      "Give 1 to 16384 bytes by standard input or file, in one line unless it is PEM or a JSON object."
     }
   }
 }

@@ -13,10 +13,18 @@ package final class EgressClient {
   private var callsUnderWay = 0
   private var entering: [EgressExchange] = []
   private var leaving: [EgressExchange] = []
+  private var isClosed = false
+  private let lookUp: Lookup
 
-  package init(loop: EventLoop) {
+  /// The addresses of a host, as text.
+  typealias Lookup = (_ host: String, _ done: @escaping ([String]) -> Void) -> Void
+
+  package convenience init(loop: EventLoop) { self.init(loop: loop, lookUp: loop.lookUp) }
+
+  init(loop: EventLoop, lookUp: @escaping Lookup) {
     _ = curl_global_init(Int(CURL_GLOBAL_DEFAULT))
     self.loop = loop
+    self.lookUp = lookUp
     multi = OpaquePointer(curl_multi_init())
     timer = LoopTimer(loop)
     let this = Unmanaged.passUnretained(self).toOpaque()
@@ -41,18 +49,38 @@ package final class EgressClient {
     answered: @escaping (Result<(status: Int, headers: [(name: String, value: String)]), EgressFailure>) -> Void
   ) -> EgressExchange {
     let exchange = EgressExchange(request: request, client: self, answered: answered)
-    if let refusal = exchange.prepare() {
-      let soon = LoopTimer(loop)
-      soon.start(after: .zero) {
-        soon.close()
-        exchange.finish(refusal)
+    guard request.proxy != nil else {
+      enter(exchange, address: nil)
+      return exchange
+    }
+    // A proxy would ask its own resolver: who is asked for is decided here, and the proxy is led to that address.
+    lookUp(exchange.name) { [weak self] addresses in
+      guard let self, !isClosed, !exchange.isCancelled else { return }
+      guard let address = addresses.first(where: exchange.mayReach) else {
+        return refuse(
+          exchange,
+          addresses.isEmpty
+            ? .noConnection(host: exchange.host, reason: "its name has no address")
+            : .privateAddress(host: exchange.host))
       }
-    } else {
-      exchanges[exchange.handle] = exchange
-      entering.append(exchange)
-      exchangeHandles()
+      enter(exchange, address: address)
     }
     return exchange
+  }
+
+  private func enter(_ exchange: EgressExchange, address: String?) {
+    if let refusal = exchange.prepare(leadTo: address) { return refuse(exchange, refusal) }
+    exchanges[exchange.handle] = exchange
+    entering.append(exchange)
+    exchangeHandles()
+  }
+
+  private func refuse(_ exchange: EgressExchange, _ refusal: EgressFailure) {
+    let soon = LoopTimer(loop)
+    soon.start(after: .zero) {
+      soon.close()
+      exchange.finish(refusal)
+    }
   }
 
   package var inFlight: Int { exchanges.count }
@@ -60,6 +88,7 @@ package final class EgressClient {
   /// Ends every exchange; the client is not used afterwards.
   package func close() {
     precondition(callsUnderWay == 0, "the client is not closed from within libcurl")
+    isClosed = true
     for exchange in exchanges.values { drop(exchange) }
     timer.close()
     for watch in watches.values { watch.close() }

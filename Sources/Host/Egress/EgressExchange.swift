@@ -7,18 +7,20 @@ import Glibc
 package final class EgressExchange {
   package typealias Head = (status: Int, headers: [(name: String, value: String)])
   static let windowBytes = 256 * 1024
+  static let headerBytesMax = 256 * 1024
 
   let handle: OpaquePointer
   private let request: EgressRequest
   private unowned let client: EgressClient
   private var answered: ((Result<Head, EgressFailure>) -> Void)?
   private var headers: [(name: String, value: String)] = []
-  private var headerList: UnsafeMutablePointer<curl_slist>?
+  private var lists: [UnsafeMutablePointer<curl_slist>] = []
   private var errorText = [CChar](repeating: 0, count: Int(CURL_ERROR_SIZE))
   private var window: [UInt8] = []
   private var receivedBytes = 0
   private var isPaused = false
-  private var isCancelled = false
+  private(set) var isCancelled = false
+  private var headerBytes = 0
   private var end: Result<Void, EgressFailure>?
   private var waiting: (bytesMax: Int, reader: (Result<(part: [UInt8], isEnd: Bool), EgressFailure>) -> Void)?
   private var refusal: EgressFailure?
@@ -32,12 +34,27 @@ package final class EgressExchange {
     self.answered = answered
     handle = OpaquePointer(curl_easy_init())
     let parts = request.url.split(separator: "/", maxSplits: 3, omittingEmptySubsequences: false)
-    host = parts.count > 2 ? String(parts[2]) : request.url
+    host = parts.count > 2 ? String(parts[2]) : EgressExchange.shown(request.url)
   }
+
+  /// The host of the request without its port.
+  var name: String {
+    host.hasPrefix("[")
+      ? String(host.dropFirst().prefix { $0 != "]" }) : String(host.prefix { $0 != ":" })
+  }
+  private var port: Int {
+    let digits = host.hasPrefix("[") ? host.drop { $0 != "]" }.dropFirst(2) : host.drop { $0 != ":" }.dropFirst()
+    return Int(digits) ?? (request.url.hasPrefix("https://") ? 443 : 80)
+  }
+
+  /// The query may hold a credential.
+  private static func shown(_ url: String) -> String { String(url.prefix { $0 != "?" }) }
+
+  func mayReach(_ address: String) -> Bool { request.allowsPrivateAddress || !NetworkAddress.isPrivate(text: address) }
 
   deinit {
     curl_easy_cleanup(UnsafeMutableRawPointer(handle))
-    curl_slist_free_all(headerList)
+    for list in lists { curl_slist_free_all(list) }
   }
 
   /// Gives the next part of the body: 1 to `bytesMax` bytes, or the end. One call at a time.
@@ -99,8 +116,13 @@ package final class EgressExchange {
     case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CONNECT_ERROR, CURLE_SSL_CERTPROBLEM:
       return .tls(host: host, reason: reason)
     case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_CONNECT: return .noConnection(host: host, reason: reason)
-    case CURLE_URL_MALFORMAT, CURLE_UNSUPPORTED_PROTOCOL: return .badURL(request.url)
-    default: return .broken(host: host, reason: reason)
+    case CURLE_COULDNT_RESOLVE_PROXY, CURLE_PROXY: return .noConnection(host: "The proxy", reason: reason)
+    case CURLE_URL_MALFORMAT, CURLE_UNSUPPORTED_PROTOCOL: return .badURL(EgressExchange.shown(request.url))
+    default:
+      var status = 0
+      if request.proxy != nil { sluice_curl_get_long(raw, CURLINFO_HTTP_CONNECTCODE, &status) }
+      if status != 0, status / 100 != 2 { return .proxyRefused(host: host, status: status) }
+      return .broken(host: host, reason: reason)
     }
   }
 
@@ -113,17 +135,24 @@ package final class EgressExchange {
   }
 }
 
+/// `CURLAUTH_BASIC`: a macro with a cast, which Swift does not import.
+private let basicLoginOnly = 1
+
 // Called by libcurl.
 extension EgressExchange {
   /// Sets every option.
   /// - Returns: Why the request is not sent at all.
-  func prepare() -> EgressFailure? {
-    guard request.allowsPrivateAddress || request.url.hasPrefix("https://") else { return .plainHTTP(url: request.url) }
+  /// - Parameter address: Where a proxy is to lead.
+  func prepare(leadTo address: String?) -> EgressFailure? {
+    guard request.allowsPrivateAddress || request.url.hasPrefix("https://") else {
+      return .plainHTTP(url: EgressExchange.shown(request.url))
+    }
     let this = Unmanaged.passUnretained(self).toOpaque()
     sluice_curl_set_string(raw, CURLOPT_URL, request.url)
     sluice_curl_set_string(raw, CURLOPT_PROTOCOLS_STR, request.allowsPrivateAddress ? "http,https" : "https")
     sluice_curl_set_string(raw, CURLOPT_CUSTOMREQUEST, request.method)
-    sluice_curl_set_string(raw, CURLOPT_PROXY, "")
+    sluice_curl_set_long(raw, CURLOPT_PATH_AS_IS, 1)
+    prepareWay(leadTo: address)
     sluice_curl_set_string(raw, CURLOPT_ACCEPT_ENCODING, "")
     sluice_curl_set_long(raw, CURLOPT_NOSIGNAL, 1)
     sluice_curl_set_long(raw, CURLOPT_FOLLOWLOCATION, 0)
@@ -139,15 +168,18 @@ extension EgressExchange {
         sluice_curl_set_pointer(raw, CURLOPT_COPYPOSTFIELDS, UnsafeMutableRawPointer(mutating: $0.baseAddress!))
       }
     }
-    for header in request.headers {
-      headerList = curl_slist_append(headerList, "\(header.name): \(header.value)")
+    if let identity = request.identity {
+      sluice_curl_set_blob(raw, CURLOPT_SSLCERT_BLOB, identity, identity.count)
+      sluice_curl_set_blob(raw, CURLOPT_SSLKEY_BLOB, identity, identity.count)
     }
+    if let trusted = request.trusted { sluice_curl_set_blob(raw, CURLOPT_CAINFO_BLOB, trusted, trusted.count) }
+    var headers = request.headers.map { "\($0.name): \($0.value)" }
     // libcurl's own additions: none is wanted.
     for name in ["Expect", "Content-Type", "User-Agent"]
     where !request.headers.contains(where: { $0.name.lowercased() == name.lowercased() }) {
-      headerList = curl_slist_append(headerList, "\(name):")
+      headers.append("\(name):")
     }
-    sluice_curl_set_list(raw, CURLOPT_HTTPHEADER, headerList)
+    set(CURLOPT_HTTPHEADER, headers)
     errorText.withUnsafeMutableBufferPointer {
       _ = sluice_curl_set_pointer(raw, CURLOPT_ERRORBUFFER, UnsafeMutableRawPointer($0.baseAddress!))
     }
@@ -158,14 +190,46 @@ extension EgressExchange {
     sluice_curl_set_pointer(raw, CURLOPT_HEADERDATA, this)
     sluice_curl_set_write(raw, CURLOPT_HEADERFUNCTION) { bytes, size, count, this in
       EgressExchange.of(this).receivedHeader(UnsafeRawBufferPointer(start: bytes, count: size * count))
-      return size * count
     }
     sluice_curl_set_open_socket(
       raw,
       { this, _, address in
         EgressExchange.of(this).openSocket(address!)
       }, this)
+    sluice_curl_set_before_request(
+      raw, { this, address, _, _, _ in EgressExchange.of(this).connected(to: String(cString: address!)) }, this)
     return nil
+  }
+
+  /// Directly or through the operator's proxy; what the environment or a file says counts for nothing.
+  private func prepareWay(leadTo address: String?) {
+    sluice_curl_set_string(raw, CURLOPT_NOPROXY, "")
+    sluice_curl_set_long(raw, CURLOPT_NETRC, 0)
+    sluice_curl_set_string(raw, CURLOPT_PROXY, request.proxy?.address ?? "")
+    if !request.pinned.isEmpty { set(CURLOPT_RESOLVE, ["\(name):\(port):\(request.pinned.joined(separator: ","))"]) }
+    guard let proxy = request.proxy, let address else { return }
+    // A tunnel in every case: the proxy sees an address and a port, and with https nothing else.
+    sluice_curl_set_long(raw, CURLOPT_HTTPPROXYTUNNEL, 1)
+    sluice_curl_set_long(raw, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
+    sluice_curl_set_long(raw, CURLOPT_HEADEROPT, Int(CURLHEADER_SEPARATE))
+    let place = address.contains(":") ? "[\(address)]" : address
+    set(CURLOPT_CONNECT_TO, ["::\(place):\(port)"])
+    guard let login = proxy.login else { return }
+    // libcurl takes the two percent-decoded.
+    sluice_curl_set_long(raw, CURLOPT_PROXYAUTH, basicLoginOnly)
+    sluice_curl_set_string(raw, CURLOPT_PROXYUSERNAME, EgressExchange.escaped(login.user))
+    sluice_curl_set_string(raw, CURLOPT_PROXYPASSWORD, EgressExchange.escaped(login.password))
+  }
+
+  private static func escaped(_ bytes: [UInt8]) -> String {
+    bytes.map { "%" + ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+  }
+
+  private func set(_ option: CURLoption, _ texts: [String]) {
+    var list: UnsafeMutablePointer<curl_slist>?
+    for text in texts { list = curl_slist_append(list, text) }
+    if let list { lists.append(list) }
+    sluice_curl_set_list(raw, option, list)
   }
 
   private static func of(_ this: UnsafeMutableRawPointer?) -> EgressExchange {
@@ -189,8 +253,18 @@ extension EgressExchange {
     return isCancelled ? 0 : bytes.count
   }
 
-  private func receivedHeader(_ line: UnsafeRawBufferPointer) {
-    let text = String(decoding: line, as: UTF8.self)
+  /// - Returns: How much of it was taken: anything but all of it ends the exchange.
+  private func receivedHeader(_ line: UnsafeRawBufferPointer) -> Int {
+    headerBytes += line.count
+    guard headerBytes <= Self.headerBytesMax else {
+      refusal = .tooLarge(host: host, bytesMax: Self.headerBytesMax)
+      return 0
+    }
+    keepHeader(String(decoding: line, as: UTF8.self))
+    return line.count
+  }
+
+  private func keepHeader(_ text: String) {
     if text.hasPrefix("HTTP/") {
       headers = []  // an earlier, informational response
       return
@@ -200,14 +274,24 @@ extension EgressExchange {
     headers.append((text[..<colon].lowercased(), String(value.prefix { !$0.isNewline })))
   }
 
-  /// The address is judged where it is connected to: what DNS says later does not matter.
+  /// The address is judged where it is connected to: what DNS says later does not matter. A proxy's is its operator's.
   private func openSocket(_ address: UnsafeMutablePointer<curl_sockaddr>) -> curl_socket_t {
     let isPrivate = withUnsafePointer(to: &address.pointee.addr) { NetworkAddress.isPrivate($0) }
-    guard request.allowsPrivateAddress || !isPrivate else {
+    guard request.allowsPrivateAddress || request.proxy != nil || !isPrivate else {
       refusal = .privateAddress(host: host)
       return -1
     }
     return socket(
       address.pointee.family, address.pointee.socktype | Int32(SOCK_CLOEXEC.rawValue), address.pointee.protocol)
+  }
+
+  /// Before anything is sent, also on a connection that was kept open: another request, with other rights, may have
+  /// made it.
+  private func connected(to address: String) -> Int32 {
+    guard request.proxy != nil || mayReach(address) else {
+      refusal = .privateAddress(host: host)
+      return Int32(CURL_PREREQFUNC_ABORT)
+    }
+    return Int32(CURL_PREREQFUNC_OK)
   }
 }

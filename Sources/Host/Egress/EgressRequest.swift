@@ -14,13 +14,33 @@ package struct EgressRequest: Sendable {
   /// It leaves once, on a connection of its own: libcurl sends a request by itself again when a connection that it kept
   /// open turns out to be dead, even one that the upstream may have carried out.
   package var isSentOnce = false
+  /// Certificate and private key that the client shows in TLS, PEM.
+  package var identity: [UInt8]?
+  /// An operator's: everything goes through it, in a tunnel.
+  package var proxy: EgressProxy?
   package var timeoutMs = 60_000
   package var connectTimeoutMs = 10_000
   package var responseBytesMax = 32 << 20
+  /// Certificate authorities instead of the system's, PEM; a test's.
+  var trusted: [UInt8]?
+  /// Addresses instead of what the resolver says; a test's.
+  var pinned: [String] = []
 
   package init(method: String, url: String) {
     self.method = method
     self.url = url
+  }
+}
+
+/// Who leads requests on. Its address is its operator's choice; where it leads is checked here all the same.
+package struct EgressProxy: Sendable {
+  /// `http://host:port` or `https://host:port`.
+  package let address: String
+  package let login: (user: [UInt8], password: [UInt8])?
+
+  package init(address: String, login: (user: [UInt8], password: [UInt8])? = nil) {
+    self.address = address
+    self.login = login
   }
 }
 
@@ -34,6 +54,7 @@ package enum EgressFailure: OperatorError, Equatable {
   case timedOut(host: String, afterMs: Int)
   case broken(host: String, reason: String)
   case tooLarge(host: String, bytesMax: Int)
+  case proxyRefused(host: String, status: Int)
 
   package var code: String {
     switch self {
@@ -45,6 +66,7 @@ package enum EgressFailure: OperatorError, Equatable {
     case .timedOut: "egress.timed_out"
     case .broken: "egress.broken"
     case .tooLarge: "egress.too_large"
+    case .proxyRefused: "egress.proxy_refused"
     }
   }
   package var message: String {
@@ -57,6 +79,7 @@ package enum EgressFailure: OperatorError, Equatable {
     case .timedOut(let host, let ms): "\(host) did not answer within \(ms) ms."
     case .broken(let host, let reason): "The response of \(host) broke off: \(reason)."
     case .tooLarge(let host, let max): "The response of \(host) is larger than \(max) bytes."
+    case .proxyRefused(let host, let status): "The proxy did not lead to \(host): it answered \(status)."
     }
   }
   package var remedy: String {
@@ -66,6 +89,8 @@ package enum EgressFailure: OperatorError, Equatable {
     case .badURL: "Correct the endpoint in the manifest or its override."
     case .noConnection, .timedOut, .broken: "The operation is retried with growing pauses; check the upstream."
     case .tls: "Check the upstream's certificate; it is never ignored."
+    case .proxyRefused:
+      "Check the proxy's rules and its login: `sluice secret set INSTANCE proxy < FILE` with one line USER:PASSWORD."
     case .tooLarge: "Raise `response_bytes_max` in the manifest, or have the plugin ask for smaller pages."
     }
   }

@@ -18,6 +18,15 @@ enum NetworkAddress {
     }
   }
 
+  /// What is no address counts as private.
+  static func isPrivate(text: String) -> Bool {
+    var v4 = in_addr()
+    if inet_pton(AF_INET, text, &v4) == 1 { return isPrivate(v4: UInt32(bigEndian: v4.s_addr)) }
+    var v6 = in6_addr()
+    if inet_pton(AF_INET6, text, &v6) == 1 { return withUnsafeBytes(of: v6) { isPrivate(v6: Array($0)) } }
+    return true
+  }
+
   static func isPrivate(v4 address: UInt32) -> Bool {
     let blocks: [(UInt32, Int)] = [
       (0x0000_0000, 8), (0x0A00_0000, 8), (0x6440_0000, 10), (0x7F00_0000, 8), (0xA9FE_0000, 16), (0xAC10_0000, 12),

@@ -58,4 +58,6 @@ package enum WaitCause: String, Sendable, CaseIterable {
   case upstreamSlow = "upstream_slow"
   case pluginSlow = "plugin_slow"
   case storageSlow = "storage_slow"
+  /// For an access token: somebody asks for one, or makes a rotated one durable.
+  case token
 }

@@ -8,7 +8,6 @@ package struct Manifest: Sendable, Equatable {
   package enum Kind: String, Sendable, CaseIterable { case source, executor }
   /// What a source promises of its records: `replayable` ones can be had again from any checkpoint.
   package enum Delivery: String, Sendable, CaseIterable { case replayable }
-  package enum SlotScheme: String, Sendable, CaseIterable { case bearer, basic, header }
   package enum WebhookScheme: String, Sendable, CaseIterable { case standardWebhooks = "standard_webhooks" }
   package enum EffectClass: String, Sendable, CaseIterable {
     /// Only reads.
@@ -35,8 +34,6 @@ package struct Manifest: Sendable, Equatable {
     package let name: String
     package let scheme: SlotScheme
     package let endpoint: String
-    /// For `header`: its name.
-    package let header: String?
   }
   package struct Request: Sendable, Equatable {
     package enum Effect: String, Sendable, CaseIterable { case read, write }

@@ -69,25 +69,30 @@ extension Manifest {
     for (key, member) in try r.members() {
       try member.allow(["base"])
       let base = try member["base"].string("an https:// address")
-      guard base.hasPrefix("https://"), !base.dropFirst(8).isEmpty, !base.contains("*"), !base.contains("@") else {
+      guard Self.isEndpointBase(base) else {
         throw member["base"].error(
-          "\"\(base)\"", allowed: "https://host[:port][/path], without wildcard and credentials")
+          "\"\(base)\"",
+          allowed: "https://host[:port][/path]: a name that TLS can prove, no address, wildcard or credentials")
       }
       endpoints.append(Endpoint(name: key, base: base.hasSuffix("/") ? String(base.dropLast()) : base))
     }
     return endpoints
   }
 
-  private static func slots(_ r: DocumentReader, _ endpoints: [Endpoint]) throws(DocumentError) -> [Slot] {
-    var slots: [Slot] = []
-    for (key, member) in try r.members() {
-      try member.allow(["scheme", "endpoint", "header"])
-      let scheme = try member["scheme"].choice(SlotScheme.self)
-      let endpoint = try one(of: endpoints.map(\.name), member["endpoint"])
-      let header = scheme == .header ? try member["header"].string("a header name") : nil
-      slots.append(Slot(name: key, scheme: scheme, endpoint: endpoint, header: header))
-    }
-    return slots
+  private static func isEndpointBase(_ base: String) -> Bool {
+    guard base.hasPrefix("https://") else { return false }
+    let parts = base.dropFirst(8).split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+    let authority = parts[0].split(separator: ":", omittingEmptySubsequences: false)
+    guard authority.count <= 2, authority.dropFirst().allSatisfy({ Int($0).map { (1...65_535).contains($0) } ?? false })
+    else { return false }
+    let labels = authority[0].split(separator: ".", omittingEmptySubsequences: false)
+    // A last label that begins with a digit is an address in one of its spellings (RFC 3986, 3.2.2; WHATWG URL).
+    return labels.allSatisfy { label in
+      (1...63).contains(label.utf8.count)
+        && label.utf8.allSatisfy { (0x61...0x7A).contains($0 | 0x20) || (0x30...0x39).contains($0) || $0 == 0x2D }
+    } && !(labels.last?.first?.isNumber ?? true)
+      && (parts.count < 2 || parts[1].isEmpty
+        || PathTemplate("/" + (parts[1].hasSuffix("/") ? parts[1].dropLast() : parts[1]))?.names == [])
   }
 
   private static func requests(
@@ -113,18 +118,19 @@ extension Manifest {
       if item["slot"].isPresent {
         slot = try one(of: slots.filter { $0.endpoint == endpoint }.map(\.name), item["slot"])
       }
-      let ownHeader = slot.flatMap { name in slots.first { $0.name == name }?.header }
+      let scheme = slot.flatMap { name in slots.first { $0.name == name }?.scheme }
+      let ownHeaders = scheme?.hostHeaders ?? []
       let query = try names(item["query"], allowed: "a name of the query: letters, digits, . _ - ~") {
-        RequestHead.isQueryName($0)
+        RequestHead.isQueryName($0) && $0.lowercased() != scheme?.hostQuery?.lowercased()
       }
       let headers = try names(item["headers"], allowed: "a header that a plugin may set, not one of the host's") {
-        RequestHead.mayBeDeclared($0, slotHeader: ownHeader)
+        RequestHead.mayBeDeclared($0, slotHeaders: ownHeaders)
       }
       var idempotencyHeader: String?
       var precondition: Request.Precondition?
       if effect == .write {
         idempotencyHeader =
-          try item["idempotency_header"].isPresent ? header(item["idempotency_header"], ownHeader) : nil
+          try item["idempotency_header"].isPresent ? header(item["idempotency_header"], ownHeaders) : nil
         precondition =
           try item["precondition"].isPresent ? item["precondition"].choice(Request.Precondition.self) : nil
       } else {
@@ -152,10 +158,10 @@ extension Manifest {
     return names
   }
 
-  private static func header(_ r: DocumentReader, _ slotHeader: String?) throws(DocumentError) -> String {
+  private static func header(_ r: DocumentReader, _ slotHeaders: [String]) throws(DocumentError) -> String {
     let name = try r.string("a header name")
     // The host's own name for it is reserved from plugins; every other must not be one that the host sets already.
-    guard name.lowercased() == "idempotency-key" || RequestHead.mayBeDeclared(name, slotHeader: slotHeader) else {
+    guard name.lowercased() == "idempotency-key" || RequestHead.mayBeDeclared(name, slotHeaders: slotHeaders) else {
       throw r.error("\"\(name)\"", allowed: "a header name such as Idempotency-Key, not another one of the host's")
     }
     return name
@@ -246,7 +252,7 @@ extension Manifest {
       body: r["body"].isPresent ? try r["body"].string("the name of an argument") : nil)
   }
 
-  private static func one(of allowed: [String], _ r: DocumentReader) throws(DocumentError) -> String {
+  static func one(of allowed: [String], _ r: DocumentReader) throws(DocumentError) -> String {
     let text = try r.string(allowed.joined(separator: ", "))
     guard allowed.contains(text) else { throw r.error("\"\(text)\"", allowed: allowed.joined(separator: ", ")) }
     return text

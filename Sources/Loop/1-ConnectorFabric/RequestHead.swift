@@ -13,9 +13,16 @@ enum RequestHead {
   ]
   private static let reservedPrefixes = ["proxy-", "x-forwarded-"]
 
-  static func mayBeDeclared(_ name: String, slotHeader: String?) -> Bool {
+  static func mayBeDeclared(_ name: String, slotHeaders: [String]) -> Bool {
     let lower = name.lowercased()
-    return isToken(lower) && !isReserved(lower) && lower != slotHeader?.lowercased()
+    return isToken(lower) && !isReserved(lower) && !slotHeaders.contains(lower)
+  }
+
+  /// Whether a slot's credential may go there: `Authorization`, `Cookie`, or a header that is not the host's own.
+  static func mayHoldCredential(_ name: String) -> Bool {
+    let lower = name.lowercased()
+    return isToken(lower) && (lower == "authorization" || lower == "cookie" || !isReserved(lower))
+      && !common.contains(lower)
   }
 
   private static func isReserved(_ name: String) -> Bool {
@@ -24,7 +31,7 @@ enum RequestHead {
 
   /// The plugin's headers, when all of them may be sent.
   static func admit(
-    _ headers: [PluginRequest.Header], _ declared: Manifest.Request, slotHeader: String?
+    _ headers: [PluginRequest.Header], _ declared: Manifest.Request, slotHeaders: [String]
   ) throws(RequestRules.Refusal) {
     var seen: Set<String> = []
     for header in headers {
@@ -33,7 +40,7 @@ enum RequestHead {
         throw .badHeader("The header \"\(shown(header.name))\" holds characters that headers cannot hold.")
       }
       let isHosts =
-        isReserved(name) || name == slotHeader?.lowercased() || name == declared.idempotencyHeader?.lowercased()
+        isReserved(name) || slotHeaders.contains(name) || name == declared.idempotencyHeader?.lowercased()
       guard !isHosts else {
         throw .reservedHeader("The header \"\(shown(name))\" of \(declared.id) is set by the host alone.")
       }
@@ -47,10 +54,15 @@ enum RequestHead {
   }
 
   /// Each name of the query is declared, and given once: an upstream may read the first or the last of two.
-  static func admit(query: String, _ declared: Manifest.Request) throws(RequestRules.Refusal) {
+  static func admit(
+    query: String, _ declared: Manifest.Request, hostQuery: String?
+  ) throws(RequestRules.Refusal) {
     guard !query.isEmpty else { return }
     guard query.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "#") }) else {
       throw .undeclaredQuery("The query of \(declared.id) is not percent-encoded.")
+    }
+    if let hostQuery, names(in: query).contains(where: { spells($0, hostQuery) }) {
+      throw .reservedQuery("\"\(hostQuery)\" in the query of \(declared.id) is set by the host alone.")
     }
     if declared.effect == .read, declared.query.isEmpty { return }
     var seen: Set<Substring> = []
@@ -64,6 +76,19 @@ enum RequestHead {
         throw .undeclaredQuery("\"\(name)\" is given twice in the query of \(declared.id).")
       }
     }
+  }
+
+  /// The names in a query, also where an upstream may take ";" for a separator.
+  private static func names(in query: String) -> [[UInt8]] {
+    query.utf8.split { $0 == UInt8(ascii: "&") || $0 == UInt8(ascii: ";") }.map { part in
+      PercentEncoding.decode(Array(part.prefix { $0 != UInt8(ascii: "=") }))
+    }
+  }
+
+  /// Whether an upstream may read `name` as `own`: in other case, as a list's name, or after blanks.
+  private static func spells(_ name: [UInt8], _ own: String) -> Bool {
+    let text = String(decoding: name, as: UTF8.self).lowercased().drop { $0 == " " || $0 == "+" }
+    return text.prefix { $0 != "[" && $0 != "\0" } == own.lowercased()
   }
 
   /// As it is compared: no plugin can spell it in another way.

@@ -64,6 +64,7 @@ package struct RequestRules: Sendable {
     case undeclaredQuery(String)
     case undeclaredHeader(String)
     case reservedHeader(String)
+    case reservedQuery(String)
     case badHeader(String)
 
     package var code: String {
@@ -75,13 +76,15 @@ package struct RequestRules: Sendable {
       case .undeclaredQuery: "egress.undeclared_query"
       case .undeclaredHeader: "egress.undeclared_header"
       case .reservedHeader: "egress.reserved_header"
+      case .reservedQuery: "egress.reserved_query"
       case .badHeader: "egress.bad_header"
       }
     }
     package var sentence: String {
       switch self {
       case .undeclared(let text), .slotMismatch(let text), .effectNotAllowed(let text), .outsidePermit(let text),
-        .undeclaredQuery(let text), .undeclaredHeader(let text), .reservedHeader(let text), .badHeader(let text):
+        .undeclaredQuery(let text), .undeclaredHeader(let text), .reservedHeader(let text), .reservedQuery(let text),
+        .badHeader(let text):
         text
       }
     }
@@ -114,9 +117,9 @@ package struct RequestRules: Sendable {
       }
       throw .undeclared("\(request.method) \(request.path) on \(endpoint.name) is not in the manifest.")
     }
-    let slotHeader = declared.slot.flatMap { manifest.slot($0)?.header }
-    try RequestHead.admit(query: request.query, declared)
-    try RequestHead.admit(request.headers, declared, slotHeader: slotHeader)
+    let scheme = declared.slot.flatMap { manifest.slot($0)?.scheme }
+    try RequestHead.admit(query: request.query, declared, hostQuery: scheme?.hostQuery)
+    try RequestHead.admit(request.headers, declared, slotHeaders: scheme?.hostHeaders ?? [])
     let bound = declared.effect == .read ? try admitRead(declared, request) : try admitWrite(declared, names, request)
     return Admitted(declared: declared, headers: request.headers + bound)
   }

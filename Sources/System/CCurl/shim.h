@@ -24,3 +24,11 @@ static inline CURLcode sluice_curl_set_open_socket(CURL *h, curl_socket_t (*f)(v
   curl_easy_setopt(h, CURLOPT_OPENSOCKETDATA, u);
   return curl_easy_setopt(h, CURLOPT_OPENSOCKETFUNCTION, f);
 }
+static inline CURLcode sluice_curl_set_blob(CURL *h, CURLoption o, const void *bytes, size_t count) {
+  struct curl_blob blob = {(void *)bytes, count, CURL_BLOB_COPY};
+  return curl_easy_setopt(h, o, &blob);
+}
+static inline CURLcode sluice_curl_set_before_request(CURL *h, int (*f)(void *, char *, char *, int, int), void *u) {
+  curl_easy_setopt(h, CURLOPT_PREREQDATA, u);
+  return curl_easy_setopt(h, CURLOPT_PREREQFUNCTION, f);
+}

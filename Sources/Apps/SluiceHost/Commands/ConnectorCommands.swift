@@ -7,7 +7,7 @@ extension HostCommand {
   static let connectorCommands: [HostCommand] = [
     HostCommand("connector.enable", "Enable a connector for a tenant", role: nil) { call in
       let (enabling, manifest) = try await call.host.enabling(from: call.arguments)
-      let findings = try await call.host.unknownSlots(of: enabling.instance, manifest, try call.tenant())
+      let findings = try await call.host.unfitSecrets(enabling, manifest, try call.tenant())
       try await call.host.enable(enabling, for: try call.tenant(), by: call.user)
       var answer: [String: JSONValue] = ["instance": .string(enabling.instance.rawValue), "enabled": true]
       // A secret may be stored before there is a manifest to check it by.
@@ -165,6 +165,7 @@ extension RunningHost {
         "instance": .string(enabling.instance.rawValue), "connector": enabling.manifest["name"] ?? .null,
         "version": enabling.manifest["version"] ?? .null, "state": .string(state),
         "endpoints": .object(enabling.endpoints.mapValues { .string($0) }),
+        "proxy": enabling.proxy.map { .string($0) } ?? .null,
       ])
     }
     return .array(rows)

@@ -25,9 +25,10 @@ extension HostCommand {
     HostCommand("secret.set", "Store a secret in a connector's slot", role: nil) { call in
       let instance = try InstanceID(parsing: try call.string("instance"))
       let slot = try SlotName(parsing: try call.string("slot"))
-      try await call.host.checkSlot(slot, of: instance, try call.tenant())
+      let value = Vault.withoutLastNewline(Array(try call.string("value").utf8))
+      try await call.host.checkSlot(slot, of: instance, try call.tenant(), value: value)
       try call.host.vault.put(
-        Array(try call.string("value").utf8), tenant: try call.tenant(), instance: instance, slot: slot.rawValue)
+        value, tenant: try call.tenant(), instance: instance, slot: slot.rawValue)
       try await call.host.refreshHooks(of: try call.tenant())
       return ["slot": .string(try call.string("slot"))]
     },

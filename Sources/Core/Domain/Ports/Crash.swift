@@ -12,6 +12,9 @@ package enum CrashPoint: String, CaseIterable, Sendable {
   case ledgerBeforeHighWater = "ledger.before_high_water"
   case ledgerBeforeCheckpoint = "ledger.before_checkpoint"
   case ledgerAfterCheckpoint = "ledger.after_checkpoint"
+  /// An upstream has given another refresh token: before and after it is durable, and before what came with it is used.
+  case tokenBeforeKept = "token.before_kept"
+  case tokenAfterKept = "token.after_kept"
   case effectBeforeSend = "effect.before_send"
   case effectAfterSend = "effect.after_send"
 }

@@ -12,6 +12,7 @@ extension SimulatedCRM {
     case ("POST", "webhooks"): return await register(call)
     case ("POST", "faults"): return replaceFaults(call)
     case ("POST", "edits"): return await edit(call)
+    case ("POST", "tokens"): return steerTokens(call)
     default: return .error(404, "not_found", "the control side has no \(call.method) '\(call.path)'")
     }
   }
@@ -144,7 +145,7 @@ extension SimulatedCRM {
       "edits": [
         "applied": .integer(world.editsApplied), "missed": .array(world.missedEdits.map(Self.json(of:))),
       ],
-      "faults": .array(faults.map(\.json)),
+      "faults": .array(faults.map(\.json)), "tokens": tokenCounts,
     ]
   }
 

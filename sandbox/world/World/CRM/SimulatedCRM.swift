@@ -38,6 +38,7 @@ package actor SimulatedCRM {
   var log = EffectLog()
   var faults: [Fault]
   var budget: RequestBudget
+  var tokens: TokenDesk
   var counts = Counts()
   var webhooks = WebhookCounts()
   var late: [BusinessDay: [Webhook]] = [:]
@@ -58,6 +59,7 @@ package actor SimulatedCRM {
     credentials = Credentials(seed: options.seed)
     sender = WebhookSender(key: credentials.webhookKey, transport: transport, clockwork: clockwork)
     plan = WebhookPlan(seed: options.seed, shares: options.webhooks)
+    tokens = TokenDesk(seed: options.seed, credentials: credentials)
     budget = RequestBudget(perSecond: options.requestsPerSecond)
     world = WorldState(pipeline: pipeline, edits: edits)
     (firstDay, lastDay) = (world.firstDay, world.lastDay)
@@ -73,6 +75,7 @@ package actor SimulatedCRM {
     switch call.parts.first {
     case "api": await api(call)
     case "control": await control(call)
+    case "oauth": await oauth(call)
     default: .error(404, "not_found", "this CRM has no '\(call.path)'")
     }
   }

@@ -6,6 +6,10 @@ package struct Credentials: Sendable, Equatable {
   package let token: String
   /// Of the test harness: `Authorization: Bearer …` on `/control`.
   package let controlToken: String
+  /// Of the CRM's OAuth client, and the refresh token that a person's consent gave it.
+  package let clientID: String
+  package let clientSecret: String
+  package let refreshToken: String
   /// The HMAC key of webhook signatures.
   package let webhookKey: [UInt8]
 
@@ -13,6 +17,9 @@ package struct Credentials: Sendable, Equatable {
     func derived(_ purpose: String) -> [UInt8] { Digest.sha256(Array("sluice-world/\(seed)/\(purpose)".utf8)) }
     token = "crm_" + Digest.hex(Array(derived("token").prefix(20)))
     controlToken = "ctl_" + Digest.hex(Array(derived("control").prefix(20)))
+    clientID = "client-\(seed)"
+    clientSecret = "cls_" + Digest.hex(Array(derived("client").prefix(20)))
+    refreshToken = "refresh_" + Digest.hex(Array(derived("consent").prefix(20)))
     webhookKey = derived("webhook")
   }
 
@@ -22,6 +29,7 @@ package struct Credentials: Sendable, Equatable {
   package var json: JSONValue {
     [
       "token": .string(token), "control_token": .string(controlToken), "webhook_secret": .string(webhookSecret),
+      "client_id": .string(clientID), "client_secret": .string(clientSecret), "refresh_token": .string(refreshToken),
     ]
   }
 

@@ -1,0 +1,138 @@
+import ConnectorFabric
+import Cryptography
+import Domain
+import Egress
+import PluginHost
+import Vault
+
+/// One admitted request with what its slot holds: makes the request that leaves, as often as it is sent.
+struct Sending {
+  let route: EgressGate.Route
+  private let declared: Manifest.Request
+  private let target: RequestTarget
+  private let credential: (slot: Manifest.Slot, secret: Secret, read: SlotSecret)?
+  private let proxy: EgressProxy?
+
+  init(
+    _ open: HTTPOpen, _ admitted: RequestRules.Admitted, _ route: EgressGate.Route, _ vault: Vault
+  ) throws(HTTPFailure) {
+    self.route = route
+    declared = admitted.declared
+    guard let base = route.base(of: declared.endpoint) else {
+      throw HTTPFailure(
+        status: .invalid, code: "egress.invalid_request", message: "The request was not sent: the endpoint is gone.")
+    }
+    target = RequestTarget(
+      method: open.method, base: base, path: open.path, query: open.query, headers: admitted.headers, body: open.body)
+    do {
+      credential = try declared.slot.flatMap { route.manifest.slot($0) }.map { slot in
+        let secret = try vault.secret(tenant: route.tenant, instance: route.instance, slot: slot.name)
+        return (slot, secret, try secret.read(for: slot, of: route.instance))
+      }
+      proxy = try route.proxy(vault)
+    } catch let error as any OperatorError where error is VaultError || error is SecretError {
+      throw HTTPFailure(.auth, error)
+    } catch {
+      throw HTTPFailure(status: .permanent, code: "egress.failed", message: "The vault could not be read.")
+    }
+  }
+
+  /// The access token that it needs, where its slot's scheme is OAuth 2.
+  var tokenNeed: AccessTokens.Need? {
+    guard let credential, case .oauth2(let grant) = credential.slot.scheme else { return nil }
+    return AccessTokens.Need(
+      route: route, slot: credential.slot.name, grant: grant, secret: credential.secret, client: credential.read,
+      proxy: proxy)
+  }
+
+  /// After a 401 with an access token. That status says that nothing was done (RFC 9110, 15.5.2); a write is sent again
+  /// only where its permit's key goes along, so that it happens once even if that was not true.
+  var mayBeSentAgain: Bool { declared.effect == .read || declared.idempotencyHeader != nil }
+
+  /// - Returns: The request, and what of it must not come back.
+  func request(token: [UInt8]?, nowMs: Int64) -> (EgressRequest, [Secret]) {
+    let added = credential.map {
+      RequestCredential(
+        $0.slot.scheme, $0.read, token: token, for: target, nowMs: nowMs, base64: Base64.encode)
+    }
+    var request = route.request(target.method, target.url(query: added?.query ?? target.query), to: declared.endpoint)
+    request.proxy = proxy
+    request.isSentOnce = declared.effect != .read
+    request.body = target.body
+    request.identity = added?.identity
+    request.headers += (target.headers + (added?.headers ?? [])).map { ($0.name, $0.value) }
+    return (request, (added?.echoes ?? []).map { Secret($0) })
+  }
+}
+
+extension EgressGate.Route {
+  /// The address of an endpoint: an operator's, or the manifest's.
+  func base(of endpoint: String) -> String? { overrides[endpoint] ?? manifest.endpoint(endpoint)?.base }
+
+  /// A request with this instance's bounds, without headers but its sender's.
+  func request(_ method: String, _ url: String, to endpoint: String) -> EgressRequest {
+    var request = EgressRequest(method: method, url: url)
+    request.allowsPrivateAddress = overrides[endpoint] != nil
+    request.responseBytesMax = manifest.limits.responseBytesMax
+    request.timeoutMs = manifest.limits.operationTimeoutMs
+    request.headers = [("User-Agent", "sluice")]
+    return request
+  }
+
+  /// - Throws: `VaultError`, `SecretError`.
+  func proxy(_ vault: Vault) throws -> EgressProxy? {
+    guard let proxy else { return nil }
+    guard try vault.slots(tenant: tenant).contains(where: { $0 == (instance.rawValue, Manifest.proxySlot) }) else {
+      return EgressProxy(address: proxy)
+    }
+    let secret = try vault.secret(tenant: tenant, instance: instance, slot: Manifest.proxySlot)
+    return try secret.reveal { bytes in
+      try SecretError.check(bytes, for: .basic, slot: Manifest.proxySlot, of: instance)
+      let colon = bytes.firstIndex(of: UInt8(ascii: ":"))!
+      return EgressProxy(
+        address: proxy, login: (user: Array(bytes[..<colon]), password: Array(bytes[(colon + 1)...])))
+    }
+  }
+}
+
+extension Secret {
+  fileprivate func read(for slot: Manifest.Slot, of instance: InstanceID) throws(SecretError) -> SlotSecret {
+    let bytes = reveal { $0 }
+    return try SecretError.check(bytes, for: slot.scheme, slot: slot.name, of: instance)
+  }
+}
+
+/// A secret that its slot can do nothing with.
+package enum SecretError: OperatorError, Equatable {
+  case wrongShape(slot: String, instance: String, scheme: String, reason: String, expected: String)
+
+  /// - Returns: The secret as its scheme reads it.
+  @discardableResult
+  static func check(
+    _ bytes: [UInt8], for scheme: SlotScheme, slot: String, of instance: InstanceID
+  ) throws(SecretError) -> SlotSecret {
+    do { return try SlotSecret(bytes, for: scheme) } catch {
+      throw .wrongShape(
+        slot: slot, instance: instance.rawValue, scheme: scheme.name.rawValue, reason: error.reason,
+        expected: error.expected)
+    }
+  }
+
+  package var code: String {
+    switch self {
+    case .wrongShape: "secret.wrong_shape"
+    }
+  }
+  package var message: String {
+    switch self {
+    case .wrongShape(let slot, let instance, let scheme, let reason, _):
+      "The secret of the slot \"\(slot)\" of \(instance) does not fit its scheme \(scheme): \(reason)."
+    }
+  }
+  package var remedy: String {
+    switch self {
+    case .wrongShape(let slot, let instance, _, _, let expected):
+      "Give \(expected): `sluice secret set \(instance) \(slot) < FILE`."
+    }
+  }
+}

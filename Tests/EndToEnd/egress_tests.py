@@ -1,0 +1,403 @@
+"""Credentials of every scheme on their way out, tokens that end and rotate, and an operator's proxy."""
+import base64
+import hashlib
+import hmac
+import http.server
+import threading
+import urllib.parse
+
+import hostile_tests
+from rig import *
+from secret_tests import CANARY, findings, forms
+from upstream_tests import LIST, done_well, finish_writing, outcomes
+
+TOKEN = "POST /oauth/token"
+REFRESH = "scheme: oauth2_refresh_token\n    token: {endpoint: crm, path: /oauth/token}\n    client_auth: body\n    endpoint: crm"
+CLIENT = "scheme: oauth2_client_credentials\n    token: {endpoint: crm, path: /oauth/token}\n    client_auth: basic\n    scopes: [crm.read]\n    endpoint: crm"
+
+
+def oauth(rig, slot=REFRESH, name="s", days=3, start=True, mode="observe", crash=None, expires_in=3600):
+    """A scenario whose source has its slot by OAuth; with mode act its executor too, by a client of the same kind."""
+    actions = slot.replace("\n    ", ", ").replace(": crm,", ": crm,")
+    scenario = rig.scenario(name, mode=mode, world=("--seed", Settings.seed, "--opportunities", 80, "--days", days),
+                            manifests={"crm": ("scheme: bearer\n    endpoint: crm", slot), "crm_actions": ("scheme: bearer, endpoint: crm", actions)})
+    scenario.world.control("POST", "tokens", {"expires_in": expires_in})
+    keys = scenario.world.secrets
+    client = {"client_id": keys["client_id"], "client_secret": keys["client_secret"]}
+    if slot is REFRESH:
+        client["refresh_token"] = keys["refresh_token"]
+    # `set_up` stores what a bearer slot needs: here it is the client instead.
+    keys["static"], keys["token"] = keys["token"], json.dumps(client)
+    lists = scenario.world.list
+    scenario.world.list = lambda stream: past_the_slot(scenario.world, lists, stream)
+    if start:
+        scenario.start(crash)
+    return scenario
+
+
+def past_the_slot(world, lists, stream):
+    """The test reads by the token that never ends."""
+    kept, world.secrets["token"] = world.secrets["token"], world.secrets["static"]
+    try:
+        return lists(stream)
+    finally:
+        world.secrets["token"] = kept
+
+
+def tokens(scenario):
+    return scenario.world.control("GET", "status")["tokens"]
+
+
+def made_tokens(count=12):
+    """The world derives its tokens from its seed, in the order in which it makes them."""
+    return [f"{kind}_" + hashlib.sha256(f"sluice-world/{Settings.seed}/{kind}/{n}".encode()).hexdigest()[:40] for kind in ("access", "refresh") for n in range(1, count + 1)]
+
+
+def test_client_credentials(rig):
+    """a token by client credentials is asked for once, serves every stream, is renewed once it has ended, and stands nowhere"""
+    scenario = oauth(rig, CLIENT, days=3)
+    scenario.process_day()
+    expect_equal(tokens(scenario), {"given": 1, "refused": 0, "reused": 0}, "tokens after the first day")
+    scenario.world.control("POST", "tokens", {"expire": True})
+    scenario.world.close_day()
+    scenario.process_day()
+    expect_equal(tokens(scenario)["given"], 2, "tokens after the first one was ended")
+    expect_equal(scenario.host.metric("sluice_requests_total", status="401"), 1, "requests that were refused")
+    done_well(scenario)
+    expect_equal(findings(scenario.folder, [scenario.world.secrets["client_secret"], *made_tokens()]), [], "files that hold a token or the client's secret")
+    expect_equal(scenario.host.metric("sluice_tokens_total", ending="given"), tokens(scenario)["given"], "tokens counted")
+
+
+def test_token_before_its_end(rig):
+    """a token is renewed shortly before its end, so that no request is refused for it"""
+    scenario = oauth(rig, CLIENT, days=4, expires_in=1)
+    for _ in range(3):
+        scenario.process_day()
+        last = made_tokens()[tokens(scenario)["given"] - 1]
+        wait_for(lambda: request(scenario.world.address, "GET", "/api/v1/reps", headers={"Authorization": "Bearer " + last})[0] == 401, "the token has ended")
+        scenario.world.close_day()
+    expect(tokens(scenario)["given"] >= 3, f"{tokens(scenario)}")
+    expect_equal(scenario.host.metric("sluice_requests_total", status="401"), 0, "requests that were refused")
+
+
+def test_rotation_over_a_restart(rig):
+    """rotated refresh tokens are kept over kills and restarts, and none is shown twice"""
+    scenario = oauth(rig, days=5)
+    for number in range(4):
+        scenario.process_day()
+        scenario.world.control("POST", "tokens", {"expire": True})
+        scenario.world.close_day()
+        if number % 2:
+            scenario.host.kill()
+            scenario.host.start()
+            scenario.set_up()
+    done_well(scenario)
+    seen = tokens(scenario)
+    expect(seen["given"] >= 5 and seen["reused"] == seen["refused"] == 0, f"{seen}")
+    expect_equal(findings(scenario.folder, [scenario.world.secrets["client_secret"], *made_tokens()]), [], "files that hold a token")
+
+
+def test_death_after_a_rotation_is_kept(rig):
+    """a host that dies once a rotated token is durable has not used what came with it, and the next one goes on with the rotated one"""
+    scenario = oauth(rig, start=False)
+    scenario.rules()
+    before = scenario.world.control("GET", "status")["requests"]["total"]
+    scenario.host.start("token.after_kept:1")
+    with contextlib.suppress(HostDied):
+        scenario.set_up()
+        wait_for(lambda: not scenario.host.alive(), "the host dies")
+    scenario.host.process.wait(10)
+    status = scenario.world.control("GET", "status")
+    expect_equal((status["tokens"]["given"], status["requests"]["total"] - before), (1, 0), "tokens given, and requests of the host")
+    scenario.start()
+    scenario.process_day()
+    done_well(scenario)
+    expect_equal(tokens(scenario)["reused"], 0, "refresh tokens shown twice")
+
+
+def test_death_before_a_rotation_is_kept(rig):
+    """a host that dies between a rotation and its durability cannot know the new token: the upstream takes the old one for stolen, the connector is parked and says what to do, and goes on once that is done"""
+    scenario = oauth(rig, start=False)
+    scenario.host.start("token.before_kept:1")
+    with contextlib.suppress(HostDied):
+        scenario.set_up()
+        wait_for(lambda: not scenario.host.alive(), "the host dies")
+    scenario.host.process.wait(10)
+    scenario.start()
+    state = scenario.wait_parked("invalid_grant", "sluice secret set crm api", "sluice connector resume crm")
+    expect_equal(tokens(scenario)["reused"], 1, "refresh tokens shown twice")
+    authorize(scenario)
+    scenario.process_day()
+    done_well(scenario)
+    return state
+
+
+def authorize(scenario):
+    """A person consents again, and an operator stores what that gave."""
+    client = json.loads(scenario.world.secrets["token"])
+    client["refresh_token"] = scenario.world.control("POST", "tokens", {"authorize": True})["refresh_token"]
+    scenario.world.secrets["token"] = json.dumps(client)
+    done = subprocess.run([program("sluice"), "secret", "set", "crm", "api", "--data-dir", scenario.host.data, "--tenant", "demo"],
+                          input=json.dumps(client), text=True, capture_output=True, cwd=PROJECT)
+    expect_equal(done.returncode, 0, f"exit of secret set ({done.stderr})")
+    scenario.host.ask("connector.resume", instance="crm")
+
+
+def test_revoked_grant_parks(rig):
+    """a revoked grant parks the connector with what to do; nothing is asked again until that is done; then nothing is missing"""
+    scenario = oauth(rig)
+    scenario.process_day()
+    scenario.world.control("POST", "tokens", {"revoke": True})
+    scenario.world.close_day()
+    scenario.host.ask("connector.run", instance="crm")
+    scenario.wait_parked("credential", "invalid_grant", "sluice secret set crm api")
+    before = scenario.host.metric("sluice_requests_total")
+    scenario.host.ask("connector.run", instance="crm")
+    expect(scenario.connector().startswith("parked"), "it stays parked")
+    expect_equal(scenario.host.metric("sluice_requests_total"), before, "requests of a parked connector")
+    authorize(scenario)
+    done_well(scenario)
+
+
+def test_token_endpoint_fails(rig):
+    """a token endpoint that is slow, fails, or answers nonsense costs time, which is counted as waiting for a token, and loses nothing"""
+    scenario = oauth(rig, CLIENT, days=7)
+    # Only a new day makes sure that a pull is still to come.
+    scenario.process_day()
+    scenario.world.close_day()
+    for fault in ({"kind": "status", "status": 503}, {"kind": "garbage"}, {"kind": "cut_before_apply"}, {"kind": "slow_ms", "slow_ms": 700}):
+        # In this order: a round of pulls may still be under way, and asks for a token at once.
+        scenario.world.faults({"match": TOKEN, **fault})
+        scenario.world.control("POST", "tokens", {"expire": True})
+        scenario.process_day()
+        (met,) = scenario.world.control("GET", "status")["faults"]
+        expect_equal(met["fired"], 1, f"times that {fault} was met")
+        scenario.world.close_day()
+    waited = scenario.host.metric("sluice_wait_seconds_total", instance="demo/crm", cause="token")
+    expect(waited >= 0.7, f"waited {waited} s for tokens")
+    scenario.world.faults()
+    done_well(scenario)
+    return f"{waited:.1f} s"
+
+
+def test_write_with_an_ended_token(rig):
+    """a write that is refused with 401 is sent again once, with a new token and the same key; its permit is spent once, and it happens once"""
+    scenario = oauth(rig, CLIENT, mode="act", start=False)
+    # Two in a row at the first task: the second refusal is the upstream's word.
+    scenario.world.faults({"match": "PATCH /api/v1/", "kind": "status", "status": 401, "times": 1}, {"match": "POST /api/v1/tasks", "kind": "status", "status": 401, "times": 2})
+    scenario.start()
+    scenario.process_day()
+    faults = scenario.world.control("GET", "status")["faults"]
+    expect_equal([f["fired"] for f in faults], [1, 2], "refusals that were met")
+    seen = outcomes(scenario)
+    # What was refused twice is asked after like any write without a clear end, and started anew; nothing else is.
+    expect(seen["unknown"] == 1 and seen["rejected"] == 0 and seen["done"] >= 2, f"outcomes: {seen}")
+    expect_equal(sorted(p["tries"] for p in scenario.host.permits().values())[-2:], [1, 2], "the most starts of a call")
+    expect_equal([e for e in scenario.world.effects() if e["replays"]], [], "effects that were sent again")
+    finish_writing(scenario)
+    return f"{seen}"
+
+
+def test_refused_client_of_an_executor(rig):
+    """an executor whose client is refused sends nothing: its calls fail with what to do, and the upstream is not asked for each of them"""
+    scenario = oauth(rig, CLIENT, mode="act", start=False)
+    scenario.start()
+    scenario.host.ask("secret.set", instance="crm-actions", slot="api", value=json.dumps({"client_id": "me", "client_secret": CANARY}))
+    scenario.process_day()
+    calls = wait_for(lambda: (rows := scenario.host.ask("action.list")) and all(row["state"] == "failed" for row in rows) and rows, lambda: f"every call has failed: {outcomes(scenario)}", 30)
+    expect(len(calls) >= 5 and all("sluice secret set crm-actions api" in row["reason"] for row in calls), f"{calls[0]}")
+    expect_equal(scenario.world.effects(), [], "effects")
+    expect(1 <= tokens(scenario)["refused"] <= 3, f"{tokens(scenario)} for {len(calls)} calls")
+    expect_equal(findings(scenario.folder, [CANARY]), [], "files that hold the client's secret")
+    return f"{len(calls)} calls, {tokens(scenario)['refused']} refusals"
+
+
+class Upstream(hostile_tests.Echo):
+    """Gives back everything that it is sent, raw and rendered, and keeps it."""
+    kept = []
+
+    def do_GET(self):
+        Upstream.kept.append((self.path, dict(self.headers)))
+        values = [self.path, urllib.parse.unquote(self.path), *self.headers.values()]
+        for value in list(values):
+            bare = value.split(" ", 1)[-1]
+            values += [bare, json.dumps(bare), urllib.parse.quote(bare, safe=""), base64.b64encode(bare.encode()).decode(), bare.encode().hex()]
+        told = "\n".join(values).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(told)))
+        for name, value in self.headers.items():
+            self.send_header("X-Echo-" + name, value)
+        self.end_headers()
+        self.wfile.write(told)
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        told = json.dumps({"access_token": "at-" + hashlib.sha256(CANARY.encode()).hexdigest(), "expires_in": 60}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(told)))
+        self.end_headers()
+        self.wfile.write(told)
+
+
+def signed_by_hmac(path, headers):
+    text = f"{headers['X-Time']}\nGET\n{path}".encode()
+    expect_equal(headers["X-Signature"], "v1=" + hmac.new(CANARY.encode(), text, hashlib.sha256).hexdigest(), "the signature")
+    return headers["X-Signature"][3:]
+
+
+def signed_for_aws(path, headers):
+    """As the AWS documentation computes it, by other code than the host's."""
+    day = headers["X-Amz-Date"][:8]
+    scope = f"{day}/eu-west-1/execute-api/aws4_request"
+    names = ["host", "x-amz-date", "x-amz-security-token"]
+    given = {k.lower(): v for k, v in headers.items()}
+    canonical = "\n".join(["GET", path, "", *(f"{n}:{given[n]}" for n in names), "", ";".join(names), hashlib.sha256(b"").hexdigest()])
+    key = ("AWS4" + CANARY).encode()
+    for part in scope.split("/"):
+        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+    text = f"AWS4-HMAC-SHA256\n{headers['X-Amz-Date']}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    signature = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+    expect_equal(headers["Authorization"], f"AWS4-HMAC-SHA256 Credential=AKID/{scope}, SignedHeaders={';'.join(names)}, Signature={signature}", "the signature")
+    return signature
+
+
+def bearing(expected):
+    def check(path, headers):
+        expect_equal(headers["Authorization"], expected, "Authorization")
+        return CANARY
+    return check
+
+
+SESSION = "session/" + CANARY[::-1]
+ACCESS = "at-" + hashlib.sha256(CANARY.encode()).hexdigest()
+# scheme → what the manifest says, the secret, and what must have arrived; gives what must not come back.
+SCHEMES = {
+    "bearer": ("", CANARY, bearing("Bearer " + CANARY)),
+    "basic": ("", "user:" + CANARY, bearing("Basic " + base64.b64encode(f"user:{CANARY}".encode()).decode())),
+    "header": (", header: X-Key", CANARY, lambda path, headers: expect_equal(headers["X-Key"], CANARY, "X-Key")),
+    "query": (", parameter: api_key", CANARY, lambda path, headers: expect_equal(path, "/echo?api_key=" + urllib.parse.quote(CANARY, safe=""), "the path")),
+    "hmac": (', algorithm: sha256, sign: "{timestamp}\\n{method}\\n{path}", encoding: hex, header: X-Signature, prefix: "v1=", timestamp_header: X-Time', CANARY, signed_by_hmac),
+    "sigv4": (", service: execute-api, region: eu-west-1", json.dumps({"access_key_id": "AKID", "secret_access_key": CANARY, "session_token": SESSION}), signed_for_aws),
+    "oauth2_client_credentials": (", token: {endpoint: api, path: /token}, client_auth: body", json.dumps({"client_id": "me", "client_secret": CANARY}), bearing("Bearer " + ACCESS)),
+}
+
+
+def test_schemes_on_the_wire(rig):
+    """each scheme puts on the wire what its upstream checks; and an upstream that gives all of it back, raw and rendered, gives a leaking plugin nothing"""
+    host, folder = hostile_tests.ready(rig)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    rig.closing.append(server.shutdown)
+    secrets = [CANARY, SESSION, ACCESS]
+    for scheme, (keys, secret, check) in SCHEMES.items():
+        Upstream.kept.clear()
+        instance = "s-" + scheme.replace("_", "-")
+        with open(os.path.join(folder, "hostile.yaml")) as f:
+            text = f.read().replace("main: {scheme: bearer, endpoint: api}", f"main: {{scheme: {scheme}, endpoint: api{keys}}}")
+        expect(scheme in text, "the manifest has the scheme")
+        path = os.path.join(folder, instance + ".yaml")
+        with open(path, "w") as f:
+            f.write(text)
+        host.ask("secret.set", instance=instance, slot="main", value=secret)
+        answer = host.ask("connector.enable", name=path, instance=instance, config={"attack": "leak_secret"}, endpoints={"api": f"http://127.0.0.1:{server.server_port}"}, allow_private=True)
+        expect("findings" not in answer, f"{scheme}: {answer}")
+        wait_for(lambda: host.metric("sluice_records_total", instance=f"demo/{instance}") >= 1, lambda: f"{scheme} leaks what it got: {hostile_tests.states(host)}")
+        path, headers = Upstream.kept[0]
+        found = check(path, headers)
+        secrets += [found] if isinstance(found, str) else []
+    host.ask("ledger.publish")
+    expect("hostile.leak" in host.log_text(), "nothing was echoed: the test tells nothing")
+    expect_equal(findings(rig.folder, secrets), [], "files that hold a secret, a token or a signature")
+    return f"{len(SCHEMES)} schemes, {len(set(secrets))} values"
+
+
+def test_secret_of_another_shape(rig):
+    """a secret that its slot's scheme can do nothing with is refused when it is stored, named when the connector is enabled, and never sent"""
+    host, folder = hostile_tests.ready(rig)
+    path, injected = os.path.join(folder, "hostile.yaml"), "{" + CANARY + "\r\nX-Evil: 1"
+    host.ask("secret.set", instance="early", slot="main", value=injected)
+    answer = host.ask("connector.enable", name=path, instance="early", config={"attack": "leak_secret"})
+    expect("secret.wrong_shape" in json.dumps(answer["findings"]), f"{answer}")
+    # This plugin hides it: it is logged by the host, whatever a plugin says.
+    wait_for(lambda: hostile_tests.ended(host, "early") >= 1, lambda: f"it has run: {hostile_tests.states(host)}")
+    expect('"secret.wrong_shape"' in host.log_text() and "one line" in host.log_text(), "the log names it and says what is wanted")
+    expect_equal(host.metric("sluice_requests_total"), 0, "requests that left")
+    reply = host.reply("secret.set", instance="early", slot="main", value=injected)
+    expect_equal(reply["error"]["code"], "secret.wrong_shape", "refusal of a secret of two lines")
+    expect_equal(findings(rig.folder, [CANARY]), [], "files that hold it")
+
+
+class Proxy:
+    """Leads to what it is asked for, to who has the login; keeps what it is asked."""
+
+    def __init__(self, login):
+        self.asked = []
+        self.wanted = "Basic " + base64.b64encode(login.encode()).decode()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=self.serve, args=(self.listener.accept()[0],), daemon=True).start()
+
+    def serve(self, client):
+        with contextlib.suppress(OSError):
+            head = b""
+            while not head.endswith(b"\r\n\r\n"):
+                part = client.recv(1)
+                if not part:
+                    return
+                head += part
+            self.asked.append(head.decode())
+            if self.wanted not in head.decode():
+                client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+                return
+            host, port = head.split()[1].decode().rsplit(":", 1)
+            upstream = socket.create_connection((host.strip("[]"), int(port)))
+            client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+            threading.Thread(target=self.copy, args=(upstream, client), daemon=True).start()
+            self.copy(client, upstream)
+
+    @staticmethod
+    def copy(source, target):
+        with contextlib.suppress(OSError):
+            while part := source.recv(1 << 16):
+                target.sendall(part)
+            target.shutdown(socket.SHUT_WR)
+
+
+def test_proxy(rig):
+    """everything of an instance goes through its operator's proxy, which sees addresses and its own login and no credential; the environment's proxies count for nothing"""
+    login = "sluice:proxy/" + CANARY
+    proxy = Proxy(login)
+    rig.closing.append(proxy.listener.close)
+    scenario = rig.scenario(world=("--seed", Settings.seed, "--opportunities", 80, "--days", 3))
+    scenario.host.start(environment={"http_proxy": "http://127.0.0.1:1", "https_proxy": "http://127.0.0.1:1", "ALL_PROXY": "http://127.0.0.1:1", "no_proxy": "127.0.0.1"})
+    scenario.set_up()
+    scenario.process_day()
+    expect_equal(proxy.asked, [], "what the proxy was asked before it was chosen")
+    scenario.world.close_day()
+    host = scenario.host
+
+    def enable(url):
+        return host.reply("connector.enable", name=os.path.join(scenario.plugins, "crm.yaml"), instance="crm", endpoints={"crm": scenario.world.url}, allow_private=True,
+                          replay=True, config={"page_size": 200}, proxy=url)
+    for bad in ("127.0.0.1:3128", "socks5://127.0.0.1:1080", f"http://user:{CANARY}@127.0.0.1:3128", "http://127.0.0.1:3128/path"):
+        reply = enable(bad)
+        expect_equal(reply["error"]["code"], "connector.bad_proxy", f"refusal of {bad}")
+        expect(CANARY not in json.dumps(reply), "the refusal repeats a login")
+    expect("result" in enable(f"http://127.0.0.1:{proxy.port}"), "the proxy is taken")
+    host.ask("connector.run", instance="crm")
+    scenario.wait_parked("407", "sluice secret set INSTANCE proxy")
+    host.ask("secret.set", instance="crm", slot="proxy", value=login)
+    host.ask("connector.resume", instance="crm")
+    scenario.process_day()
+    done_well(scenario)
+    expect(all(head.startswith(f"CONNECT {scenario.world.address} HTTP/1.1") for head in proxy.asked), f"{proxy.asked[:2]}")
+    expect(any(proxy.wanted in head for head in proxy.asked), "the login was never shown")
+    expect(not any(form.decode(errors="replace") in head for head in proxy.asked for form in forms(scenario.world.secrets["token"])), "the proxy saw the credential")
+    expect_equal(host.ask("connector.list")[0]["proxy"], f"http://127.0.0.1:{proxy.port}", "the proxy that is shown")
+    expect_equal(findings(scenario.folder, [CANARY, login]), [], "files that hold the proxy's login")
+    return f"{len(proxy.asked)} tunnels"
