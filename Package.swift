@@ -154,7 +154,7 @@ let rooms: [Room] = [
     uses: ["MemoryStorage", "SQLiteStorage", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),
   Room(
     name: "ConnectorFabricTests", path: "Tests/ConnectorFabricTests", kind: .test,
-    uses: ["ConnectorFabric", "MemoryStorage", "TestKit", "Domain", "CanonicalJSON"]),
+    uses: ["ConnectorFabric", "MemoryStorage", "TestKit", "Vault", "Domain", "CanonicalJSON"]),
   Room(
     name: "PerceptionTests", path: "Tests/PerceptionTests", kind: .test,
     uses: ["MemoryStorage", "Perception", "WorldModel", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),

@@ -3,6 +3,7 @@ import base64
 import hashlib
 import hmac
 
+import hostile_tests as hostile
 from rig import *
 
 
@@ -51,6 +52,7 @@ def test_unidentified_deliveries_look_alike(rig):
         "another id": post(scenario, {**good, "webhook-id": "msg-2"}, body),
         "an old timestamp": post(scenario, signed(secret, body, "msg-1", int(time.time()) - 301), body),
         "a future timestamp": post(scenario, signed(secret, body, "msg-1", int(time.time()) + 302), body),
+        "a timestamp at the end of time": post(scenario, signed(secret, body, "msg-1", 9223372036854775807), body),
         "a timestamp in words": post(scenario, signed(secret, body, "msg-1", "yesterday"), body),
         "another version of signature": post(scenario, {**good, "webhook-signature": "v2," + good["webhook-signature"][3:]}, body),
         "an endless id": post(scenario, signed(secret, body, "m" * 300), body),
@@ -138,3 +140,69 @@ def test_delivery_that_no_plugin_takes(rig):
     expect_equal(letters(), [], "letters after they were dropped")
     scenario.run()
     scenario.check_sound()
+
+
+def receiver(host, folder, name, scheme, secret):
+    """An instance that tells what it sees of deliveries. Returns where they are sent."""
+    with open(os.path.join(folder, "hostile.yaml")) as f:
+        text = f.read()
+    with open(os.path.join(folder, name + ".yaml"), "w") as f:
+        f.write(text + f"webhook: {{{scheme}slot: webhook, body_bytes_max: 65536}}\n")
+    host.ask("connector.enable", name=os.path.join(folder, name + ".yaml"), instance=name, config={"attack": "tell_delivery"})
+    host.ask("secret.set", instance=name, slot="webhook", value=secret)
+    return host.ask("connector.hook", instance=name)["path"]
+
+
+def test_schemes_that_need_the_operator(rig):
+    """what signs its own address, and what only a proxy can see, is believed where the operator has said how, and refused everywhere else"""
+    host, folder = hostile.ready(rig)
+    client, body = "yyyyyyyy-yyyy-yyyy-yyyy-yyyyyyyyyyyy", b'[{"eventId":1}]'
+    fingerprint = hashlib.sha256(b"a certificate").hexdigest()
+    hooks = {"hub": receiver(host, folder, "hub", "scheme: hubspot_v3, tolerance_ms: 300000, ", client),
+             "mutual": receiver(host, folder, "mutual", "scheme: mtls, ", fingerprint)}
+
+    def from_hubspot(base, query="?a=%2Fb"):
+        stamp = str(int(time.time() * 1000))
+        signed = f"POST{base}{hooks['hub']}{query.replace('%2F', '/')}".encode() + body + stamp.encode()
+        mark = base64.b64encode(hmac.new(client.encode(), signed, hashlib.sha256).digest()).decode()
+        return request(host.address, "POST", hooks["hub"] + query, body, {"x-hubspot-signature-v3": mark, "x-hubspot-request-timestamp": stamp})[0]
+
+    def by_certificate(value, name="x-client-certificate"):
+        return request(host.address, "POST", hooks["mutual"], body, {name: value})[0]
+    for instance, code in (("hub", "ingress.no_public_url"), ("mutual", "ingress.no_proxy")):
+        found = host.ask("connector.enable", name=os.path.join(folder, instance + ".yaml"), instance=instance, config={"attack": "tell_delivery"})["findings"]
+        expect(len(found) == 1 and code in found[0], f"what enabling {instance} says: {found}")
+    expect_equal((from_hubspot(f"http://{host.address}"), by_certificate(fingerprint)), (401, 401), "answers before the operator said anything")
+    expect_equal([host.metric("sluice_deliveries_total", outcome=o) for o in ("no_public_url", "no_trusted_proxy")], [1.0, 1.0], "refusals by cause")
+    host.stop()
+    settings = os.path.join(rig.folder, "sluice.yaml")
+
+    def restart(addresses):
+        with open(settings, "w") as f:
+            f.write(f"sluice: 1\npublic_url: https://other.example\nproxy: {{addresses: {addresses}, client_certificate_header: X-Client-Certificate}}\n")
+        host.options = ("--config", settings, "--public-url", "https://sluice.example.com/in/")
+        host.start()
+    restart("[10.0.0.0/8, '::1']")
+    expect_equal(by_certificate(fingerprint), 401, "the word of a stranger's proxy")
+    host.stop()
+    restart("[127.0.0.0/8]")
+    expect_equal(from_hubspot("https://sluice.example.com/in"), 202, "the answer to HubSpot")
+    expect_equal(from_hubspot("https://other.example"), 401, "the answer to who signs another address")
+    expect_equal([by_certificate(v) for v in (fingerprint, fingerprint.upper(), hashlib.sha256(b"another").hexdigest(), fingerprint + ", " + fingerprint)],
+                 [202, 202, 401, 401], "answers by certificate")
+    expect_equal(by_certificate(fingerprint, "x-other"), 401, "the answer without the proxy's header")
+
+
+def test_what_a_plugin_sees(rig):
+    """a plugin sees of a delivery's request what its manifest declares, and nothing of what proves who sent it"""
+    host, folder = hostile.ready(rig)
+    path = receiver(host, folder, "github", "scheme: github, methods: [PUT, POST], headers: [X-GitHub-Event, X-Absent], query: [part, more], ", "It's a Secret to Everybody")
+    body = b"Hello, World!"
+    headers = {"X-Hub-Signature-256": "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17", "X-GitHub-Event": "push", "X-Other": "unseen"}
+    expect_equal(request(host.address, "PUT", path + "?part=a%2Fb&unseen=1&more=", body, headers)[0], 202, "the answer")
+    wait_for(lambda: "PUT||part=a%2Fb&more=|x-github-event: push\"" in host.log_text(), lambda: f"the plugin told what it saw: {host.log_text()[-600:]}")
+    expect_equal(request(host.address, "PATCH", path, body, headers)[0], 401, "the answer to a method that is not declared")
+    expect_equal(request(host.address, "POST", path, body, {**headers, "X-GitHub-Event": "p" * 16384})[0], 413, "the answer to a header that is too long")
+    plain = receiver(host, folder, "plain", "scheme: github, ", "It's a Secret to Everybody")
+    expect_equal([request(host.address, m, plain + "?part=1", body, headers)[0] for m in ("PUT", "POST", "GET")], [401, 202, 405], "answers to one that declares nothing")
+    wait_for(lambda: '"message":"||"' in host.log_text(), lambda: f"the plugin told what it saw: {host.log_text()[-600:]}")

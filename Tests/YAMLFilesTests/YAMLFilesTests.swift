@@ -67,7 +67,7 @@ private func reviewed(_ path: String) throws -> SourceDocument {
     let manifest = try Manifest(document)
     #expect(manifest.streams.map(\.name.rawValue) == ["accounts", "products", "reps", "opportunities"])
     #expect(manifest.requests.map { "\($0.method) \($0.effect)" } == Array(repeating: "GET read", count: 4))
-    #expect(manifest.webhook?.scheme == .standardWebhooks)
+    #expect(manifest.webhook?.scheme == "standard_webhooks")
     let mapping = try Mapping(manifest: document)
     #expect(Set(mapping.streams.keys) == Set(manifest.streams.map(\.name.rawValue)))
   }

@@ -82,7 +82,7 @@ package actor RunningHost {
     vault = try Vault(hostKey: hostKey, keystore: keystore, random: { SystemSources.random($0) })
     try vault.prepare(.host)
     directory = Directory(keystore: keystore, random: { SystemSources.random($0) })
-    ingress = Ingress(metrics: metrics, log: log)
+    ingress = Ingress(settings: options.settings, metrics: metrics, log: log)
     let disk = options.settings.disk
     reserve = DiskBallast(
       folder: options.dataFolder, lowWaterBytes: disk.lowWaterBytes, ballastBytes: disk.ballastBytes)

@@ -9,7 +9,6 @@ package struct Manifest: Sendable, Equatable {
   /// What a source promises of its records: `replayable` ones can be had again from any checkpoint.
   package enum Delivery: String, Sendable, CaseIterable { case replayable }
   package enum SlotScheme: String, Sendable, CaseIterable { case bearer, basic, header }
-  package enum WebhookScheme: String, Sendable, CaseIterable { case standardWebhooks = "standard_webhooks" }
   package enum EffectClass: String, Sendable, CaseIterable {
     /// Only reads.
     case read
@@ -63,10 +62,24 @@ package struct Manifest: Sendable, Equatable {
     package let order: Int
   }
   package struct Webhook: Sendable, Equatable {
-    package let scheme: WebhookScheme
+    /// A name in `WebhookScheme.all`.
+    package let scheme: String
+    package let proof: WebhookProof
+    package let id: DeliveryName
     package let slot: String
+    /// 0 where the scheme signs no time.
     package let toleranceMs: Int
     package let bodyBytesMax: Int
+    /// What the plugin sees of a delivery's request besides its body.
+    package let kept: Kept
+
+    package struct Kept: Sendable, Equatable {
+      /// The methods by which deliveries come, for a plugin that is told which; empty: POST, and it is not told.
+      package var methods: [String] = []
+      /// In lower case.
+      package var headers: [String] = []
+      package var query: [String] = []
+    }
   }
   package struct Limits: Sendable, Equatable {
     package var memoryBytes = 256 << 20
