@@ -112,6 +112,9 @@ let rooms: [Room] = [
   Room(
     name: "CRMExecutorPlugin", path: "Plugins/crm-executor", uses: ["SluiceKit"], packageAccess: false,
     excluded: ["README.md", "Entry.swift"]),
+  Room(
+    name: "StripePlugin", path: "Plugins/stripe", uses: ["SluiceKit"], packageAccess: false,
+    excluded: ["README.md", "Entry.swift"]),
   Room(name: "Identity", path: "Sources/Core/Identity", uses: ["Domain", "CanonicalJSON", "Cryptography"]),
   Room(name: "Vault", path: "Sources/Core/Vault", uses: ["Domain", "Cryptography"]),
 
@@ -177,7 +180,7 @@ let rooms: [Room] = [
     name: "PluginHostTests", path: "Tests/PluginHostTests", kind: .test, uses: ["PluginHost", "UVLoop", "Domain"]),
   Room(
     name: "SluiceKitTests", path: "Tests/SluiceKitTests", kind: .test,
-    uses: ["SluiceKit", "CRMSourcePlugin", "CRMExecutorPlugin"]),
+    uses: ["SluiceKit", "CRMSourcePlugin", "CRMExecutorPlugin", "StripePlugin"]),
   Room(
     name: "VaultTests", path: "Tests/VaultTests", kind: .test,
     uses: ["Vault", "Domain", "Cryptography", "MemoryStorage", "TestKit"]),

@@ -26,7 +26,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         build = os.path.join(folder, "c")
-        for name in ("sluice-worker", "plugins/crm-source.so", "plugins/crm-executor.so", "guide/tides.so", "guide/hello.so"):
+        for name in ("sluice-worker", "plugins/crm-source.so", "plugins/crm-executor.so", "plugins/stripe.so", "guide/tides.so", "guide/hello.so"):
             os.makedirs(os.path.dirname(os.path.join(build, name)), exist_ok=True)
             shutil.copy(os.path.join(BUILD, name), os.path.join(build, name))
         for name in ("crm-actions.yaml", "counter.yaml", "counter.so"):

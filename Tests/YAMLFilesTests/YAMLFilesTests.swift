@@ -72,6 +72,16 @@ private func reviewed(_ path: String) throws -> SourceDocument {
     #expect(Set(mapping.streams.keys) == Set(manifest.streams.map(\.name.rawValue)))
   }
 
+  @Test func `declare Stripe as the fabric and perception read it`() throws {
+    let document = try reviewed("manifests/stripe.yaml")
+    let manifest = try Manifest(document)
+    #expect(manifest.webhook?.scheme == "stripe" && manifest.webhook?.id == .body(["id"]))
+    #expect(manifest.requests.map(\.path.description).sorted().first == "/v1/charges" && manifest.requests.count == 6)
+    // What has no entity is not mapped to one that does not fit.
+    let mapped = Set(try Mapping(manifest: document).streams.keys)
+    #expect(mapped == ["customers", "products"] && mapped.isSubset(of: manifest.streams.map(\.name.rawValue)))
+  }
+
   @Test func `map the records that the CRM's description shows`() throws {
     let mapping = try Mapping(manifest: try reviewed("manifests/crm.yaml"))
     let deal = try JSONValue(

@@ -8,12 +8,18 @@ package struct Credentials: Sendable, Equatable {
   package let controlToken: String
   /// The HMAC key of webhook signatures.
   package let webhookKey: [UInt8]
+  /// Of Stripe's client, as bearer or as basic's user.
+  package let stripeKey: String
+  /// Of Stripe's webhook endpoint.
+  package let stripeWebhookSecret: String
 
   package init(seed: UInt64) {
     func derived(_ purpose: String) -> [UInt8] { Digest.sha256(Array("sluice-world/\(seed)/\(purpose)".utf8)) }
     token = "crm_" + Digest.hex(Array(derived("token").prefix(20)))
     controlToken = "ctl_" + Digest.hex(Array(derived("control").prefix(20)))
     webhookKey = derived("webhook")
+    stripeKey = "sk_test_" + Digest.hex(Array(derived("stripe").prefix(24)))
+    stripeWebhookSecret = "whsec_" + Digest.hex(Array(derived("stripe webhook").prefix(24)))
   }
 
   /// As Standard Webhooks writes a secret.
@@ -22,6 +28,8 @@ package struct Credentials: Sendable, Equatable {
   package var json: JSONValue {
     [
       "token": .string(token), "control_token": .string(controlToken), "webhook_secret": .string(webhookSecret),
+      "stripe_key": .string(stripeKey),
+      "stripe_webhook_secret": .string(stripeWebhookSecret),
     ]
   }
 
