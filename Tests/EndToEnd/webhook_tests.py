@@ -206,3 +206,36 @@ def test_what_a_plugin_sees(rig):
     plain = receiver(host, folder, "plain", "scheme: github, ", "It's a Secret to Everybody")
     expect_equal([request(host.address, m, plain + "?part=1", body, headers)[0] for m in ("PUT", "POST", "GET")], [401, 202, 405], "answers to one that declares nothing")
     wait_for(lambda: '"message":"||"' in host.log_text(), lambda: f"the plugin told what it saw: {host.log_text()[-600:]}")
+
+
+def test_challenges(rig):
+    """who asks whether an address is ours is answered by the manifest's template, signed where it says so, and everybody else as if there were no such address"""
+    host, folder = hostile.ready(rig)
+    secret = "8f742231b10e8888abcd99yyyzzz85a5"
+    path = receiver(host, folder, "slack", """scheme: slack, tolerance_ms: 300000, challenges: [
+      {when: {method: POST, body: {type: url_verification}}, signed: true, answer: {text: "{body.challenge}"}},
+      {when: {method: GET, query: {hub.mode: subscribe}}, signed: false, token: {query: hub.verify_token, slot: verify}, answer: {text: "{query.hub.challenge}"}},
+      {when: {method: POST, query: {validationToken: true}}, signed: false, answer: {json: {token: "{query.validationToken}"}}}], """, secret)
+
+    def asked(body, key=secret):
+        stamp = str(int(time.time()))
+        mark = hmac.new(key.encode(), f"v0:{stamp}:".encode() + body, hashlib.sha256).hexdigest()
+        return request(host.address, "POST", path, body, {"x-slack-request-timestamp": stamp, "x-slack-signature": "v0=" + mark})
+    verification = b'{"token":"t","challenge":"3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P","type":"url_verification"}'
+    status, headers, answer = asked(verification)
+    expect_equal((status, headers["content-type"], headers["x-content-type-options"], answer),
+                 (200, "text/plain; charset=utf-8", "nosniff", b"3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"), "the answer to Slack's question")
+    unknown = shape(request(host.address, "POST", "/hooks/" + "0" * 48, verification, {}))
+    expect_equal(shape(asked(verification, "another secret")), unknown, "the answer to who only pretends to be Slack")
+    expect_equal(shape(asked(verification.replace(b"3eZ", b"<b>"))), unknown, "the answer to a question with markup")
+    subscribe = path + "?hub.mode=subscribe&hub.challenge=115520&hub.verify_token="
+    nobody = shape(request(host.address, "GET", "/hooks/" + "0" * 48))
+    expect_equal(shape(request(host.address, "GET", subscribe + "anything")), nobody, "the answer before the token is stored")
+    host.ask("secret.set", instance="slack", slot="verify", value="a token of our own")
+    expect_equal([request(host.address, "GET", subscribe + v)[::2] for v in ("a%20token+of%20our%20own", "another")], [(200, b"115520"), (405, b"")], "answers to the token")
+    expect_equal(request(host.address, "POST", path + "?validationToken=Validation%3A+x", b"")[::2], (200, b'{"token":"Validation: x"}'), "the answer to an unsigned question")
+    expect_equal(shape(request(host.address, "POST", path + "?validationToken=" + "v" * 1025, b"")), unknown, "the answer to an endless question")
+    expect_equal(shape(request(host.address, "GET", path)), nobody, "the answer to a look")
+    expect_equal(host.entry_kinds().get("delivery", 0), 0, "deliveries that questions became")
+    expect_equal(host.metric("sluice_deliveries_total", outcome="challenge"), 3.0, "questions that were answered")
+    expect_equal(asked(b'{"type":"event_callback","event_id":"Ev1"}')[0], 202, "the answer to an event")

@@ -14,6 +14,8 @@ final class Ingress: Sendable {
     let route: InstanceRoute
     let webhook: Manifest.Webhook
     let secret: Secret
+    /// What the slots of challenges' tokens hold.
+    let tokens: [String: Secret]
     let tenant: TenantRuntime
     let instance: ConnectorInstance
     let news: News
@@ -63,7 +65,12 @@ final class Ingress: Sendable {
     if let lacking = Self.lacking(webhook, settings) {
       log.warning(lacking.code, "\(lacking.message) \(lacking.remedy)", route.fields)
     }
-    let hook = Hook(route: route, webhook: webhook, secret: secret, tenant: tenant, instance: instance, news: News())
+    var tokens: [String: Secret] = [:]
+    for slot in webhook.challenges.compactMap(\.token?.slot) {
+      tokens[slot] = try? vault.secret(tenant: route.tenant, instance: route.instance, slot: slot)
+    }
+    let hook = Hook(
+      route: route, webhook: webhook, secret: secret, tokens: tokens, tenant: tenant, instance: instance, news: News())
     hooks.withLock { $0[id] = hook }
   }
 
@@ -82,6 +89,7 @@ final class Ingress: Sendable {
     guard let hook = hooks.withLock({ $0[id] }) else { return refuse("unknown_address", nil) }
     let request = webhookRequest(asked)
     let now = SystemSources.wallClockMs()
+    if let answer = challenged(request, hook, now) { return answer }
     do { try identify(request, hook, now) } catch let refusal as WebhookRefusal {
       return refuse(refusal.rawValue, hook.route)
     } catch { return .notIdentified }
@@ -91,6 +99,30 @@ final class Ingress: Sendable {
       return .tooLarge
     }
     return await store(delivery, hook, now)
+  }
+
+  /// What a sender is told who asks whether this address is ours; nil when that is not what is asked.
+  private func challenged(_ request: WebhookRequest, _ hook: Hook, _ now: Int64) -> HookAnswer? {
+    let challenges = hook.webhook.challenges
+    guard !challenges.isEmpty else { return nil }
+    let question = Challenge.Question(request)
+    guard let challenge = challenges.first(where: { $0.isAsked(by: question) }) else { return nil }
+    do {
+      if challenge.isSigned { try identify(request, hook, now) }
+      func reply(token: [UInt8]?) throws -> Challenge.Reply {
+        try hook.secret.reveal {
+          try challenge.reply(to: question, secret: $0, token: token, base64: (Base64.encode, Base64.decode))
+        }
+      }
+      let token = challenge.token.flatMap { hook.tokens[$0.slot] }
+      let reply = try token.map { try $0.reveal { try reply(token: $0) } } ?? reply(token: nil)
+      metrics.add("sluice_deliveries_total", 1, [("instance", hook.route.key), ("outcome", "challenge")])
+      return .answered(type: reply.type, body: reply.body)
+    } catch let refusal as Challenge.Refusal {
+      return refuse(refusal.rawValue, hook.route)
+    } catch let refusal as WebhookRefusal {
+      return refuse(refusal.rawValue, hook.route)
+    } catch { return .notIdentified }
   }
 
   private func identify(_ request: WebhookRequest, _ hook: Hook, _ now: Int64) throws {

@@ -72,6 +72,8 @@ package struct Manifest: Sendable, Equatable {
     package let bodyBytesMax: Int
     /// What the plugin sees of a delivery's request besides its body.
     package let kept: Kept
+    /// Questions of senders that the host answers; the first that is asked.
+    package let challenges: [Challenge]
 
     package struct Kept: Sendable, Equatable {
       /// The methods by which deliveries come, for a plugin that is told which; empty: POST, and it is not told.
@@ -140,10 +142,11 @@ package struct Manifest: Sendable, Equatable {
   package let mapping: JSONValue
 
   package func endpoint(_ name: String) -> Endpoint? { endpoints.first { $0.name == name } }
-  /// Every slot that may hold a secret: those of requests and that of the webhook.
+  /// Every slot that may hold a secret: those of requests and those of the webhook.
   package var slotNames: [String] {
     let names = slots.map(\.name)
-    return names + [webhook?.slot].compactMap(\.self).filter { !names.contains($0) }
+    let received = [webhook?.slot].compactMap(\.self) + (webhook?.challenges ?? []).compactMap(\.token?.slot)
+    return received.reduce(into: names) { if !$0.contains($1) { $0.append($1) } }
   }
   package func slot(_ name: String) -> Slot? { slots.first { $0.name == name } }
   package func action(_ name: String) -> Action? { actions.first { $0.name == name } }

@@ -1,7 +1,10 @@
 import Domain
 
 extension Manifest {
-  private static let webhookKeys = ["scheme", "slot", "tolerance_ms", "body_bytes_max", "methods", "headers", "query"]
+  private static let webhookKeys = [
+    "scheme", "slot", "tolerance_ms", "body_bytes_max", "methods", "headers", "query",
+    "challenges",
+  ]
 
   static func webhook(_ r: DocumentReader) throws(DocumentError) -> Webhook? {
     guard r.isPresent else { return nil }
@@ -19,7 +22,8 @@ extension Manifest {
     return Webhook(
       scheme: name, proof: proof, id: id, slot: try r["slot"].string("the slot that holds its secret"),
       toleranceMs: proof.hasClock ? try tolerance.integer(in: 1_000...3_600_000) : 0,
-      bodyBytesMax: try r["body_bytes_max"].integer(in: 1...(768 << 10)), kept: try kept(r, proof))
+      bodyBytesMax: try r["body_bytes_max"].integer(in: 1...(768 << 10)), kept: try kept(r, proof),
+      challenges: try Challenge.list(r["challenges"]))
   }
 
   private static func kept(_ r: DocumentReader, _ proof: WebhookProof) throws(DocumentError) -> Webhook.Kept {

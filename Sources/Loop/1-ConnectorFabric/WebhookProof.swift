@@ -106,7 +106,7 @@ package enum WebhookProof: Sendable, Equatable {
   /// At most so many secrets count at once.
   private static let secretsMax = 4
 
-  private static func lines(of secret: [UInt8]) -> [[UInt8]] {
+  static func lines(of secret: [UInt8]) -> [[UInt8]] {
     secret.split(separator: UInt8(ascii: "\n")).map { line in
       Array(line.last == UInt8(ascii: "\r") ? line.dropLast() : line)
     }.filter { !$0.isEmpty }.prefix(secretsMax).map { $0 }
