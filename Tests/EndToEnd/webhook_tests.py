@@ -239,3 +239,61 @@ def test_challenges(rig):
     expect_equal(host.entry_kinds().get("delivery", 0), 0, "deliveries that questions became")
     expect_equal(host.metric("sluice_deliveries_total", outcome="challenge"), 3.0, "questions that were answered")
     expect_equal(asked(b'{"type":"event_callback","event_id":"Ev1"}')[0], 202, "the answer to an event")
+
+
+def test_routes(rig):
+    """what comes to one address goes to the instances whose route it matches; what matches none is counted and listed, and taken by a later route; removed routes leave it to its own"""
+    host, folder = hostile.ready(rig)
+    secret = "a secret of our own"
+    path = receiver(host, folder, "front", "scheme: github, headers: [X-GitHub-Event], ", secret)
+    for name in ("sales", "audit"):
+        receiver(host, folder, name, "scheme: github, headers: [X-GitHub-Event], ", secret)
+    rules = os.path.join(rig.folder, "rules")
+    for name in ("policies", "playbooks"):
+        shutil.copytree(os.path.join(PROJECT, name), os.path.join(rules, name))
+
+    def apply(text=None):
+        routes = os.path.join(rules, "routes.yaml")
+        if text is None:
+            os.remove(routes)
+        else:
+            with open(routes, "w") as f:
+                f.write("sluice: 1\nroutes:\n" + text)
+        done = sluice("apply", "-f", rules, "--data-dir", host.data, "--tenant", "demo", "--json")
+        return done.stderr if done.returncode else {row["kind"]: row["change"] for row in json.loads(done.stdout)}.get("routes")
+
+    def send(body, event):
+        mark = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+        expect_equal(request(host.address, "POST", path, body, {"X-Hub-Signature-256": "sha256=" + mark, "X-GitHub-Event": event})[0], 202, f"the answer to {event}")
+
+    def taken(name):
+        return host.metric("sluice_operations_total", instance=f"demo/{name}", kind="receive", ending="ok")
+
+    def letters():
+        return {(row["instance"], row["code"]): row["id"] for row in host.ask("deadletter.list") if row["id"].startswith("delivery-")}
+    expect("routes[0].pattern.body.amount[0].numeric" in apply("  - {hook: front, to: [sales], pattern: {body: {amount: [{numeric: [like, 5]}]}}}\n"), "a wrong pattern is named")
+    expect_equal(apply("""  - {hook: front, to: [sales, audit], pattern: {body: {amount: [{numeric: [">", 100]}]}}}
+  - {hook: front, to: [audit, absent], pattern: {headers: {x-github-event: [{prefix: audit}]}}}
+"""), "added", "what apply says of the routes")
+    send(b'{"amount": 500}', "push")
+    wait_for(lambda: (taken("sales"), taken("audit")) == (1, 1), lambda: f"both took it: {host.ask('connector.list')}")
+    send(b'{"amount": 5}', "audit.login")
+    wait_for(lambda: taken("audit") == 2, "audit took what is its own")
+    send(b'{"amount": 5}', "push")
+    wait_for(lambda: len(letters()) == 2, lambda: f"both are listed: {letters()}")
+    found = letters()
+    expect_equal(set(found), {("front", "fabric.unrouted"), ("absent", "fabric.no_receiver")}, "dead letters")
+    wait_for(lambda: [host.metric("sluice_deliveries_total", outcome=o) for o in ("unrouted", "no_receiver")] == [1.0, 1.0], "they are counted by cause")
+    expect_equal((taken("front"), taken("sales")), (0, 1), "deliveries taken by others")
+    expect_equal(host.ask("deadletter.show", id=found["front", "fabric.unrouted"])["body"], '{"amount": 5}', "what was kept")
+    host.kill()
+    host.start()
+    expect_equal(letters(), found, "dead letters after a restart")
+    expect_equal(apply("  - {hook: front, to: [sales], pattern: {body: {amount: [{exists: true}]}}}\n"), "changed", "what apply says of other routes")
+    host.ask("deadletter.replay", id=found["front", "fabric.unrouted"])
+    wait_for(lambda: taken("sales") == 1 and len(letters()) == 1, lambda: f"the letter is taken: {letters()}")
+    host.ask("deadletter.drop", id=found["absent", "fabric.no_receiver"])
+    expect_equal((letters(), apply()), ({}, "removed"), "letters left, and what apply says of no routes")
+    send(b'{"amount": 5}', "push")
+    wait_for(lambda: taken("front") == 1, "the address is its instance's own again")
+    expect_equal(sluice("doctor", "--deep", "--data-dir", host.data, "--tenant", "demo").returncode, 0, "exit of doctor --deep")

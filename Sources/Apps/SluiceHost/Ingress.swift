@@ -17,15 +17,16 @@ final class Ingress: Sendable {
     /// What the slots of challenges' tokens hold.
     let tokens: [String: Secret]
     let tenant: TenantRuntime
-    let instance: ConnectorInstance
+    /// Lets those take it whose it may be.
+    let wake: @Sendable () async -> Void
     let news: News
   }
 
-  /// Tells an instance that deliveries wait: one task for however many came meanwhile.
+  /// Tells instances that deliveries wait: one task for however many came meanwhile.
   private final class News: Sendable {
     private let last = Mutex<(position: Position, isOnItsWay: Bool)>((.origin, false))
 
-    func tell(_ position: Position, _ tenant: TenantRuntime, _ instance: ConnectorInstance) {
+    func tell(_ position: Position, _ tenant: TenantRuntime, _ wake: @escaping @Sendable () async -> Void) {
       let isFirst = last.withLock { last in
         defer { last = (max(last.position, position), true) }
         return !last.isOnItsWay
@@ -34,12 +35,12 @@ final class Ingress: Sendable {
       Task {
         // The first of them will do: the instance takes what it finds, until nothing is left.
         try? await tenant.reached(position)
-        await instance.takeDeliveries()
+        await wake()
         let later = last.withLock { last in
           last.isOnItsWay = false
           return last.position
         }
-        if later > position { tell(later, tenant, instance) }
+        if later > position { tell(later, tenant, wake) }
       }
     }
   }
@@ -56,7 +57,9 @@ final class Ingress: Sendable {
   }
 
   /// From now on deliveries to `id` belong to the instance. Without a secret in its slot nothing is accepted.
-  func open(_ id: String, route: InstanceRoute, vault: Vault, tenant: TenantRuntime, instance: ConnectorInstance) {
+  func open(
+    _ id: String, route: InstanceRoute, vault: Vault, tenant: TenantRuntime, wake: @escaping @Sendable () async -> Void
+  ) {
     guard let webhook = route.manifest.webhook else { return }
     guard let secret = try? vault.secret(tenant: route.tenant, instance: route.instance, slot: webhook.slot) else {
       log.warning("ingress.no_secret", "The slot \(webhook.slot) holds no secret: webhooks are refused.", route.fields)
@@ -70,7 +73,7 @@ final class Ingress: Sendable {
       tokens[slot] = try? vault.secret(tenant: route.tenant, instance: route.instance, slot: slot)
     }
     let hook = Hook(
-      route: route, webhook: webhook, secret: secret, tokens: tokens, tenant: tenant, instance: instance, news: News())
+      route: route, webhook: webhook, secret: secret, tokens: tokens, tenant: tenant, wake: wake, news: News())
     hooks.withLock { $0[id] = hook }
   }
 
@@ -164,7 +167,7 @@ final class Ingress: Sendable {
     }
     metrics.add("sluice_deliveries_total", 1, [("instance", hook.route.key), ("outcome", "accepted")])
     // The instance finds it once it is applied; the sender need not wait for that.
-    hook.news.tell(position, hook.tenant, hook.instance)
+    hook.news.tell(position, hook.tenant, hook.wake)
     return .accepted
   }
 
