@@ -120,7 +120,12 @@ extension HostSettings {
     [
       "listen": listen.map { .string($0) } ?? .null,
       "public_url": publicURL.map { .string($0) } ?? .null,
-      "proxy": proxy.map { ["client_certificate_header": .string($0.clientCertificateHeader)] } ?? .null,
+      "proxy": proxy.map {
+        [
+          "addresses": .array($0.addresses.map { .string($0.text) }),
+          "client_certificate_header": .string($0.clientCertificateHeader),
+        ]
+      } ?? .null,
       "behind_tls": .bool(isBehindTLS), "sandbox": .string(isDegradedSandboxAllowed ? "degraded" : "strict"),
       "disk": [
         "low_water_bytes": .integer(Int64(disk.lowWaterBytes)), "ballast_bytes": .integer(Int64(disk.ballastBytes)),

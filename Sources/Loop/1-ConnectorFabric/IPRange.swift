@@ -1,5 +1,7 @@
 /// Addresses of the internet protocol that share a prefix: `10.0.0.0/8`, `2001:db8::/32`, or one address.
 package struct IPRange: Sendable, Equatable {
+  /// As it was written.
+  package let text: String
   /// 4 or 16 bytes, zero behind the prefix.
   private let bytes: [UInt8]
   private let bits: Int
@@ -8,6 +10,7 @@ package struct IPRange: Sendable, Equatable {
   package init?(_ text: some StringProtocol) {
     let parts = text.split(separator: "/", omittingEmptySubsequences: false)
     guard (1...2).contains(parts.count), let address = Self.address(parts[0]) else { return nil }
+    self.text = String(text)
     bits = parts.count == 2 ? Self.number(parts[1], radix: 10, digitsMax: 3) ?? -1 : address.count * 8
     guard (0...address.count * 8).contains(bits) else { return nil }
     bytes = Self.masked(address, bits)
