@@ -108,14 +108,17 @@ let rooms: [Room] = [
   // Without their entries: every plugin exports the same symbol, and the tests link both.
   Room(
     name: "CRMSourcePlugin", path: "Plugins/crm-source", uses: ["SluiceKit"], packageAccess: false,
-    excluded: ["README.md", "Entry.swift"]),
+    excluded: ["README.md", "Entry.swift", "crm.check.yaml"]),
   Room(
     name: "CRMExecutorPlugin", path: "Plugins/crm-executor", uses: ["SluiceKit"], packageAccess: false,
+    excluded: ["README.md", "Entry.swift", "crm-actions.check.yaml"]),
+  Room(
+    name: "StripePlugin", path: "Plugins/stripe", uses: ["SluiceKit"], packageAccess: false,
     excluded: ["README.md", "Entry.swift"]),
   // Whole, since nothing links it: an example is what its author copies.
   Room(
     name: "TidesPlugin", path: "Plugins/examples/tides-swift", uses: ["SluiceKit"], packageAccess: false,
-    excluded: ["Makefile", "README.md", "tides.yaml"]),
+    excluded: ["Makefile", "README.md", "tides.yaml", "tides.check.yaml"]),
   Room(name: "Identity", path: "Sources/Core/Identity", uses: ["Domain", "CanonicalJSON", "Cryptography"]),
   Room(name: "Vault", path: "Sources/Core/Vault", uses: ["Domain", "Cryptography"]),
 
@@ -158,7 +161,7 @@ let rooms: [Room] = [
     uses: ["MemoryStorage", "SQLiteStorage", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),
   Room(
     name: "ConnectorFabricTests", path: "Tests/ConnectorFabricTests", kind: .test,
-    uses: ["ConnectorFabric", "MemoryStorage", "TestKit", "Domain", "CanonicalJSON"]),
+    uses: ["ConnectorFabric", "MemoryStorage", "TestKit", "Vault", "Domain", "CanonicalJSON"]),
   Room(
     name: "PerceptionTests", path: "Tests/PerceptionTests", kind: .test,
     uses: ["MemoryStorage", "Perception", "WorldModel", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),
@@ -181,7 +184,7 @@ let rooms: [Room] = [
     name: "PluginHostTests", path: "Tests/PluginHostTests", kind: .test, uses: ["PluginHost", "UVLoop", "Domain"]),
   Room(
     name: "SluiceKitTests", path: "Tests/SluiceKitTests", kind: .test,
-    uses: ["SluiceKit", "CRMSourcePlugin", "CRMExecutorPlugin"]),
+    uses: ["SluiceKit", "CRMSourcePlugin", "CRMExecutorPlugin", "StripePlugin"]),
   Room(
     name: "VaultTests", path: "Tests/VaultTests", kind: .test,
     uses: ["Vault", "Domain", "Cryptography", "MemoryStorage", "TestKit"]),

@@ -18,9 +18,10 @@ KIT_FLAGS := -O -wmo -parse-as-library -swift-version 6 -warnings-as-errors \
 KIT_LINK := -emit-library -static-stdlib -use-ld=lld -Xlinker --gc-sections -Xlinker -s \
 	-Xlinker --version-script=$(KIT)/exports.map
 
-SWIFT_PLUGINS := crm-source crm-executor
+SWIFT_PLUGINS := crm-source crm-executor stripe
 SWIFT_MODULE_crm-source := CRMSourcePlugin
 SWIFT_MODULE_crm-executor := CRMExecutorPlugin
+SWIFT_MODULE_stripe := StripePlugin
 SWIFT_LIBRARIES := $(SWIFT_PLUGINS:%=$(C_BUILD)/plugins/%.so)
 PLUGIN_MANIFESTS := $(patsubst manifests/%,$(C_BUILD)/plugins/%,$(wildcard manifests/*.yaml))
 # What the conformance kit plays as each plugin's upstream.

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 
 from connector_tests import hello
+import hostile_tests as hostile
 from rig import *
 
 
@@ -52,6 +53,7 @@ def test_unidentified_deliveries_look_alike(rig):
         "another id": post(scenario, {**good, "webhook-id": "msg-2"}, body),
         "an old timestamp": post(scenario, signed(secret, body, "msg-1", int(time.time()) - 301), body),
         "a future timestamp": post(scenario, signed(secret, body, "msg-1", int(time.time()) + 302), body),
+        "a timestamp at the end of time": post(scenario, signed(secret, body, "msg-1", 9223372036854775807), body),
         "a timestamp in words": post(scenario, signed(secret, body, "msg-1", "yesterday"), body),
         "another version of signature": post(scenario, {**good, "webhook-signature": "v2," + good["webhook-signature"][3:]}, body),
         "an endless id": post(scenario, signed(secret, body, "m" * 300), body),
@@ -158,3 +160,160 @@ def test_delivery_to_a_source_without_webhooks(rig):
     (letter,) = letters()
     expect_equal(letter["reason"], "The source takes no deliveries.", "its reason")
     expect("instance.delivery_retries" not in host.log_text(), "the delivery was tried again")
+
+
+def receiver(host, folder, name, scheme, secret):
+    """An instance that tells what it sees of deliveries. Returns where they are sent."""
+    with open(os.path.join(folder, "hostile.yaml")) as f:
+        text = f.read()
+    with open(os.path.join(folder, name + ".yaml"), "w") as f:
+        f.write(text + f"webhook: {{{scheme}slot: webhook, body_bytes_max: 65536}}\n")
+    host.ask("connector.enable", name=os.path.join(folder, name + ".yaml"), instance=name, config={"attack": "tell_delivery"})
+    host.ask("secret.set", instance=name, slot="webhook", value=secret)
+    return host.ask("connector.hook", instance=name)["path"]
+
+
+def test_schemes_that_need_the_operator(rig):
+    """what signs its own address, and what only a proxy can see, is believed where the operator has said how, and refused everywhere else"""
+    host, folder = hostile.ready(rig)
+    client, body = "yyyyyyyy-yyyy-yyyy-yyyy-yyyyyyyyyyyy", b'[{"eventId":1}]'
+    fingerprint = hashlib.sha256(b"a certificate").hexdigest()
+    hooks = {"hub": receiver(host, folder, "hub", "scheme: hubspot_v3, tolerance_ms: 300000, ", client),
+             "mutual": receiver(host, folder, "mutual", "scheme: mtls, ", fingerprint)}
+
+    def from_hubspot(base, query="?a=%2Fb"):
+        stamp = str(int(time.time() * 1000))
+        signed = f"POST{base}{hooks['hub']}{query.replace('%2F', '/')}".encode() + body + stamp.encode()
+        mark = base64.b64encode(hmac.new(client.encode(), signed, hashlib.sha256).digest()).decode()
+        return request(host.address, "POST", hooks["hub"] + query, body, {"x-hubspot-signature-v3": mark, "x-hubspot-request-timestamp": stamp})[0]
+
+    def by_certificate(value, name="x-client-certificate"):
+        return request(host.address, "POST", hooks["mutual"], body, {name: value})[0]
+    for instance, code in (("hub", "ingress.no_public_url"), ("mutual", "ingress.no_proxy")):
+        found = host.ask("connector.enable", name=os.path.join(folder, instance + ".yaml"), instance=instance, config={"attack": "tell_delivery"})["findings"]
+        expect(len(found) == 1 and code in found[0], f"what enabling {instance} says: {found}")
+    expect_equal((from_hubspot(f"http://{host.address}"), by_certificate(fingerprint)), (401, 401), "answers before the operator said anything")
+    expect_equal([host.metric("sluice_deliveries_total", outcome=o) for o in ("no_public_url", "no_trusted_proxy")], [1.0, 1.0], "refusals by cause")
+    host.stop()
+    settings = os.path.join(rig.folder, "sluice.yaml")
+
+    def restart(addresses):
+        with open(settings, "w") as f:
+            f.write(f"sluice: 1\npublic_url: https://other.example\nproxy: {{addresses: {addresses}, client_certificate_header: X-Client-Certificate}}\n")
+        host.options = ("--config", settings, "--public-url", "https://sluice.example.com/in/")
+        host.start()
+    restart("[10.0.0.0/8, '::1']")
+    expect_equal(by_certificate(fingerprint), 401, "the word of a stranger's proxy")
+    host.stop()
+    restart("[127.0.0.0/8]")
+    expect_equal(from_hubspot("https://sluice.example.com/in"), 202, "the answer to HubSpot")
+    expect_equal(from_hubspot("https://other.example"), 401, "the answer to who signs another address")
+    expect_equal([by_certificate(v) for v in (fingerprint, fingerprint.upper(), hashlib.sha256(b"another").hexdigest(), fingerprint + ", " + fingerprint)],
+                 [202, 202, 401, 401], "answers by certificate")
+    expect_equal(by_certificate(fingerprint, "x-other"), 401, "the answer without the proxy's header")
+
+
+def test_what_a_plugin_sees(rig):
+    """a plugin sees of a delivery's request what its manifest declares, and nothing of what proves who sent it"""
+    host, folder = hostile.ready(rig)
+    path = receiver(host, folder, "github", "scheme: github, methods: [PUT, POST], headers: [X-GitHub-Event, X-Absent], query: [part, more], ", "It's a Secret to Everybody")
+    body = b"Hello, World!"
+    headers = {"X-Hub-Signature-256": "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17", "X-GitHub-Event": "push", "X-Other": "unseen"}
+    expect_equal(request(host.address, "PUT", path + "?part=a%2Fb&unseen=1&more=", body, headers)[0], 202, "the answer")
+    wait_for(lambda: "PUT||part=a%2Fb&more=|x-github-event: push\"" in host.log_text(), lambda: f"the plugin told what it saw: {host.log_text()[-600:]}")
+    expect_equal(request(host.address, "PATCH", path, body, headers)[0], 401, "the answer to a method that is not declared")
+    expect_equal(request(host.address, "POST", path, body, {**headers, "X-GitHub-Event": "p" * 16384})[0], 413, "the answer to a header that is too long")
+    plain = receiver(host, folder, "plain", "scheme: github, ", "It's a Secret to Everybody")
+    expect_equal([request(host.address, m, plain + "?part=1", body, headers)[0] for m in ("PUT", "POST", "GET")], [401, 202, 405], "answers to one that declares nothing")
+    wait_for(lambda: '"message":"||"' in host.log_text(), lambda: f"the plugin told what it saw: {host.log_text()[-600:]}")
+
+
+def test_challenges(rig):
+    """who asks whether an address is ours is answered by the manifest's template, signed where it says so, and everybody else as if there were no such address"""
+    host, folder = hostile.ready(rig)
+    secret = "8f742231b10e8888abcd99yyyzzz85a5"
+    path = receiver(host, folder, "slack", """scheme: slack, tolerance_ms: 300000, challenges: [
+      {when: {method: POST, body: {type: url_verification}}, signed: true, answer: {text: "{body.challenge}"}},
+      {when: {method: GET, query: {hub.mode: subscribe}}, signed: false, token: {query: hub.verify_token, slot: verify}, answer: {text: "{query.hub.challenge}"}},
+      {when: {method: POST, query: {validationToken: true}}, signed: false, answer: {json: {token: "{query.validationToken}"}}}], """, secret)
+
+    def asked(body, key=secret):
+        stamp = str(int(time.time()))
+        mark = hmac.new(key.encode(), f"v0:{stamp}:".encode() + body, hashlib.sha256).hexdigest()
+        return request(host.address, "POST", path, body, {"x-slack-request-timestamp": stamp, "x-slack-signature": "v0=" + mark})
+    verification = b'{"token":"t","challenge":"3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P","type":"url_verification"}'
+    status, headers, answer = asked(verification)
+    expect_equal((status, headers["content-type"], headers["x-content-type-options"], answer),
+                 (200, "text/plain; charset=utf-8", "nosniff", b"3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"), "the answer to Slack's question")
+    unknown = shape(request(host.address, "POST", "/hooks/" + "0" * 48, verification, {}))
+    expect_equal(shape(asked(verification, "another secret")), unknown, "the answer to who only pretends to be Slack")
+    expect_equal(shape(asked(verification.replace(b"3eZ", b"<b>"))), unknown, "the answer to a question with markup")
+    subscribe = path + "?hub.mode=subscribe&hub.challenge=115520&hub.verify_token="
+    nobody = shape(request(host.address, "GET", "/hooks/" + "0" * 48))
+    expect_equal(shape(request(host.address, "GET", subscribe + "anything")), nobody, "the answer before the token is stored")
+    host.ask("secret.set", instance="slack", slot="verify", value="a token of our own")
+    expect_equal([request(host.address, "GET", subscribe + v)[::2] for v in ("a%20token+of%20our%20own", "another")], [(200, b"115520"), (405, b"")], "answers to the token")
+    expect_equal(request(host.address, "POST", path + "?validationToken=Validation%3A+x", b"")[::2], (200, b'{"token":"Validation: x"}'), "the answer to an unsigned question")
+    expect_equal(shape(request(host.address, "POST", path + "?validationToken=" + "v" * 1025, b"")), unknown, "the answer to an endless question")
+    expect_equal(shape(request(host.address, "GET", path)), nobody, "the answer to a look")
+    expect_equal(host.entry_kinds().get("delivery", 0), 0, "deliveries that questions became")
+    expect_equal(host.metric("sluice_deliveries_total", outcome="challenge"), 3.0, "questions that were answered")
+    expect_equal(asked(b'{"type":"event_callback","event_id":"Ev1"}')[0], 202, "the answer to an event")
+
+
+def test_routes(rig):
+    """what comes to one address goes to the instances whose route it matches; what matches none is counted and listed, and taken by a later route; removed routes leave it to its own"""
+    host, folder = hostile.ready(rig)
+    secret = "a secret of our own"
+    path = receiver(host, folder, "front", "scheme: github, headers: [X-GitHub-Event], ", secret)
+    for name in ("sales", "audit"):
+        receiver(host, folder, name, "scheme: github, headers: [X-GitHub-Event], ", secret)
+    rules = os.path.join(rig.folder, "rules")
+    for name in ("policies", "playbooks"):
+        shutil.copytree(os.path.join(PROJECT, name), os.path.join(rules, name))
+
+    def apply(text=None):
+        routes = os.path.join(rules, "routes.yaml")
+        if text is None:
+            os.remove(routes)
+        else:
+            with open(routes, "w") as f:
+                f.write("sluice: 1\nroutes:\n" + text)
+        done = sluice("apply", "-f", rules, "--data-dir", host.data, "--tenant", "demo", "--json")
+        return done.stderr if done.returncode else {row["kind"]: row["change"] for row in json.loads(done.stdout)}.get("routes")
+
+    def send(body, event):
+        mark = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+        expect_equal(request(host.address, "POST", path, body, {"X-Hub-Signature-256": "sha256=" + mark, "X-GitHub-Event": event})[0], 202, f"the answer to {event}")
+
+    def taken(name):
+        return host.metric("sluice_operations_total", instance=f"demo/{name}", kind="receive", ending="ok")
+
+    def letters():
+        return {(row["instance"], row["code"]): row["id"] for row in host.ask("deadletter.list") if row["id"].startswith("delivery-")}
+    expect("routes[0].pattern.body.amount[0].numeric" in apply("  - {hook: front, to: [sales], pattern: {body: {amount: [{numeric: [like, 5]}]}}}\n"), "a wrong pattern is named")
+    expect_equal(apply("""  - {hook: front, to: [sales, audit], pattern: {body: {amount: [{numeric: [">", 100]}]}}}
+  - {hook: front, to: [audit, absent], pattern: {headers: {x-github-event: [{prefix: audit}]}}}
+"""), "added", "what apply says of the routes")
+    send(b'{"amount": 500}', "push")
+    wait_for(lambda: (taken("sales"), taken("audit")) == (1, 1), lambda: f"both took it: {host.ask('connector.list')}")
+    send(b'{"amount": 5}', "audit.login")
+    wait_for(lambda: taken("audit") == 2, "audit took what is its own")
+    send(b'{"amount": 5}', "push")
+    wait_for(lambda: len(letters()) == 2, lambda: f"both are listed: {letters()}")
+    found = letters()
+    expect_equal(set(found), {("front", "fabric.unrouted"), ("absent", "fabric.no_receiver")}, "dead letters")
+    wait_for(lambda: [host.metric("sluice_deliveries_total", outcome=o) for o in ("unrouted", "no_receiver")] == [1.0, 1.0], "they are counted by cause")
+    expect_equal((taken("front"), taken("sales")), (0, 1), "deliveries taken by others")
+    expect_equal(host.ask("deadletter.show", id=found["front", "fabric.unrouted"])["body"], '{"amount": 5}', "what was kept")
+    host.kill()
+    host.start()
+    expect_equal(letters(), found, "dead letters after a restart")
+    expect_equal(apply("  - {hook: front, to: [sales], pattern: {body: {amount: [{exists: true}]}}}\n"), "changed", "what apply says of other routes")
+    host.ask("deadletter.replay", id=found["front", "fabric.unrouted"])
+    wait_for(lambda: taken("sales") == 1 and len(letters()) == 1, lambda: f"the letter is taken: {letters()}")
+    host.ask("deadletter.drop", id=found["absent", "fabric.no_receiver"])
+    expect_equal((letters(), apply()), ({}, "removed"), "letters left, and what apply says of no routes")
+    send(b'{"amount": 5}', "push")
+    wait_for(lambda: taken("front") == 1, "the address is its instance's own again")
+    expect_equal(sluice("doctor", "--deep", "--data-dir", host.data, "--tenant", "demo").returncode, 0, "exit of doctor --deep")

@@ -45,6 +45,16 @@ import Testing
     #expect(got.status == 405 && got.header("Allow") == "POST")
   }
 
+  @Test func `who asks whether an address is ours gets the backend's answer, as the type that it names`() async {
+    let edge = FakeBackend(hook: .answered(type: "text/plain", body: Array("token".utf8))).edge
+    for method in ["GET", "POST"] {
+      let answer = await edge.answer(EdgeRequest(method, "/hooks/crm"))
+      #expect(answer.status == 200 && answer.text == "token" && answer.header("Content-Type") == "text/plain")
+      #expect(answer.header("X-Content-Type-Options") == "nosniff")
+    }
+    #expect(await edge.answer(EdgeRequest("DELETE", "/hooks/crm")).status == 405)
+  }
+
   @Test func `every delivery that is not identified gets the same answer`() async {
     let edge = FakeBackend(hook: .notIdentified).edge
     var seen: Set<String> = []

@@ -51,6 +51,7 @@ static sluice_status_t pull(const sluice_source_t *source, const sluice_pull_t *
     (void)source, (void)request;
     int found = 0, error_number = 0;
     if (strcmp(attack, "kernel_all") == 0) return run_all();
+    if (strcmp(attack, "tell_delivery") == 0) return SLUICE_OK;
     if (strcmp(attack, "leak_config") == 0) return leak(host, configuration);
     if (strncmp(attack, "constructor_", 12) == 0) return report_constructor(attack + 12);
     if (kernel_attack_run(attack, &error_number)) return report(host, attack, "errno", word(error_number));
@@ -62,9 +63,22 @@ static sluice_status_t nothing(const sluice_source_t *source) {
     (void)source;
     return SLUICE_OK;
 }
+// "tell_delivery" is no attack: it tells what a plugin sees of a delivery.
+static sluice_status_t tell(const sluice_delivery_t *delivery) {
+    char words[2048];
+    size_t used = (size_t)snprintf(words, sizeof words, "%.*s|%.*s|%.*s", (int)delivery->method.len, (const char *)delivery->method.ptr,
+                                   (int)delivery->path.len, (const char *)delivery->path.ptr, (int)delivery->query.len,
+                                   (const char *)delivery->query.ptr);
+    for (uint32_t i = 0; i < delivery->header_count && used < sizeof words; i++) {
+        const sluice_pair_t *header = &delivery->headers[i];
+        used += (size_t)snprintf(words + used, sizeof words - used, "|%.*s: %.*s", (int)header->name.len, (const char *)header->name.ptr,
+                                 (int)header->value.len, (const char *)header->value.ptr);
+    }
+    return leak(host, words);
+}
+
 static sluice_status_t receive(const sluice_source_t *source, const sluice_delivery_t *delivery) {
-    (void)delivery;
-    return pull(source, NULL);
+    return strcmp(attack, "tell_delivery") == 0 ? tell(delivery) : pull(source, NULL);
 }
 static void destroy(const sluice_source_t *source) { (void)source; }
 static const void *extension(const sluice_source_t *source, const char *id) {

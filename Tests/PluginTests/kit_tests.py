@@ -87,7 +87,7 @@ def test_destroy(start):
 
 def test_exports(start):
     """a Swift plugin shows one symbol and needs nothing of a Swift installation"""
-    for name in ("plugins/crm-source.so", "plugins/crm-executor.so"):
+    for name in ("plugins/crm-source.so", "plugins/crm-executor.so", "plugins/stripe.so"):
         path = os.path.join(start.build, name)
         shown = subprocess.run(["nm", "-D", "--defined-only", path], capture_output=True, text=True, check=True).stdout
         assert [line.split()[-1] for line in shown.splitlines()] == ["sluice_plugin_entry"], shown

@@ -28,7 +28,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         build = os.path.join(folder, "c")
-        needed = ["sluice-worker", "plugins/crm-source.so", "plugins/crm-executor.so", "guide/hello.so", "guide/hello-cpp.so", "tests/migrating.so",
+        needed = ["sluice-worker", "plugins/crm-source.so", "plugins/crm-executor.so", "plugins/stripe.so", "guide/hello.so", "guide/hello-cpp.so", "tests/migrating.so",
                   *example_tests.libraries(BUILD)]
         for name in needed:
             os.makedirs(os.path.dirname(os.path.join(build, name)), exist_ok=True)

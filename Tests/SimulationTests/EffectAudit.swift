@@ -238,7 +238,7 @@ private struct Books {
       policySet = activation.hash
       let numbers = activation.document["governance"] ?? ["sluice": 1]
       governance = try Governance(SourceDocument(name: "governance.yaml", value: numbers, marks: [:]))
-    case .instance, .thresholds, .playbooks: break
+    case .instance, .thresholds, .playbooks, .routes: break
     }
   }
 

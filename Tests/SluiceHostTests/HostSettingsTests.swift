@@ -16,6 +16,12 @@ import Testing
     #expect(
       full.listen == "127.0.0.1:0" && full.isBehindTLS && full.isDegradedSandboxAllowed
         && full.segmentBytesMax == 65_536)
+    let proxied = try read([
+      "sluice": 1, "public_url": "https://sluice.example.com/in/",
+      "proxy": ["addresses": ["127.0.0.1", "10.0.0.0/8"], "client_certificate_header": "X-Client-Cert"],
+    ])
+    #expect(proxied.publicURL == "https://sluice.example.com/in")
+    #expect(proxied.proxy?.addresses.count == 2 && proxied.proxy?.clientCertificateHeader == "x-client-cert")
     #expect(full.disk.lowWaterBytes == 10 && full.disk.ballastBytes == 0)
   }
 
@@ -25,6 +31,13 @@ import Testing
       (["sluice": 1, "listen": "127.0.0.1:70000"], "listen"), (["sluice": 1, "sandbox": "off"], "sandbox"),
       (["sluice": 1, "behind_tls": "yes"], "behind_tls"),
       (["sluice": 1, "disk": ["low_water_bytes": -1]], "disk.low_water_bytes"),
+      (["sluice": 1, "public_url": "sluice.example.com"], "public_url"),
+      (["sluice": 1, "public_url": "https://sluice.example.com?x"], "public_url"),
+      (["sluice": 1, "proxy": ["client_certificate_header": "x-c"]], "proxy.addresses"),
+      (
+        ["sluice": 1, "proxy": ["addresses": ["proxy.local"], "client_certificate_header": "x-c"]], "proxy.addresses[0]"
+      ),
+      (["sluice": 1, "proxy": ["addresses": ["::1"]]], "proxy.client_certificate_header"),
       (["sluice": 1, "journal": ["segment_bytes": 10]], "journal.segment_bytes"),
       (["sluice": 1, "journal": ["segments": 1]], "journal.segments"),
     ] as [(JSONValue, String)])

@@ -9,6 +9,7 @@ final class ScriptedHost: Host {
   private(set) var logged: [String] = []
   private(set) var open: [UInt32: [UInt8]] = [:]
   private(set) var bytesRead = 0
+  var nowMs: Int64 = 0
   var isCancelled = false
   var timeLeftMs: Int64?
 
@@ -23,7 +24,7 @@ final class ScriptedHost: Host {
   func checkpoint(_ checkpoint: Checkpoint) throws(HostError) { checkpoints.append(checkpoint) }
   func waitDurable() throws(HostError) {}
   func log(_ level: LogLevel, _ code: String, _ message: String, fields: [LogField]) { logged.append(code) }
-  func now(_ clock: HostClock) throws(HostError) -> Int64 { 0 }
+  func now(_ clock: HostClock) throws(HostError) -> Int64 { nowMs }
   func random(count: Int) throws(HostError) -> [UInt8] { [UInt8](repeating: 4, count: count) }
   func hint(_ hint: RateHint) throws(HostError) {}
 

@@ -67,9 +67,19 @@ private func reviewed(_ path: String) throws -> SourceDocument {
     let manifest = try Manifest(document)
     #expect(manifest.streams.map(\.name.rawValue) == ["accounts", "products", "reps", "opportunities"])
     #expect(manifest.requests.map { "\($0.method) \($0.effect)" } == Array(repeating: "GET read", count: 4))
-    #expect(manifest.webhook?.scheme == .standardWebhooks)
+    #expect(manifest.webhook?.scheme == "standard_webhooks")
     let mapping = try Mapping(manifest: document)
     #expect(Set(mapping.streams.keys) == Set(manifest.streams.map(\.name.rawValue)))
+  }
+
+  @Test func `declare Stripe as the fabric and perception read it`() throws {
+    let document = try reviewed("manifests/stripe.yaml")
+    let manifest = try Manifest(document)
+    #expect(manifest.webhook?.scheme == "stripe" && manifest.webhook?.id == .body(["id"]))
+    #expect(manifest.requests.map(\.path.description).sorted().first == "/v1/charges" && manifest.requests.count == 6)
+    // What has no entity is not mapped to one that does not fit.
+    let mapped = Set(try Mapping(manifest: document).streams.keys)
+    #expect(mapped == ["customers", "products"] && mapped.isSubset(of: manifest.streams.map(\.name.rawValue)))
   }
 
   @Test func `map the records that the CRM's description shows`() throws {

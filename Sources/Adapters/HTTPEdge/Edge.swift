@@ -59,10 +59,14 @@ package struct Edge: Sendable {
   }
 
   private func hook(_ request: EdgeRequest) async -> EdgeResponse {
-    guard request.method == "POST" else { return EdgeResponse(405, [("Allow", "POST")]) }
-    switch await backend.receive(
-      hook: String(request.path.dropFirst("/hooks/".count)), headers: request.headers, body: request.body)
-    {
+    let isDelivery = ["POST", "PUT", "PATCH"].contains(request.method)
+    let notAllowed = EdgeResponse(405, [("Allow", "POST")])
+    guard isDelivery || request.method == "GET" else { return notAllowed }
+    let answer = await backend.receive(hook: String(request.path.dropFirst("/hooks/".count)), request)
+    switch answer {
+    case .answered(let type, let body): return EdgeResponse(200, [("Content-Type", type)], body: body)
+    // Whether there is such an address is not told to who only looks.
+    case _ where !isDelivery: return notAllowed
     case .accepted: return EdgeResponse(202)
     case .notIdentified: return EdgeResponse(401)
     case .tooLarge: return EdgeResponse(413)

@@ -6,8 +6,8 @@ package import Identity
 
 /// What the host does for those who come through these doors.
 package protocol EdgeBackend: Sendable {
-  /// A delivery to `/hooks/{hook}`: answered only when it is durable, or refused.
-  func receive(hook: String, headers: [String: String], body: [UInt8]) async -> HookAnswer
+  /// A request to `/hooks/{hook}`: a delivery is answered only when it is durable, or refused.
+  func receive(hook: String, _ request: EdgeRequest) async -> HookAnswer
   /// Prometheus' text format.
   func metricsText() async -> String
   /// Empty when the host can do its work, else what is in the way.
@@ -30,6 +30,8 @@ package enum HookAnswer: Sendable, Equatable {
   /// Unknown address, missing or wrong signature, or outside the time window.
   case notIdentified
   case tooLarge
+  /// It asked whether this address is ours, and that is the answer.
+  case answered(type: String, body: [UInt8])
   /// The disk has no room or the host is stopping: the sender should come back.
   case tryLater
 }
@@ -38,7 +40,11 @@ package struct EdgeRequest: Sendable {
   package var method: String
   package var path: String
   package var query: [String: String]
-  /// By lower-case name.
+  /// What follows "?", as it came.
+  package var queryText = ""
+  /// The address from which the connection came; nil where there is none.
+  package var peer: String?
+  /// By lower-case name; the values of one that came more than once are joined by ", ".
   package var headers: [String: String]
   package var body: [UInt8]
   package init(

@@ -45,10 +45,16 @@ package final class EdgeServer: Sendable {
   package func stop() async { await group.triggerGracefulShutdown() }
 }
 
+/// Of a request: where its connection comes from.
+struct EdgeContext: InitializableFromSource, Sendable {
+  let peer: String?
+  init(source: ApplicationRequestContextSource) { peer = source.channel.remoteAddress?.ipAddress }
+}
+
 struct EdgeResponder: HTTPResponder {
   let edge: Edge
 
-  func respond(to request: Request, context: BasicRequestContext) async throws -> Response {
+  func respond(to request: Request, context: EdgeContext) async throws -> Response {
     let buffer: ByteBuffer
     do { buffer = try await Self.body(of: request) } catch is TooSlow {
       return Self.response(Edge.guarded(EdgeResponse(408)))
@@ -56,8 +62,15 @@ struct EdgeResponder: HTTPResponder {
       return Self.response(Edge.guarded(EdgeResponse(413)))
     }
     var asked = EdgeRequest(request.method.rawValue, request.uri.path, body: Array(buffer.readableBytesView))
-    for field in request.headers { asked.headers[field.name.canonicalName] = field.value }
+    for field in request.headers {
+      let name = field.name.canonicalName
+      // RFC 9110, 5.2; cookies are the exception (RFC 9113, 8.2.3).
+      let joint = name == "cookie" ? "; " : ", "
+      asked.headers[name] = asked.headers[name].map { $0 + joint + field.value } ?? field.value
+    }
     if let authority = request.head.authority { asked.headers["host"] = authority }
+    asked.queryText = request.uri.query ?? ""
+    asked.peer = context.peer
     for parameter in request.uri.queryParameters { asked.query[String(parameter.key)] = String(parameter.value) }
     return Self.response(await edge.answer(asked))
   }

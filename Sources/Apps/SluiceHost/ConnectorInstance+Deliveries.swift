@@ -2,7 +2,6 @@ import ConnectorFabric
 import Cryptography
 import Domain
 import PluginHost
-import Vault
 
 extension ConnectorInstance {
   /// Gives the plugin every delivery that waits for this instance, in order. What comes of them becomes durable
@@ -44,12 +43,7 @@ extension ConnectorInstance {
     _ delivery: JSONValue, at position: Position, _ stream: StreamName, _ line: DeliveryLine
   ) async throws {
     state = .running("receive")
-    var start = OperationStart(kind: .receive)
-    start.name = delivery["delivery_id"]?.string ?? "\(position)"
-    start.body =
-      delivery["body_base64"]?.string.flatMap { Base64.decode(Array($0.utf8)) }
-      ?? Array((delivery["body"]?.string ?? "").utf8)
-    start.timeMs = delivery["received_at_ms"]?.integer
+    var start = OperationStart(delivery: delivery, at: position)
     start.deadlineMs = route.manifest.limits.operationTimeoutMs
     var intake = Intake(route, origin: .delivery(position))
     let result = try await run(start) { mailbox in

@@ -1,4 +1,6 @@
+package import ConnectorFabric
 package import Domain
+import Foundation
 
 /// What an operator sets for a whole host: the document `sluice.yaml`, or what stands here without one.
 package struct HostSettings: Sendable, Equatable {
@@ -11,10 +13,20 @@ package struct HostSettings: Sendable, Equatable {
     package var ballastBytes = 64 << 20
   }
 
+  package struct Proxy: Sendable, Equatable {
+    package var addresses: [IPRange]
+    /// The header, in lower case, that it sets to the client's certificate or its fingerprint, and takes from everybody else.
+    package var clientCertificateHeader: String
+  }
+
   /// `host:port`; nil leaves it to the command line.
   package var listen: String?
   /// Something in front of `listen` ends TLS: browsers are told to send the session by https only.
   package var isBehindTLS = false
+  /// Under which address senders of webhooks reach this host, without "/" at its end; nil when nobody has said.
+  package var publicURL: String?
+  /// Who may tell what only the end of TLS can see.
+  package var proxy: Proxy?
   /// Run although the kernel lacks a protection of the sandbox.
   package var isDegradedSandboxAllowed = false
   package var disk = Disk()
@@ -30,10 +42,18 @@ extension HostSettings {
   /// Reads `sluice.yaml`: every key is optional but `sluice`, and an unknown one is refused.
   package init(_ document: SourceDocument) throws(DocumentError) {
     let root = DocumentReader(document)
-    try root.allow(["sluice", "listen", "behind_tls", "sandbox", "disk", "journal"])
+    try root.allow(["sluice", "listen", "behind_tls", "public_url", "proxy", "sandbox", "disk", "journal"])
     _ = try root["sluice"].integer(in: Self.formatVersion...Self.formatVersion)
     if root["listen"].isPresent { listen = try Self.address(root["listen"]) }
     if root["behind_tls"].isPresent { isBehindTLS = try root["behind_tls"].bool() }
+    if root["public_url"].isPresent {
+      let text = try root["public_url"].string(Self.publicURLForm)
+      guard let url = Self.publicURL(text) else {
+        throw root["public_url"].error("\"\(text.prefix(60))\"", allowed: Self.publicURLForm)
+      }
+      publicURL = url
+    }
+    if root["proxy"].isPresent { proxy = try Self.proxy(root["proxy"]) }
     if root["sandbox"].isPresent { isDegradedSandboxAllowed = try root["sandbox"].choice(Sandbox.self) == .degraded }
     let disk = root["disk"]
     if disk.isPresent {
@@ -57,6 +77,34 @@ extension HostSettings {
     return text
   }
 
+  package static let publicURLForm = "https://host[:port][/path], without query, e.g. https://sluice.example.com"
+
+  /// - Returns: nil for what is no base address.
+  package static func publicURL(_ text: String) -> String? {
+    guard text.hasPrefix("https://") || text.hasPrefix("http://"), !text.contains(where: { "@?#% ".contains($0) }),
+      let parts = URLComponents(string: text), parts.host?.isEmpty == false
+    else { return nil }
+    return text.hasSuffix("/") ? String(text.dropLast()) : text
+  }
+
+  private static func proxy(_ r: DocumentReader) throws(DocumentError) -> Proxy {
+    try r.allow(["addresses", "client_certificate_header"])
+    let allowed = "the addresses from which your proxy connects, e.g. [127.0.0.1, 10.0.0.0/24]"
+    var addresses: [IPRange] = []
+    for item in try r["addresses"].items() {
+      let text = try item.string(allowed)
+      guard let range = IPRange(text) else { throw item.error("\"\(text.prefix(60))\"", allowed: allowed) }
+      addresses.append(range)
+    }
+    guard !addresses.isEmpty else { throw r["addresses"].error("missing", allowed: allowed) }
+    let header = try r["client_certificate_header"].string("a header name").lowercased()
+    let isName = header.utf8.allSatisfy { (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2D }
+    guard !header.isEmpty, isName else {
+      throw r["client_certificate_header"].error("\"\(header.prefix(60))\"", allowed: "a header name")
+    }
+    return Proxy(addresses: addresses, clientCertificateHeader: header)
+  }
+
   private static func read(
     _ reader: DocumentReader, _ range: ClosedRange<Int>, into value: inout Int
   ) throws(DocumentError) {
@@ -71,6 +119,13 @@ extension HostSettings {
   package var json: JSONValue {
     [
       "listen": listen.map { .string($0) } ?? .null,
+      "public_url": publicURL.map { .string($0) } ?? .null,
+      "proxy": proxy.map {
+        [
+          "addresses": .array($0.addresses.map { .string($0.text) }),
+          "client_certificate_header": .string($0.clientCertificateHeader),
+        ]
+      } ?? .null,
       "behind_tls": .bool(isBehindTLS), "sandbox": .string(isDegradedSandboxAllowed ? "degraded" : "strict"),
       "disk": [
         "low_water_bytes": .integer(Int64(disk.lowWaterBytes)), "ballast_bytes": .integer(Int64(disk.ballastBytes)),

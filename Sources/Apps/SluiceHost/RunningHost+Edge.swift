@@ -8,8 +8,8 @@ package struct HostEdge: EdgeBackend {
   private let host: RunningHost
   package init(host: RunningHost) { self.host = host }
 
-  package func receive(hook: String, headers: [String: String], body: [UInt8]) async -> HookAnswer {
-    await host.ingress.receive(hook: hook, headers: headers, body: body)
+  package func receive(hook: String, _ request: EdgeRequest) async -> HookAnswer {
+    await host.ingress.receive(hook: hook, request)
   }
   package func metricsText() async -> String { host.metrics.text() }
   package func obstacles() async -> [String] { await host.obstacles() }

@@ -82,7 +82,7 @@ package actor RunningHost {
     vault = try Vault(hostKey: hostKey, keystore: keystore, random: { SystemSources.random($0) })
     try vault.prepare(.host)
     directory = Directory(keystore: keystore, random: { SystemSources.random($0) })
-    ingress = Ingress(metrics: metrics, log: log)
+    ingress = Ingress(settings: options.settings, metrics: metrics, log: log)
     let disk = options.settings.disk
     reserve = DiskBallast(
       folder: options.dataFolder, lowWaterBytes: disk.lowWaterBytes, ballastBytes: disk.ballastBytes)
@@ -211,13 +211,28 @@ extension RunningHost {
     "/hooks/" + (try hookID(try self.instance(tenant, instance).route))
   }
 
+  private func waking(_ route: InstanceRoute) -> @Sendable () async -> Void {
+    { [weak self] in await self?.wakeReceivers(of: route.tenant, hook: route.instance) }
+  }
+
   /// Takes changed secrets into use.
   package func refreshHooks(of tenant: TenantID) throws {
     for instance in instances.values where instance.route.tenant == tenant && instance.route.manifest.webhook != nil {
       ingress.close(instance.route)
       ingress.open(
         try hookID(instance.route), route: instance.route, vault: vault, tenant: try self.tenant(tenant),
-        instance: instance)
+        wake: waking(instance.route))
+    }
+  }
+
+  /// Lets instances look for deliveries that wait for them.
+  /// - Parameter hook: those that may have got what came to its address; nil: all of the tenant.
+  func wakeReceivers(of tenant: TenantID, hook: InstanceID? = nil) async {
+    let led = hook.flatMap { name in
+      try? self.tenant(tenant).view { try FabricStage.receivers(of: name, in: $0) } ?? [name]
+    }
+    for instance in instances.values where instance.route.tenant == tenant {
+      if led?.contains(instance.route.instance) ?? true { await instance.takeDeliveries() }
     }
   }
 
@@ -259,7 +274,7 @@ extension RunningHost {
     instances[key] = instance
     if manifest.webhook != nil {
       ingress.close(route)
-      ingress.open(try hookID(route), route: route, vault: vault, tenant: runtime, instance: instance)
+      ingress.open(try hookID(route), route: route, vault: vault, tenant: runtime, wake: waking(route))
     }
     if manifest.kind == .source { await instance.start() }
   }

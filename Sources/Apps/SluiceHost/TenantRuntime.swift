@@ -1,4 +1,5 @@
 import CanonicalJSON
+import ConnectorFabric
 package import Domain
 package import SQLiteStorage
 import Synchronization
@@ -206,6 +207,12 @@ package actor TenantRuntime {
       return (applied: progress.applied, head: progress.head)
     }
     for entry in entries { try metrics.count(entry, of: tenant) }
+    let came = entries.filter { $0.kind == .delivery }.map(\.position)
+    if let first = came.first, let last = came.last {
+      for (instance, why) in try store.view({ try FabricStage.untaken(first...last, in: $0) }) {
+        metrics.add("sluice_deliveries_total", 1, [("instance", "\(tenant)/\(instance)"), ("outcome", why)])
+      }
+    }
     metrics.set("sluice_applied_position", Int(now.applied.number), [("tenant", tenant.rawValue)])
     metrics.set("sluice_journal_position", Int(now.head.number), [("tenant", tenant.rawValue)])
     guard !trailing.isEmpty else { return }

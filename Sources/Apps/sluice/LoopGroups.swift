@@ -290,7 +290,7 @@ struct Unkill: AsyncParsableCommand {
 
 struct Apply: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "apply", abstract: "Put a folder's thresholds, playbooks and policies into effect.")
+    commandName: "apply", abstract: "Put a folder's thresholds, playbooks, policies and routes into effect.")
   @OptionGroup var everywhere: Everywhere
   @Option(name: .customShort("f"), help: "The folder that holds them.") var folder = "."
   func run() async throws { try await everywhere.ask("apply", ["folder": .string(OperatorFile.absolute(folder))]) }

@@ -14,6 +14,8 @@ struct Up: AsyncParsableCommand {
   var config: String?
   @Option(help: "Where webhooks, API and console are served (default: 127.0.0.1:7070).")
   var listen: String?
+  @Option(help: "Under which address senders of webhooks reach this host, such as https://sluice.example.com.")
+  var publicUrl: String?
   @Option(help: "degraded: run although this kernel lacks a protection of the sandbox.")
   var sandbox: Sandbox?
 
@@ -21,6 +23,14 @@ struct Up: AsyncParsableCommand {
     let log = HostLog.standardError()
     var options = everywhere.hostOptions(log: log)
     options.settings = try config.map { try HostSettings.load($0) } ?? HostSettings()
+    if let publicUrl {
+      guard let url = HostSettings.publicURL(publicUrl) else {
+        throw CommandError.refused(
+          code: "command.bad_public_url", message: "\"\(publicUrl)\" is no address that senders can reach.",
+          remedy: "Write it as \(HostSettings.publicURLForm).")
+      }
+      options.settings.publicURL = url
+    }
     if let sandbox { options.settings.isDegradedSandboxAllowed = sandbox == .degraded }
     options.crash = CrashByEnvironment.injector()
     let stop = StopSignals()

@@ -33,6 +33,8 @@ package struct Activation: Codable, Equatable, Sendable {
     case playbooks
     case policies
     case mode
+    /// Which instances take what comes to the address of one.
+    case routes
   }
   package let kind: Kind
   /// The instance, or the file's name.
@@ -89,11 +91,18 @@ extension Order {
   /// The delivery that this order is about; nil when it is about something else.
   package var delivery: Position? { Self.delivery(ofLetter: target) }
 
-  package static func letter(ofDelivery position: Position) -> String { deliveryPrefix + String(position.number) }
+  /// - Parameter receiver: the instance to which a route led it; nil for the one to whose address it came.
+  package static func letter(ofDelivery position: Position, to receiver: String? = nil) -> String {
+    deliveryPrefix + String(position.number) + (receiver.map { "/" + $0 } ?? "")
+  }
 
   package static func delivery(ofLetter id: String) -> Position? {
     guard id.hasPrefix(deliveryPrefix) else { return nil }
-    return UInt64(id.dropFirst(deliveryPrefix.count)).map { Position($0) }
+    return UInt64(id.dropFirst(deliveryPrefix.count).prefix { $0 != "/" }).map { Position($0) }
+  }
+
+  package static func receiver(ofLetter id: String) -> String? {
+    id.firstIndex(of: "/").map { String(id[id.index(after: $0)...]) }
   }
 }
 

@@ -6,6 +6,14 @@ enum FrameCodec {
     bytes.withUnsafeBufferPointer { body(sluice_bytes_t(ptr: $0.baseAddress, len: $0.count)) }
   }
 
+  /// All of them at once, in their order.
+  static func withAllBytes<R>(_ all: [[UInt8]], _ body: ([sluice_bytes_t]) -> R) -> R {
+    func next(_ known: [sluice_bytes_t]) -> R {
+      known.count == all.count ? body(known) : withBytes(all[known.count]) { next(known + [$0]) }
+    }
+    return next([])
+  }
+
   static func array(_ bytes: sluice_bytes_t) -> [UInt8] {
     Array(UnsafeBufferPointer(start: bytes.len == 0 ? nil : bytes.ptr, count: bytes.len))
   }
@@ -76,26 +84,17 @@ enum FrameCodec {
 
   static func start(_ start: OperationStart, operation: UInt32) -> [UInt8]? {
     let headers = pairsBytes(start.headers)
-    return withBytes(Array(start.name.utf8)) { name in
-      withBytes(Array(start.key.utf8)) { key in
-        withBytes(start.state) { state in
-          withBytes(start.body) { body in
-            withBytes(headers.bytes) { pairs in
-              var message = sluice_frame_start_t()
-              message.kind = sluice_operation_t(rawValue: start.kind.rawValue)
-              message.state_version = UInt32(start.stateVersion)
-              message.deadline_ms = UInt64(start.deadlineMs)
-              message.time_ms = start.timeMs ?? SLUICE_FRAME_TIME_NONE
-              message.name = name
-              message.key = key
-              message.state = state
-              message.body = body
-              message.headers = sluice_pairs_t(raw: pairs, count: headers.count)
-              return encode { sluice_encode_start(&message, operation, $0, $1) }
-            }
-          }
-        }
-      }
+    let texts = [start.name, start.key, start.method, start.query].map { Array($0.utf8) }
+    return withAllBytes(texts + [start.state, start.body, headers.bytes]) { bytes in
+      var message = sluice_frame_start_t()
+      message.kind = sluice_operation_t(rawValue: start.kind.rawValue)
+      message.state_version = UInt32(start.stateVersion)
+      message.deadline_ms = UInt64(start.deadlineMs)
+      message.time_ms = start.timeMs ?? SLUICE_FRAME_TIME_NONE
+      (message.name, message.key, message.method, message.query) = (bytes[0], bytes[1], bytes[2], bytes[3])
+      (message.state, message.body) = (bytes[4], bytes[5])
+      message.headers = sluice_pairs_t(raw: bytes[6], count: headers.count)
+      return encode { sluice_encode_start(&message, operation, $0, $1) }
     }
   }
 

@@ -97,6 +97,9 @@ package struct OperationStart: Sendable {
   package var stateVersion = 0
   package var body: [UInt8] = []
   package var timeMs: Int64?
+  /// Of a delivery: what the host kept of its request.
+  package var method = ""
+  package var query = ""
   package var headers: [(name: String, value: String)] = []
   package var deadlineMs = 60_000
 

@@ -10,8 +10,13 @@ package struct FabricStage: Stage {
   package static let checkpoints = Space("fabric.checkpoint")
   /// instance/position → the delivery, until its records have been taken in.
   package static let deliveries = Space("fabric.delivery")
-  /// position → a delivery that its plugin could not take, with the reason.
+  /// position, or position and receiver → a delivery that nobody takes or whose plugin could not, with the reason.
   package static let deadDeliveries = Space("fabric.dead_delivery")
+
+  /// `routes.yaml` → the routes in force.
+  static let routes = Space("fabric.route")
+  /// `unrouted/INSTANCE` → how many deliveries to its address no route took.
+  package static let counts = Space("fabric.count")
 
   package init() {}
 
@@ -20,9 +25,14 @@ package struct FabricStage: Stage {
     case .activation:
       let activation = try JSONValue(parsing: entry.body).decode(Activation.self)
       if activation.kind == .instance { try state.set(Self.instances, activation.name, activation.document) }
-    case .delivery:
-      let delivery = try JSONValue(parsing: entry.body)
-      try state.set(Self.deliveries, Self.key(delivery["instance"]?.string ?? "", entry.position), delivery)
+      if activation.kind == .routes {
+        if activation.document.isNull {
+          try state.remove(Self.routes, activation.name)
+        } else {
+          try state.set(Self.routes, activation.name, activation.document)
+        }
+      }
+    case .delivery: try route(JSONValue(parsing: entry.body), entry.position, state)
     case .intake: try applyIntake(entry, state)
     case .order: try follow(JSONValue(parsing: entry.body).decode(Order.self), state)
     default: break
@@ -35,7 +45,7 @@ package struct FabricStage: Stage {
     case .setCheckpoint: try setCheckpoint(order, state)
     case .replayDeadLetter: try replay(order, state)
     case .dropDeadLetter:
-      if let position = order.delivery { try state.remove(Self.deadDeliveries, Self.key(position)) }
+      if let key = Self.deadKey(ofLetter: order.target) { try state.remove(Self.deadDeliveries, key) }
     default: break
     }
   }
@@ -59,21 +69,28 @@ package struct FabricStage: Stage {
     if case .delivery(let position) = header.origin, recordCount == 0 {
       let key = Self.key(header.instance.rawValue, position)
       if let failure = header.failure, case .object(let delivery)? = try state.value(Self.deliveries, key) {
-        try state.set(
-          Self.deadDeliveries, Self.key(position), .object(delivery.merging(["reason": .string(failure)]) { $1 }))
+        let receiver = delivery["hook"] == nil ? nil : header.instance.rawValue
+        let dead = delivery.merging(["reason": .string(failure)]) { $1 }
+        try state.set(Self.deadDeliveries, Self.deadKey(position, receiver), .object(dead))
       }
       try state.remove(Self.deliveries, key)
     }
   }
 
   private func replay(_ order: Order, _ state: any StateTransaction) throws {
-    guard let position = order.delivery,
-      case .object(var delivery)? = try state.value(Self.deadDeliveries, Self.key(position))
+    guard let position = order.delivery, let key = Self.deadKey(ofLetter: order.target),
+      case .object(var delivery)? = try state.value(Self.deadDeliveries, key)
     else { return }
-    delivery["reason"] = nil
-    let instance = delivery["instance"]?.string ?? ""
-    try state.set(Self.deliveries, Self.key(instance, position), .object(delivery))
-    try state.remove(Self.deadDeliveries, Self.key(position))
+    let code = delivery["code"]?.string
+    for name in ["reason", "code", "remedy"] { delivery[name] = nil }
+    try state.remove(Self.deadDeliveries, key)
+    switch code {
+    case DeliveryFault.unrouted.code: try route(.object(delivery), position, state)
+    case DeliveryFault.noReceiver("").code:
+      try give(.object(delivery), to: delivery["instance"]?.string ?? "", position, state)
+    default:
+      try state.set(Self.deliveries, Self.key(delivery["instance"]?.string ?? "", position), .object(delivery))
+    }
   }
 
   /// Decimal digits, padded so that keys sort as positions do.
@@ -82,7 +99,7 @@ package struct FabricStage: Stage {
     return String(repeating: "0", count: max(0, 20 - digits.count)) + digits
   }
 
-  private static func key(_ instance: String, _ position: Position) -> String {
+  static func key(_ instance: String, _ position: Position) -> String {
     RowKey.of(instance, RowKey.number(position.number))
   }
 
@@ -100,25 +117,36 @@ package struct FabricStage: Stage {
 
   /// A delivery that was given up; nil when there is none of this id.
   package static func deadDelivery(_ id: String, in view: any StateView) throws -> JSONValue? {
-    guard let position = Order.delivery(ofLetter: id), let row = try view.value(deadDeliveries, key(position)) else {
-      return nil
-    }
-    return named(row, position)
+    guard let key = deadKey(ofLetter: id), let row = try view.value(deadDeliveries, key) else { return nil }
+    return named(row, key)
+  }
+
+  /// The key of a dead delivery: of one that a route led to a receiver, with that.
+  static func deadKey(_ position: Position, _ receiver: String?) -> String {
+    key(position) + (receiver.map { "/" + $0 } ?? "")
+  }
+
+  private static func deadKey(ofLetter id: String) -> String? {
+    Order.delivery(ofLetter: id).map { deadKey($0, Order.receiver(ofLetter: id)) }
   }
 
   /// Deliveries that were given up, as rows among the dead letters, oldest first.
   package static func deadDeliveries(in view: any StateView, countMax: Int) throws -> [JSONValue] {
-    try view.scan(deadDeliveries, countMax: countMax).compactMap { key, row in
-      UInt64(key).map { named(row, Position($0)) }
-    }
+    try view.scan(deadDeliveries, countMax: countMax).compactMap { key, row in named(row, key) }
   }
 
-  private static func named(_ row: JSONValue, _ position: Position) -> JSONValue {
-    let name: JSONValue = [
-      "id": .string(Order.letter(ofDelivery: position)), "position": .integer(Int64(position.number)),
+  private static func named(_ row: JSONValue, _ key: String) -> JSONValue? {
+    let parts = key.split(separator: "/", maxSplits: 1)
+    guard let position = parts.first.flatMap({ UInt64($0) }).map({ Position($0) }) else { return nil }
+    let receiver = parts.count > 1 ? String(parts[1]) : nil
+    let name: [String: JSONValue] = [
+      "id": .string(Order.letter(ofDelivery: position, to: receiver)),
+      "position": .integer(Int64(position.number)),
+    ]
+    let failed: [String: JSONValue] = [
       "code": "fabric.delivery_failed", "remedy": "Correct the plugin and replay the letter, or drop it.",
     ]
-    return .object((row.object ?? [:]).merging(name.object ?? [:]) { $1 })
+    return .object(failed.merging(row.object ?? [:]) { $1 }.merging(name) { $1 })
   }
 
   package static func checkpoint(

@@ -8,7 +8,6 @@ package struct Manifest: Sendable, Equatable {
   package enum Kind: String, Sendable, CaseIterable { case source, executor }
   /// What a source promises of its records: `replayable` ones can be had again from any checkpoint.
   package enum Delivery: String, Sendable, CaseIterable { case replayable }
-  package enum WebhookScheme: String, Sendable, CaseIterable { case standardWebhooks = "standard_webhooks" }
   package enum EffectClass: String, Sendable, CaseIterable {
     /// Only reads.
     case read
@@ -60,10 +59,26 @@ package struct Manifest: Sendable, Equatable {
     package let order: Int
   }
   package struct Webhook: Sendable, Equatable {
-    package let scheme: WebhookScheme
+    /// A name in `WebhookScheme.all`.
+    package let scheme: String
+    package let proof: WebhookProof
+    package let id: DeliveryName
     package let slot: String
+    /// 0 where the scheme signs no time.
     package let toleranceMs: Int
     package let bodyBytesMax: Int
+    /// What the plugin sees of a delivery's request besides its body.
+    package let kept: Kept
+    /// Questions of senders that the host answers; the first that is asked.
+    package let challenges: [Challenge]
+
+    package struct Kept: Sendable, Equatable {
+      /// The methods by which deliveries come, for a plugin that is told which; empty: POST, and it is not told.
+      package var methods: [String] = []
+      /// In lower case.
+      package var headers: [String] = []
+      package var query: [String] = []
+    }
   }
   package struct Limits: Sendable, Equatable {
     package var memoryBytes = 256 << 20
@@ -126,10 +141,11 @@ package struct Manifest: Sendable, Equatable {
   package let skippedChecks: [String: String]
 
   package func endpoint(_ name: String) -> Endpoint? { endpoints.first { $0.name == name } }
-  /// Every slot that may hold a secret: those of requests and that of the webhook.
+  /// Every slot that may hold a secret: those of requests and those of the webhook.
   package var slotNames: [String] {
     let names = slots.map(\.name)
-    return names + [webhook?.slot].compactMap(\.self).filter { !names.contains($0) }
+    let received = [webhook?.slot].compactMap(\.self) + (webhook?.challenges ?? []).compactMap(\.token?.slot)
+    return received.reduce(into: names) { if !$0.contains($1) { $0.append($1) } }
   }
   package func slot(_ name: String) -> Slot? { slots.first { $0.name == name } }
   package func action(_ name: String) -> Action? { actions.first { $0.name == name } }

@@ -21,7 +21,7 @@ extension Manifest {
     slots = try Self.slots(root["slots"], endpoints)
     requests = try Self.requests(root["requests"], endpoints, slots)
     streams = try Self.streams(root["streams"], kind)
-    webhook = try Self.webhook(root["webhook"], slots)
+    webhook = try Self.webhook(root["webhook"])
     limits = try Self.limits(root["limits"])
     schedule = root["schedule"].isPresent ? try PullSchedule(root["schedule"]) : nil
     actions = try Self.actions(root["actions"], kind, requests)
@@ -180,15 +180,6 @@ extension Manifest {
       throw r.error("missing", allowed: "at least one stream, as the kind is source")
     }
     return streams
-  }
-
-  private static func webhook(_ r: DocumentReader, _ slots: [Slot]) throws(DocumentError) -> Webhook? {
-    guard r.isPresent else { return nil }
-    try r.allow(["scheme", "slot", "tolerance_ms", "body_bytes_max"])
-    return Webhook(
-      scheme: try r["scheme"].choice(WebhookScheme.self), slot: try r["slot"].string("the slot that holds its secret"),
-      toleranceMs: try r["tolerance_ms"].integer(in: 1_000...3_600_000),
-      bodyBytesMax: try r["body_bytes_max"].integer(in: 1...(768 << 10)))
   }
 
   private static func limits(_ r: DocumentReader) throws(DocumentError) -> Limits {

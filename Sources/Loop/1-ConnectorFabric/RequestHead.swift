@@ -114,7 +114,7 @@ enum RequestHead {
     return isPlain && !version.isEmpty ? "\"\(version)\"" : nil
   }
 
-  private static func isToken(_ name: String) -> Bool {
+  static func isToken(_ name: String) -> Bool {
     !name.isEmpty
       && name.utf8.allSatisfy {
         (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || "-_.!#$%&'*+^`|~".utf8.contains($0)

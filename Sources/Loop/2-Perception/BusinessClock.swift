@@ -87,7 +87,7 @@ extension Work {
       if (before.heatWindowDays, before.heatBaseDays) != (thresholds.heatWindowDays, thresholds.heatBaseDays) {
         try recountHeat()
       }
-    case .playbooks, .policies, .mode: break
+    case .playbooks, .policies, .mode, .routes: break
     }
     return []
   }

@@ -50,7 +50,7 @@ package struct PerceptionStage: Sendable {
     switch kind {
     case .instance: _ = try Mapping(DocumentReader(document)["manifest"]["mapping"])
     case .thresholds: _ = try Thresholds(document)
-    case .playbooks, .policies, .mode: break
+    case .playbooks, .policies, .mode, .routes: break
     }
   }
 

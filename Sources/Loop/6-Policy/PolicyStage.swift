@@ -78,7 +78,7 @@ package struct PolicyStage: Stage {
         return []
       }
       return try judgeAgain(entry, state)
-    case .thresholds, .playbooks: try SetsInForce.record(activation, at: entry.position, state)
+    case .thresholds, .playbooks, .routes: try SetsInForce.record(activation, at: entry.position, state)
     }
     return []
   }

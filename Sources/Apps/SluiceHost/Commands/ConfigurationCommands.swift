@@ -1,4 +1,5 @@
 import CanonicalJSON
+import ConnectorFabric
 import Cryptography
 import Decision
 import Domain
@@ -9,7 +10,7 @@ import Policy
 
 extension HostCommand {
   static let configurationCommands: [HostCommand] = [
-    HostCommand("apply", "Put a folder's thresholds, playbooks and policies into effect", role: nil) { call in
+    HostCommand("apply", "Put a folder's thresholds, playbooks, policies and routes into effect", role: nil) { call in
       let read = try ConfigurationFolder.read(try call.string("folder"))
       let steps = try await call.view { ConfigurationFolder.steps(from: try SetsInForce.all(in: $0), to: read) }
       let changes = steps.filter { $0.change != .unchanged }.map { ($0.kind, name: $0.name, document: $0.document) }
@@ -35,7 +36,7 @@ extension HostCommand {
 }
 
 /// A tenant's rules as files: `policies/thresholds.yaml`, `policies/governance.yaml`, `policies/*.cedar` with their
-/// schema, and `playbooks/*.yaml`.
+/// schema, `playbooks/*.yaml`, and `routes.yaml` where there is one.
 enum ConfigurationFolder {
   /// Reads and checks every file; nothing is in effect yet.
   static func read(_ folder: String) throws -> [(Activation.Kind, name: String, document: JSONValue)] {
@@ -50,6 +51,12 @@ enum ConfigurationFolder {
       _ = try Playbook(document, signalKinds: SignalKind.allCases.map(\.rawValue))
       read.append((.playbooks, name, document.value))
     }
+    let routes = "\(folder)/\(Routes.name)"
+    if FileManager.default.fileExists(atPath: routes) {
+      let document = try RunningHost.document(path: routes)
+      _ = try Routes(document)
+      read.append((.routes, Routes.name, document.value))
+    }
     return read
   }
 
@@ -63,7 +70,7 @@ enum ConfigurationFolder {
     let change: Change
   }
 
-  /// - Parameter read: All of a folder: a playbook that it does not hold is removed.
+  /// - Parameter read: All of a folder: a playbook that it does not hold is removed, and so are the routes.
   static func steps(
     from inForce: [SetsInForce.Row], to read: [(Activation.Kind, name: String, document: JSONValue)]
   ) -> [Step] {
@@ -74,9 +81,9 @@ enum ConfigurationFolder {
       return Step(
         kind: kind, name: name, document: document, change: hash == nil ? .added : isSame ? .unchanged : .changed)
     }
-    let names = Set(read.filter { $0.0 == .playbooks }.map(\.name))
-    let gone = inForce.filter { $0.kind == .playbooks && !names.contains($0.name) }
-    return steps + gone.map { Step(kind: .playbooks, name: $0.name, document: .null, change: .removed) }
+    let names = Set(read.map { "\($0.0)/\($0.name)" })
+    let gone = inForce.filter { [.playbooks, .routes].contains($0.kind) && !names.contains("\($0.kind)/\($0.name)") }
+    return steps + gone.map { Step(kind: $0.kind, name: $0.name, document: .null, change: .removed) }
   }
 
   /// Checks a document as reading it from its file would.
@@ -86,6 +93,7 @@ enum ConfigurationFolder {
     case .thresholds: try PerceptionStage.check(.thresholds, source)
     case .policies: try PolicyStage.check(document)
     case .playbooks: _ = try Playbook(source, signalKinds: SignalKind.allCases.map(\.rawValue))
+    case .routes: _ = try Routes(source)
     case .instance, .mode: break
     }
   }

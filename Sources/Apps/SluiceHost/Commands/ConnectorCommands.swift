@@ -7,7 +7,10 @@ extension HostCommand {
   static let connectorCommands: [HostCommand] = [
     HostCommand("connector.enable", "Enable a connector for a tenant", role: nil) { call in
       let (enabling, manifest) = try await call.host.enabling(from: call.arguments)
-      let findings = try await call.host.unfitSecrets(enabling, manifest, try call.tenant())
+      var findings: [any OperatorError] = try await call.host.unfitSecrets(enabling, manifest, try call.tenant())
+      if let lacking = manifest.webhook.flatMap({ Ingress.lacking($0, call.host.options.settings) }) {
+        findings.append(lacking)
+      }
       try await call.host.enable(enabling, for: try call.tenant(), by: call.user)
       var answer: [String: JSONValue] = ["instance": .string(enabling.instance.rawValue), "enabled": true]
       // A secret may be stored before there is a manifest to check it by.
@@ -62,7 +65,9 @@ extension HostCommand {
     },
     HostCommand("connector.hook", "Show where a connector's webhooks are sent", role: .operator) { call in
       let instance = try InstanceID(parsing: try call.string("instance"))
-      return ["path": .string(try await call.host.hookPath(try call.tenant(), instance))]
+      let path = try await call.host.hookPath(try call.tenant(), instance)
+      let url = call.host.options.settings.publicURL.map { JSONValue.string($0 + path) }
+      return .object(["path": .string(path)].merging(url.map { ["url": $0] } ?? [:]) { $1 })
     },
     HostCommand("checkpoint.set", "Say where a paused connector's stream goes on", role: .operator) { call in
       let state = try CheckpointText.bytes(try call.string("state"))

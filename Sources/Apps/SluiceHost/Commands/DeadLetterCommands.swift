@@ -26,7 +26,7 @@ extension HostCommand {
       _ = try await call.order(.replayDeadLetter, target: letter.id, argument: nil)
       if let name = letter.deliveredTo {
         // Its plugin takes it in its own time: whether it fits shows in the list.
-        try await call.host.instance(try call.tenant(), name).takeDeliveries()
+        await call.host.wakeReceivers(of: try call.tenant())
         return ["id": .string(letter.id), "taken": .null, "given_to": .string(name.rawValue)]
       }
       let left = try await call.view { try PerceptionQueries($0).deadLetter(letter.id) }

@@ -57,7 +57,8 @@ package actor SimulatedCRM {
     self.faults = faults
     self.clockwork = clockwork
     credentials = Credentials(seed: options.seed)
-    sender = WebhookSender(key: credentials.webhookKey, transport: transport, clockwork: clockwork)
+    let key = credentials.webhookKey
+    sender = WebhookSender(transport: transport, clockwork: clockwork) { $0.headers(timestamp: $1, key: key) }
     plan = WebhookPlan(seed: options.seed, shares: options.webhooks)
     tokens = TokenDesk(seed: options.seed, credentials: credentials)
     budget = RequestBudget(perSecond: options.requestsPerSecond)

@@ -75,6 +75,8 @@ struct Serve: AsyncParsableCommand {
   @OptionGroup var madeUp: MadeUp
   @Option(help: ArgumentHelp("Folder of the export (CSV). Without it the pipeline is made up.", valueName: "dir"))
   var data: String?
+  @Option(help: ArgumentHelp("Serve Stripe's fixtures too, below /v1.", valueName: "file"))
+  var stripe: String?
   @Option(help: "Business days per second at most; 0 for no limit.")
   var speed = 0
   @Option(help: ArgumentHelp("JSON list of faults.", valueName: "file"))
@@ -143,6 +145,12 @@ struct Serve: AsyncParsableCommand {
     let crm = await SimulatedCRM(
       pipeline: pipeline, edits: edits, faults: faults, options: options, clockwork: .system,
       transport: URLSessionTransport())
+    let stripe = try stripe.map { path in
+      try read(path) { fixtures in
+        try SimulatedStripe(
+          fixtures: fixtures, credentials: crm.credentials, clockwork: .system, transport: URLSessionTransport())
+      }
+    }
     if let credentials { try crm.credentials.write(to: credentials) }
     if untilInputEnds {
       Thread.detachNewThread {
@@ -150,7 +158,7 @@ struct Serve: AsyncParsableCommand {
         Foundation.exit(0)
       }
     }
-    try await serve(crm)
+    try await serve(crm, stripe)
   }
 
   private func read<Content>(_ path: String, _ parse: (JSONValue) throws -> Content) throws -> Content {
@@ -173,11 +181,11 @@ struct Serve: AsyncParsableCommand {
     }
   }
 
-  private func serve(_ crm: SimulatedCRM) async throws {
+  private func serve(_ crm: SimulatedCRM, _ stripe: SimulatedStripe?) async throws {
     let signals = boundTheStop()
     defer { withExtendedLifetime(signals) {} }
     let (host, port) = try address
-    let server = HTTPServer(crm: crm, clockwork: .system, host: host, port: port)
+    let server = HTTPServer(crm: crm, stripe: stripe, clockwork: .system, host: host, port: port)
     try await server.run { port in
       let line: JSONValue = [
         "listening": .string(host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"),

@@ -6,12 +6,14 @@ internal import NIOCore
 /// Puts the CRM on a socket.
 package struct HTTPServer: Sendable {
   private let crm: SimulatedCRM
+  private let stripe: SimulatedStripe?
   private let clockwork: Clockwork
   private let host: String
   private let port: Int
 
-  package init(crm: SimulatedCRM, clockwork: Clockwork, host: String, port: Int) {
+  package init(crm: SimulatedCRM, stripe: SimulatedStripe? = nil, clockwork: Clockwork, host: String, port: Int) {
     self.crm = crm
+    self.stripe = stripe
     self.clockwork = clockwork
     self.host = host
     self.port = port
@@ -25,7 +27,7 @@ package struct HTTPServer: Sendable {
     // What stops the server is thrown; below that Hummingbird reports connections that clients or faults broke.
     logger.logLevel = .critical
     let application = Application(
-      responder: CRMResponder(crm: crm, clockwork: clockwork),
+      responder: WorldResponder(crm: crm, stripe: stripe, clockwork: clockwork),
       configuration: ApplicationConfiguration(address: .hostname(host, port: port)),
       onServerRunning: { channel in await ready(channel.localAddress?.port ?? 0) },
       logger: logger)
@@ -50,19 +52,21 @@ private struct ConnectionContext: InitializableFromSource, Sendable {
 
 private struct ConnectionCut: Error {}
 
-private struct CRMResponder: HTTPResponder {
+private struct WorldResponder: HTTPResponder {
   typealias FieldName = HTTPFields.Element.Name
   private static let bodyBytesMax = 1 << 20
   private static let chunkBytes = 1 << 16
 
   let crm: SimulatedCRM
+  let stripe: SimulatedStripe?
   let clockwork: Clockwork
 
   func respond(to request: Request, context: ConnectionContext) async throws -> Response {
     guard let call = await Self.call(of: request) else {
       return try await response(.error(413, "too_large", "the body is larger than 1 MB"), context)
     }
-    let answer = await crm.answer(call)
+    let isForStripe = call.parts.first == "v1" || call.parts.prefix(2) == ["control", "stripe"]
+    let answer = if let stripe, isForStripe { await stripe.answer(call) } else { await crm.answer(call) }
     if answer.delay > .zero { await clockwork.pause(answer.delay) }
     return try await response(answer, context)
   }

@@ -32,7 +32,7 @@ package actor WebhookSender {
 
   private enum Outcome { case delivered, refused, failed }
 
-  private let key: [UInt8]
+  private let headers: @Sendable (Webhook, Int) -> [String: String]
   private let transport: any WebhookTransport
   private let clockwork: Clockwork
   private var url: String?
@@ -43,8 +43,12 @@ package actor WebhookSender {
   private var deadline: Double?
   private var counts = WebhookCounts()
 
-  package init(key: [UInt8], transport: any WebhookTransport, clockwork: Clockwork) {
-    self.key = key
+  /// - Parameter headers: of an attempt at that time, in seconds since 1970: they prove who sends it.
+  package init(
+    transport: any WebhookTransport, clockwork: Clockwork,
+    headers: @escaping @Sendable (Webhook, Int) -> [String: String]
+  ) {
+    self.headers = headers
     self.transport = transport
     self.clockwork = clockwork
   }
@@ -102,7 +106,7 @@ package actor WebhookSender {
       if attempt > 0 { await clockwork.pause(.milliseconds(50 << (2 * (attempt - 1)))) }
       if let deadline, clockwork.steady() >= deadline { return .failed }
       counts.attempts += 1
-      let headers = webhook.headers(timestamp: clockwork.wall(), key: key)
+      let headers = headers(webhook, clockwork.wall())
       switch try? await transport.post(webhook.body, headers: headers, to: url) {
       case .some(200..<300): return .delivered
       case .some(500...), .none: continue

@@ -12,6 +12,10 @@ package struct Credentials: Sendable, Equatable {
   package let refreshToken: String
   /// The HMAC key of webhook signatures.
   package let webhookKey: [UInt8]
+  /// Of Stripe's client, as bearer or as basic's user.
+  package let stripeKey: String
+  /// Of Stripe's webhook endpoint.
+  package let stripeWebhookSecret: String
 
   package init(seed: UInt64) {
     func derived(_ purpose: String) -> [UInt8] { Digest.sha256(Array("sluice-world/\(seed)/\(purpose)".utf8)) }
@@ -21,6 +25,8 @@ package struct Credentials: Sendable, Equatable {
     clientSecret = "cls_" + Digest.hex(Array(derived("client").prefix(20)))
     refreshToken = "refresh_" + Digest.hex(Array(derived("consent").prefix(20)))
     webhookKey = derived("webhook")
+    stripeKey = "sk_test_" + Digest.hex(Array(derived("stripe").prefix(24)))
+    stripeWebhookSecret = "whsec_" + Digest.hex(Array(derived("stripe webhook").prefix(24)))
   }
 
   /// As Standard Webhooks writes a secret.
@@ -30,6 +36,8 @@ package struct Credentials: Sendable, Equatable {
     [
       "token": .string(token), "control_token": .string(controlToken), "webhook_secret": .string(webhookSecret),
       "client_id": .string(clientID), "client_secret": .string(clientSecret), "refresh_token": .string(refreshToken),
+      "stripe_key": .string(stripeKey),
+      "stripe_webhook_secret": .string(stripeWebhookSecret),
     ]
   }
 
