@@ -41,6 +41,7 @@ beside:
 	@mkdir -p $(BESIDE)/plugins
 	@cp -u $(C_BUILD)/sluice-worker $(BESIDE)/
 	@cp -u $(C_BUILD)/plugins/*.so $(BESIDE)/plugins/ && cp -u $(C_BUILD)/plugins/*.yaml $(BESIDE)/plugins/ 2>/dev/null || true
+	@sh Plugins/examples/sdk.sh $(BESIDE)/sdk
 
 build: deps companions ## Build for use: .build/release/sluice with sluice-world and sluice-worker beside it
 	swift build $(SWIFT_FLAGS) -c release --product sluice
@@ -72,6 +73,7 @@ install: build ## Install below PREFIX (default /usr/local)
 	install $(RELEASE)/sluice-worker $(DESTDIR)$(PREFIX)/libexec
 	install -m 755 $(RELEASE)/plugins/*.so $(DESTDIR)$(PREFIX)/lib/sluice/plugins
 	install -m 644 $(RELEASE)/plugins/*.yaml $(DESTDIR)$(PREFIX)/lib/sluice/plugins
+	sh Plugins/examples/sdk.sh $(DESTDIR)$(PREFIX)/lib/sluice/sdk
 
 test-room: ## Build and test one room: make test-room ROOM=Policy
 	ROOM=$(ROOM) swift test --scratch-path $(BUILD)-room

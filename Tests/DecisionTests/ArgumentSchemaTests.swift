@@ -1,4 +1,5 @@
 import Domain
+import TestKit
 import Testing
 
 @Suite struct `A tool's schema` {
@@ -47,7 +48,7 @@ import Testing
   }
 
   @Test(arguments: [
-    "[0-9]+", "^a+$", "^(a|b)$", "^\\d$", "^[^a]$", "^a{1,}$", "^.$", "^a{65}$", "^[z-a]$", "^[$", "a", "",
+    "[0-9]+", "^a++$", "^(a|b)$", "^\\d$", "^[^a]$", "^+$", "^.$", "^a{65}$", "^a{65,}$", "^[z-a]$", "^[$", "a", "",
   ])
   func `a pattern beyond what can be checked is refused`(pattern: String) throws {
     let fault = #expect(throws: ArgumentSchema.Fault.self) { try ArgumentSchema(["pattern": .string(pattern)]) }
@@ -61,5 +62,28 @@ import Testing
   func `a pattern fits the whole text`(text: String, fits: Bool) throws {
     let pattern = try #require(ArgumentPattern("^[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}$"))
     #expect(pattern.fits(text) == fits)
+  }
+
+  @Test func `a pattern means what it means to everybody else`() throws {
+    var chance = SplitMix64(seed: 12)
+    var fitting = 0
+    for _ in 0..<2_000 {
+      let pieces = (0..<Int.random(in: 1...4, using: &chance)).map { _ in
+        ["a", "b", "[ab]", "[a-c]"].randomElement(using: &chance)!
+          + ["", "?", "*", "+", "{2}", "{1,}", "{0,2}"].randomElement(using: &chance)!
+      }
+      let text = "^" + pieces.joined() + "$"
+      let pattern = try #require(ArgumentPattern(text))
+      let reference = try Regex("^(?:" + pieces.joined() + ")$")
+      let sample = String((0..<Int.random(in: 0...7, using: &chance)).map { _ in "abc".randomElement(using: &chance)! })
+      #expect(pattern.fits(sample) == (sample.wholeMatch(of: reference) != nil), "\(text) and \(sample)")
+      fitting += pattern.fits(sample) ? 1 : 0
+    }
+    #expect(fitting > 200)
+  }
+
+  @Test func `no text makes a pattern slow`() throws {
+    let pattern = try #require(ArgumentPattern("^" + String(repeating: "a*", count: 40) + "b$"))
+    #expect(!pattern.fits(String(repeating: "a", count: 20_000)))
   }
 }

@@ -360,6 +360,12 @@ static sluice_status_t create(const sluice_host_t *given, const sluice_slice_t *
     if (!known) return fail(SLUICE_E_CONFIG, "gauge.unknown_id", "The library has the source \"gauge\" and no other.");
     http = host->get_extension(host, SLUICE_EXT_HTTP);
     if (http == NULL && !M(NEEDS_NO_GRANT)) return fail(SLUICE_E_CONFIG, "gauge.no_http", "The gauge needs sluice.http/1.");
+    // What create() may do.
+    int64_t now = 0;
+    uint8_t chance[16];
+    sluice_slice_t code = text("gauge.create"), message = text("An instance is made.");
+    if (host->clock_now(host, SLUICE_CLOCK_WALL, &now) != SLUICE_OK || now == 0 || host->random(host, chance, sizeof chance) != SLUICE_OK ||
+        host->log(host, SLUICE_LOG_DEBUG, &code, &message, NULL, 0) != SLUICE_OK) return fail(SLUICE_E_BUG, "gauge.create", "create() may do less than the rules say.");
     if (M(EMITS_IN_CREATE)) {
         sluice_checkpoint_t early = {.struct_size = sizeof early, .state_version = 1, .watermark_ms = SLUICE_TIME_NONE,
                                      .stream = text("readings"), .state = text("{}")};

@@ -2,6 +2,7 @@ import CanonicalJSON
 import Cryptography
 import Domain
 import Foundation
+import MemoryStorage
 import PluginHost
 import Synchronization
 import TestKit

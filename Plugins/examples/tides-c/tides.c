@@ -64,6 +64,9 @@ static sluice_status_t emit_page(const sluice_host_t *host, sluice_slice_t strea
 
 static sluice_status_t pull(const sluice_host_t *host, const sluice_pull_t *pull) {
     int64_t last = 0;
+    if (!sluice_is(pull->stream, "readings")) {
+        return sluice_fail(host, SLUICE_E_CONFIG, "tides.unknown_stream", "The gauge has the stream `readings` and no other.");
+    }
     if (pull->state.len > 0 && (pull->state_version != STATE_VERSION || !sluice_parse_integer(pull->state, &last))) {
         return sluice_fail(host, SLUICE_E_PERMANENT, "tides.bad_state", "The checkpoint is not one of this plugin's; reset it.");
     }

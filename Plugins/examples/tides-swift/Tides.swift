@@ -43,6 +43,9 @@ struct Tides: WebhookSource {
   }
 
   private func start(_ pull: Pull) throws -> Int64 {
+    guard pull.stream == "readings" else {
+      throw Failure.config("tides.unknown_stream", "The gauge has the stream `readings` and no other.")
+    }
     guard let state = pull.state else { return 0 }
     guard pull.stateVersion == 1, let last = (try? JSON(parsing: state))?.integer else {
       throw Failure.permanent("tides.bad_state", "The checkpoint is not one of this plugin's; reset it.")

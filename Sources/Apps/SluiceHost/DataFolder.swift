@@ -16,8 +16,11 @@ package final class DataFolder: Sendable {
     let isMade = files.fileExists(atPath: path + "/format")
     guard isMade || mayMake else { throw DataFolderError.nothingThere(path: path) }
     let others = isMade ? [] : (try? files.contentsOfDirectory(atPath: path)) ?? []
-    // `lost+found`: the top of a file system of its own. `lock`: an earlier start that came no further.
-    guard Set(others).isSubset(of: ["lost+found", "lock"]) else { throw DataFolderError.somebodyElses(path: path) }
+    // `lost+found`: the top of a file system of its own. `lock`: an earlier start that came no further. `plugins`: installed
+    // before any host ran.
+    guard Set(others).isSubset(of: ["lost+found", "lock", "plugins"]) else {
+      throw DataFolderError.somebodyElses(path: path)
+    }
     if !files.fileExists(atPath: path) {
       do {
         try files.createDirectory(

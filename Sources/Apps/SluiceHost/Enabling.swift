@@ -228,6 +228,7 @@ extension RunningHost {
 
   private func manifestPath(_ name: String) throws -> String {
     if name.hasSuffix(".yaml") { return URL(fileURLWithPath: name).path }
+    if let path = InstalledPlugins.path(name, dataFolder: options.dataFolder) { return path }
     for folder in options.pluginFolders {
       let path = "\(folder)/\(name).yaml"
       if FileManager.default.fileExists(atPath: path) { return URL(fileURLWithPath: path).path }

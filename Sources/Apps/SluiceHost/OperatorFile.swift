@@ -52,6 +52,16 @@ package enum OperatorFile {
     if isNew { unlink(path) }
   }
 
+  /// Makes a file that must not exist yet, with these rights from its first byte on.
+  package static func create(_ path: String, _ bytes: [UInt8], mode: UInt32) throws {
+    let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
+    guard file >= 0 else { throw OperatorFileError.unwritable(path: path, reason: PlainReason.text(errno)) }
+    defer { close(file) }
+    guard Foundation.write(file, bytes, bytes.count) == bytes.count else {
+      throw OperatorFileError.unwritable(path: path, reason: PlainReason.text(errno))
+    }
+  }
+
   /// Runs what writes at `path`; what the system refuses is said of that path.
   package static func writing<Result>(_ path: String, _ body: () throws -> Result) throws -> Result {
     do { return try body() } catch let error as any OperatorError { throw error } catch {

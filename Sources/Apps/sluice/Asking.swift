@@ -72,6 +72,21 @@ enum Installation {
       pluginFolders: folders.isEmpty ? ["\(here)/plugins"] : folders, log: log)
   }
 
+  /// What `plugin new` copies from.
+  static var sdk: String {
+    let here = (executable as NSString).deletingLastPathComponent
+    let installed = "\(here)/../lib/sluice/sdk"
+    return FileManager.default.fileExists(atPath: installed) ? installed : "\(here)/sdk"
+  }
+
+  /// Manifests that came with the programs.
+  static func bundledManifests() -> [String] {
+    options(dataFolder: ".", log: .init(write: { _ in })).pluginFolders.flatMap { folder in
+      ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted()
+        .filter { $0.hasSuffix(".yaml") && !$0.hasSuffix(".check.yaml") }.map { "\(folder)/\($0)" }
+    }
+  }
+
   static let executable =
     (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
 }

@@ -9,7 +9,11 @@ import UVLoop
 struct PluginGroup: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plugin", abstract: "Write, prove and ship plugins.",
-    subcommands: [CheckPlugin.self])
+    subcommands: [
+      NewPlugin.self, RunPlugin.self, CheckPlugin.self, PackPlugin.self, SignPlugin.self, InstallPlugin.self,
+      ListPlugins.self,
+      ShowPlugin.self, RemovePlugin.self,
+    ])
 }
 
 /// Where a plugin is: a path, or the name of one that is installed.

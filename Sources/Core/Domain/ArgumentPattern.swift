@@ -1,9 +1,12 @@
 /// The part of a JSON Schema `pattern` that can be checked in time proportional to the text, whatever it says: a sequence
-/// from `^` to `$` of ASCII characters and classes such as `[0-9a-f_]`, each once, `{n}` or `{m,n}` times.
+/// from `^` to `$` of ASCII characters and classes such as `[0-9a-f_]`, each once, `?`, `*`, `+`, `{n}`, `{m,}` or `{m,n}`
+/// times.
 package struct ArgumentPattern: Equatable, Sendable {
   private struct Piece: Equatable, Sendable {
     let ranges: [ClosedRange<UInt8>]
-    let counts: ClosedRange<Int>
+    let least: Int
+    /// Nil when there may be any number more.
+    let most: Int?
   }
   static let countMax = 64
 
@@ -17,8 +20,10 @@ package struct ArgumentPattern: Equatable, Sendable {
     var rest = bytes[1..<(bytes.count - 1)]
     var pieces: [Piece] = []
     while !rest.isEmpty {
-      guard let ranges = ArgumentPattern.ranges(&rest), let counts = ArgumentPattern.counts(&rest) else { return nil }
-      pieces.append(Piece(ranges: ranges, counts: counts))
+      guard let ranges = ArgumentPattern.ranges(&rest), let (least, most) = ArgumentPattern.counts(&rest) else {
+        return nil
+      }
+      pieces.append(Piece(ranges: ranges, least: least, most: most))
     }
     self.text = text
     self.pieces = pieces
@@ -51,16 +56,21 @@ package struct ArgumentPattern: Equatable, Sendable {
     return ranges
   }
 
-  private static func counts(_ rest: inout ArraySlice<UInt8>) -> ClosedRange<Int>? {
-    guard rest.first == UInt8(ascii: "{") else { return 1...1 }
+  private static func counts(_ rest: inout ArraySlice<UInt8>) -> (least: Int, most: Int?)? {
+    let signs: [UInt8: (least: Int, most: Int?)] = [0x3F: (0, 1), 0x2A: (0, nil), 0x2B: (1, nil)]  // ? * +
+    if let first = rest.first, let counts = signs[first] {
+      rest = rest.dropFirst()
+      return counts
+    }
+    guard rest.first == UInt8(ascii: "{") else { return (1, 1) }
     guard let close = rest.firstIndex(of: UInt8(ascii: "}")) else { return nil }
     let inside = String(decoding: rest[(rest.startIndex + 1)..<close], as: UTF8.self)
     rest = rest[(close + 1)...]
-    let numbers = inside.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
-    guard (1...2).contains(numbers.count), let low = numbers[0], let high = numbers[numbers.count - 1], low >= 0,
-      low <= high, high <= countMax
-    else { return nil }
-    return low...high
+    let numbers = inside.split(separator: ",", omittingEmptySubsequences: false)
+    guard (1...2).contains(numbers.count), let low = Int(numbers[0]), (0...countMax).contains(low) else { return nil }
+    if numbers.count == 2, numbers[1].isEmpty { return (low, nil) }
+    guard let high = Int(numbers[numbers.count - 1]), low <= high, high <= countMax else { return nil }
+    return (low, high)
   }
 
   package func fits(_ text: String) -> Bool {
@@ -69,12 +79,16 @@ package struct ArgumentPattern: Equatable, Sendable {
     var places: Set<Int> = [0]
     for piece in pieces {
       var next: Set<Int> = []
-      for place in places {
-        var end = place
-        for count in 0...piece.counts.upperBound {
-          if piece.counts.contains(count) { next.insert(end) }
-          guard end < bytes.count, piece.ranges.contains(where: { $0.contains(bytes[end]) }) else { break }
+      for place in places.sorted() {
+        var (end, count) = (place, 0)
+        while true {
+          // Without a most, all that can be reached from a place that was reached before has been.
+          if count >= piece.least, !next.insert(end).inserted, piece.most == nil { break }
+          guard count != piece.most, end < bytes.count, piece.ranges.contains(where: { $0.contains(bytes[end]) }) else {
+            break
+          }
           end += 1
+          count += 1
         }
       }
       places = next

@@ -94,7 +94,7 @@ extension ArgumentSchema {
       case "maximum": maximum = try number()
       case "pattern":
         guard let text = value.string, let pattern = ArgumentPattern(text) else {
-          throw wrong("must be ^…$ of characters and [classes], each once or {m,n} times")
+          throw wrong("must be ^…$ of characters and [classes], each once, ?, *, + or {m,n} times")
         }
         self.pattern = pattern
       default: preconditionFailure("\(keyword) is listed as checked, but nobody checks it")

@@ -215,6 +215,7 @@ extension Worker {
       if let message = decode(frame, sluice_frame_result_t(), sluice_decode_result) { configured(message) }
     case (.running(let running), _) where frame.operation == running.id: handle(frame, of: running)
     case (.configuring, SLUICE_FRAME_LOG): break  // said while nobody listens
+    case (.configuring, SLUICE_FRAME_CLOCK), (.configuring, SLUICE_FRAME_RANDOM): answer(frame, operationCount)
     case (.running, _) where frame.operation < operationCount && Self.mayBeLate(frame.type),
       (.idle, _) where frame.operation <= operationCount && Self.mayBeLate(frame.type):
       break
@@ -302,21 +303,21 @@ extension Worker {
         resetAtMs: known(message.reset_at_ms))
     case SLUICE_FRAME_RESULT:
       if let message = decode(frame, sluice_frame_result_t(), sluice_decode_result) { finished(message, running) }
-    default: answer(frame, running)
+    default: answer(frame, running.id)
     }
   }
 
   /// The calls that the host answers by itself.
-  private func answer(_ frame: sluice_frame_t, _ running: Running) {
+  private func answer(_ frame: sluice_frame_t, _ operation: UInt32) {
     switch frame.type {
     case SLUICE_FRAME_CLOCK:
       guard let clock = decode(frame, UInt32(0), sluice_decode_clock) else { return }
       let now = clock == 1 ? surroundings.wallClockMs() : surroundings.monotonicMs()
-      send { sluice_encode_clock_reply(now, running.id, frame.call, $0, $1) }
+      send { sluice_encode_clock_reply(now, operation, frame.call, $0, $1) }
     case SLUICE_FRAME_RANDOM:
       guard let count = decode(frame, UInt32(0), sluice_decode_random) else { return }
       FrameCodec.withBytes(surroundings.random(Int(count))) { bytes in
-        send { sluice_encode_random_reply(bytes, running.id, frame.call, $0, $1) }
+        send { sluice_encode_random_reply(bytes, operation, frame.call, $0, $1) }
       }
     case SLUICE_FRAME_PONG: break
     default:

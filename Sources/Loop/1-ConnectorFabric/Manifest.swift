@@ -125,7 +125,7 @@ package struct Manifest: Sendable, Equatable {
   package let kind: Kind
   package let library: Library
   package let endpoints: [Endpoint]
-  package let slots: [Slot]
+  package internal(set) var slots: [Slot]
   package var requests: [Request]
   package let streams: [Stream]
   package let webhook: Webhook?
@@ -148,6 +148,12 @@ package struct Manifest: Sendable, Equatable {
     return received.reduce(into: names) { if !$0.contains($1) { $0.append($1) } }
   }
   package func slot(_ name: String) -> Slot? { slots.first { $0.name == name } }
+  /// The same with every credential a bearer's: where what a scheme makes of a secret does not matter, as in a rehearsal.
+  package var withBearerSlots: Manifest {
+    var other = self
+    other.slots = slots.map { Slot(name: $0.name, scheme: .bearer, endpoint: $0.endpoint) }
+    return other
+  }
   package func action(_ name: String) -> Action? { actions.first { $0.name == name } }
   package func request(_ id: String) -> Request? { requests.first { $0.id == id } }
 }

@@ -147,7 +147,7 @@ final class Stand: Sendable {
           return
         }
         let log = HostLog { _ in }
-        if live.gate == nil { live.gate = EgressGate(loop: loop, vault: vault, metrics: Metrics()) }
+        if live.gate == nil { live.gate = EgressGate(loop: loop, vault: vault, metrics: Metrics(), crash: NoCrash()) }
         let inner = OperationSession(
           route: route(live.manifest), operation: operation, gate: live.gate!, mailbox: nil, metrics: Metrics(),
           log: log,
@@ -188,7 +188,8 @@ final class Stand: Sendable {
 
   private func route(_ manifest: Manifest) -> EgressGate.Route {
     // The throttle is the host's, and has tests of its own: here it would only take time.
-    var manifest = manifest
+    // Schemes of credentials likewise.
+    var manifest = manifest.withBearerSlots
     (manifest.limits.requestsPerSecond, manifest.limits.requestBurst) = (100_000, 100_000)
     var overrides: [String: String] = [:]
     for endpoint in manifest.endpoints { overrides[endpoint.name] = upstream.base(endpoint.name) }
@@ -202,6 +203,8 @@ final class LiveWorker: @unchecked Sendable {
   var worker: Worker?
   var gate: EgressGate?
   var ready: WorkerReady?
+  /// Of the operation under way: a worker holds its handler, and this one too.
+  var session: (any OperationHandler)?
   init(_ manifest: Manifest) { self.manifest = manifest }
 
   /// Of /proc: nil where that cannot be read.

@@ -68,6 +68,9 @@ impl Tides {
 }
 
 fn start(pull: &Pull) -> Result<i64> {
+    if pull.stream != "readings" {
+        return Err(Failure::config("tides.unknown_stream", "The gauge has the stream `readings` and no other."));
+    }
     let state = match &pull.state {
         None => return Ok(0),
         Some(state) => std::str::from_utf8(state).ok().and_then(|s| s.parse().ok()),

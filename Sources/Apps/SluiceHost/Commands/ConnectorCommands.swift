@@ -19,6 +19,18 @@ extension HostCommand {
       }
       return .object(answer)
     },
+    HostCommand("connector.folders", "Which folders hold the plugins that connectors of all tenants run", role: nil) {
+      call in
+      var rows: [JSONValue] = []
+      for tenant in await call.host.tenantNames() {
+        let found = try await call.host.tenant(tenant).view { try $0.scan(FabricStage.instances) }
+        rows += found.compactMap { key, row in
+          row["settings"]?["enabled"]?.bool == true
+            ? ["instance": .string("\(tenant)/\(key)"), "folder": row["folder"] ?? .null] : nil
+        }
+      }
+      return .array(rows)
+    },
     HostCommand("connector.disable", "Stop a connector and keep its checkpoints", role: .operator) { call in
       let tenant = try call.tenant()
       let instance = try InstanceID(parsing: try call.string("instance"))

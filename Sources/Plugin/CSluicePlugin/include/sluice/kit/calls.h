@@ -31,7 +31,12 @@ static inline sluice_record_t sluice_upsert(sluice_slice_t key, sluice_slice_t p
 
 static inline sluice_status_t sluice_emit(const sluice_host_t *host, sluice_slice_t stream, const sluice_record_t *records,
                                           uint64_t count) {
-    return sluice_answer(host->emit(host, &stream, records, count, NULL));
+    sluice_status_t status = host->emit(host, &stream, records, count, NULL);
+    if (status == SLUICE_E_TOO_LARGE) {
+        return sluice_fail(host, SLUICE_E_PERMANENT, "plugin.too_large",
+                           "What emit was given or should have brought exceeds a limit.");
+    }
+    return sluice_answer(status);
 }
 
 static inline sluice_status_t sluice_save(const sluice_host_t *host, sluice_slice_t stream, uint32_t version,

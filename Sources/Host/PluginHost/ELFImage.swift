@@ -2,13 +2,13 @@
 /// runs when it is loaded. Every byte is taken for hostile: what does not fit is nil, never a crash.
 ///
 /// 64-bit little-endian only (System V ABI, chapter 4 and 5): what Sluice's workers load.
-struct ELFImage: Sendable {
+package struct ELFImage: Sendable {
   /// Defined and visible to others.
-  let exports: [String]
+  package let exports: [String]
   /// `DT_NEEDED`.
-  let needed: [String]
+  package let needed: [String]
   /// Entries of `DT_INIT_ARRAY`: functions that run at load.
-  let initCount: Int
+  package let initCount: Int
 
   private struct Section {
     let type: UInt32
@@ -17,7 +17,7 @@ struct ELFImage: Sendable {
     let link: Int
   }
 
-  init?(_ bytes: [UInt8]) {
+  package init?(_ bytes: [UInt8]) {
     guard bytes.count > 64, bytes[0..<6] == [0x7F, 0x45, 0x4C, 0x46, 2, 1] else { return nil }
     func number(_ offset: Int, _ size: Int) -> Int? {
       guard offset >= 0, size <= 8, offset <= bytes.count - size else { return nil }

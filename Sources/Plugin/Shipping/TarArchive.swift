@@ -1,0 +1,146 @@
+import Domain
+
+/// The part of the tar format that a plugin's pack needs: a few plain files, always the same bytes for the same files
+/// (POSIX.1-1988 ustar: no times, no owners, names in order). What else a tar can say is refused when it is read.
+enum TarArchive {
+  struct Entry: Equatable, Sendable {
+    let name: String
+    let bytes: [UInt8]
+  }
+  static let block = 512
+  static let entriesMax = 16
+  static let entryBytesMax = 64 << 20
+
+  static func write(_ entries: [Entry]) -> [UInt8] {
+    var out: [UInt8] = []
+    for entry in entries.sorted(by: { $0.name < $1.name }) {
+      out += header(entry)
+      out += entry.bytes
+      out += [UInt8](repeating: 0, count: (block - entry.bytes.count % block) % block)
+    }
+    return out + [UInt8](repeating: 0, count: 2 * block)
+  }
+
+  private static func header(_ entry: Entry) -> [UInt8] {
+    var head = [UInt8](repeating: 0, count: block)
+    func put(_ text: String, at offset: Int) {
+      head.replaceSubrange(offset..<(offset + text.utf8.count), with: text.utf8)
+    }
+    func octal(_ value: Int, _ digits: Int) -> String {
+      let text = String(value, radix: 8)
+      return String(repeating: "0", count: digits - text.count) + text
+    }
+    put(entry.name, at: 0)
+    put(octal(0o644, 7), at: 100)
+    put(octal(0, 7), at: 108)
+    put(octal(0, 7), at: 116)
+    put(octal(entry.bytes.count, 11), at: 124)
+    put(octal(0, 11), at: 136)
+    put("        ", at: 148)
+    put("0", at: 156)
+    put("ustar\u{0}00", at: 257)
+    put(octal(head.reduce(0) { $0 + Int($1) }, 6) + "\u{0} ", at: 148)
+    return head
+  }
+
+  /// - Throws: `PackError.notAPack` for anything that `write` would not have written in this shape.
+  static func read(_ bytes: [UInt8]) throws(PackError) -> [Entry] {
+    var entries: [Entry] = []
+    var at = 0
+    while true {
+      guard at + block <= bytes.count else { throw .notAPack(reason: "it breaks off") }
+      let head = Array(bytes[at..<(at + block)])
+      if head.allSatisfy({ $0 == 0 }) { break }
+      guard entries.count < entriesMax else { throw .notAPack(reason: "it holds more than \(entriesMax) files") }
+      guard let size = number(head[124..<136]), size <= entryBytesMax else {
+        throw .notAPack(reason: "a file's size is wrong")
+      }
+      let name = text(head[0..<100])
+      guard isName(name), !entries.contains(where: { $0.name == name }) else {
+        throw .notAPack(reason: "it holds a file whose name is none, or comes twice")
+      }
+      guard at + block + size <= bytes.count else { throw .notAPack(reason: "\(name) breaks off") }
+      let entry = Entry(name: name, bytes: Array(bytes[(at + block)..<(at + block + size)]))
+      guard head == header(entry) else { throw .notAPack(reason: "\(name) is no plain file of a pack") }
+      entries.append(entry)
+      at += block + (size + block - 1) / block * block
+    }
+    guard write(entries) == bytes else { throw .notAPack(reason: "there is something behind or between its files") }
+    return entries
+  }
+
+  private static func number(_ field: ArraySlice<UInt8>) -> Int? { Int(text(field), radix: 8) }
+  private static func text(_ field: ArraySlice<UInt8>) -> String {
+    String(decoding: field.prefix { $0 != 0 }, as: UTF8.self)
+  }
+  /// One file beside others: no folders, nothing hidden.
+  private static func isName(_ name: String) -> Bool {
+    !name.isEmpty && name.utf8.count < 100 && name.first != "."
+      && name.utf8.allSatisfy { byte in
+        (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
+          || "._-".utf8.contains(byte)
+      }
+  }
+}
+
+/// Why a pack cannot be made, signed or installed.
+package enum PackError: OperatorError, Equatable {
+  case notAPack(reason: String)
+  case otherLibrary(name: String)
+  case otherABI(note: String)
+  case unsigned(path: String)
+  case untrusted(signers: [String])
+  case forged(reason: String)
+  case moreAuthority(name: String, added: Int)
+  case alreadyInstalled(name: String, version: String)
+  case notInstalled(name: String)
+  case inUse(name: String, instances: [String])
+  case badKey(path: String)
+
+  package var code: String {
+    switch self {
+    case .notAPack: "pack.malformed"
+    case .otherLibrary: "pack.other_library"
+    case .otherABI: "pack.other_abi"
+    case .unsigned: "pack.unsigned"
+    case .untrusted: "pack.untrusted"
+    case .forged: "pack.forged"
+    case .moreAuthority: "pack.more_authority"
+    case .alreadyInstalled: "pack.already_installed"
+    case .notInstalled: "pack.not_installed"
+    case .inUse: "pack.in_use"
+    case .badKey: "pack.bad_key"
+    }
+  }
+  package var message: String {
+    switch self {
+    case .notAPack(let reason): "It is no plugin's pack: \(reason)."
+    case .otherLibrary(let name): "The library of \(name) is not the one that its manifest names by SHA-256."
+    case .otherABI(let note): "The library's ABI note is not what its manifest says: \(note)."
+    case .unsigned(let path): "There is no signature \(path)."
+    case .untrusted(let signers):
+      "It is signed by \(signers.joined(separator: ", ")), and by nobody who is trusted here."
+    case .forged(let reason): "Its signature does not hold: \(reason)."
+    case .moreAuthority(let name, let added): "\(name) asks for \(added) things that no version installed here may do."
+    case .alreadyInstalled(let name, let version): "\(name) \(version) is installed, with other content."
+    case .notInstalled(let name): "\(name) is not installed here."
+    case .inUse(let name, let instances): "\(name) is what \(instances.joined(separator: ", ")) runs."
+    case .badKey(let path): "\(path) is no signing key."
+    }
+  }
+  package var remedy: String {
+    switch self {
+    case .notAPack: "Make it with `sluice plugin pack`, and check that it arrived whole."
+    case .otherLibrary: "Build again, so that the manifest gets the library's SHA-256, and pack again."
+    case .otherABI: "Build the library with the headers that belong to the manifest's `abi`."
+    case .unsigned: "Get the signature from the author, or say `--unsigned` if you have checked the pack yourself."
+    case .untrusted: "Trust the author's key with `--trust VKEY`, once you have it from the author by another way."
+    case .forged: "Do not install it; get pack and signature again from the author."
+    case .moreAuthority: "Read what it asks for above; say `--accept` to grant it."
+    case .alreadyInstalled: "A version is never replaced: remove it first, or ask the author for a new version."
+    case .notInstalled: "`sluice plugin list` shows what is."
+    case .inUse: "Disable them, or enable them with another version, first."
+    case .badKey: "Make one with `sluice plugin sign --new-key NAME --key FILE`."
+    }
+  }
+}

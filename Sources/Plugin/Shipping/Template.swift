@@ -1,0 +1,123 @@
+import Domain
+import Foundation
+
+/// A new plugin's folder: an example of the SDK under another name, with what it needs of Sluice beside it.
+package struct Template {
+  package enum Language: String, CaseIterable, Sendable { case swift, c, rust }
+
+  /// `lib/sluice/sdk` of an installation: `examples`, `CSluicePlugin`, `SluiceKit`, `sluice-rs`.
+  private let sdk: String
+  private let language: Language
+  private let name: String
+
+  /// - Throws: `TemplateError` for a name that cannot be one in every language.
+  package init(sdk: String, language: Language, name: String) throws(TemplateError) {
+    let letters = Set("abcdefghijklmnopqrstuvwxyz")
+    guard let first = name.first, letters.contains(first), name.count <= 31, !Self.taken.contains(name),
+      name.allSatisfy({ letters.contains($0) || ("0"..."9").contains($0) })
+    else { throw .badName(name) }
+    self.sdk = sdk
+    self.language = language
+    self.name = name
+  }
+
+  /// Words of C, Swift or Rust that no variable may be called.
+  private static let taken: Set<String> = [
+    "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern", "float",
+    "for",
+    "goto", "if", "int", "long", "register", "return", "short", "signed", "sizeof", "static", "struct", "switch",
+    "typedef",
+    "union", "unsigned", "void", "volatile", "while", "main", "sluice", "host", "pull", "check", "discover", "receive",
+  ]
+
+  /// Writes the folder; nothing is left of it when that fails.
+  /// - Parameter folder: Must not exist, or be empty.
+  package func write(to folder: String) throws {
+    let files = FileManager.default
+    let example = "\(sdk)/examples/tides-\(language.rawValue)"
+    guard files.fileExists(atPath: example) else { throw TemplateError.noSDK(folder: sdk) }
+    if let found = try? files.contentsOfDirectory(atPath: folder), !found.isEmpty {
+      throw TemplateError.notEmpty(folder: folder)
+    }
+    guard !files.fileExists(atPath: folder) || (try? files.contentsOfDirectory(atPath: folder)) != nil else {
+      throw TemplateError.notEmpty(folder: folder)
+    }
+    let new = folder + ".new-\(UUID().uuidString.prefix(8))"
+    do {
+      try files.createDirectory(
+        atPath: (new as NSString).deletingLastPathComponent.isEmpty ? "." : (new as NSString).deletingLastPathComponent,
+        withIntermediateDirectories: true)
+      try copyRenamed(example, to: new)
+      try vendor(into: new + "/vendor")
+      if files.fileExists(atPath: folder) { try files.removeItem(atPath: folder) }
+      try files.moveItem(atPath: new, toPath: folder)
+    } catch {
+      try? files.removeItem(atPath: new)
+      throw error
+    }
+  }
+
+  private func copyRenamed(_ source: String, to target: String) throws {
+    let files = FileManager.default
+    try files.createDirectory(atPath: target, withIntermediateDirectories: true)
+    for entry in try files.contentsOfDirectory(atPath: source).sorted() where entry != "build" && entry != "vendor" {
+      let (from, to) = ("\(source)/\(entry)", "\(target)/\(renamed(entry))")
+      var isFolder: ObjCBool = false
+      _ = files.fileExists(atPath: from, isDirectory: &isFolder)
+      if isFolder.boolValue {
+        try copyRenamed(from, to: to)
+      } else {
+        let text = try String(contentsOfFile: from, encoding: .utf8)
+        try Data(renamed(text).utf8).write(to: URL(fileURLWithPath: to))
+      }
+    }
+  }
+
+  /// The example's name in each way of writing it; what is said of tides in sentences stays an example.
+  private func renamed(_ text: String) -> String {
+    let title = name.prefix(1).uppercased() + name.dropFirst()
+    return text.replacingOccurrences(of: "Tides", with: title).replacingOccurrences(of: "tides", with: name)
+  }
+
+  private func vendor(into target: String) throws {
+    let files = FileManager.default
+    try files.createDirectory(atPath: target, withIntermediateDirectories: true)
+    switch language {
+    case .c: try files.copyItem(atPath: sdk + "/CSluicePlugin/include", toPath: target + "/include")
+    case .swift:
+      try files.copyItem(atPath: sdk + "/CSluicePlugin/include", toPath: target + "/include")
+      try files.copyItem(atPath: sdk + "/CSluicePlugin/plugin_note.c", toPath: target + "/plugin_note.c")
+      try files.copyItem(atPath: sdk + "/SluiceKit", toPath: target + "/SluiceKit")
+    case .rust: try files.copyItem(atPath: sdk + "/sluice-rs", toPath: target + "/sluice-rs")
+    }
+  }
+}
+
+package enum TemplateError: OperatorError, Equatable {
+  case badName(String)
+  case notEmpty(folder: String)
+  case noSDK(folder: String)
+
+  package var code: String {
+    switch self {
+    case .badName: "plugin.bad_name"
+    case .notEmpty: "plugin.folder_not_empty"
+    case .noSDK: "plugin.no_sdk"
+    }
+  }
+  package var message: String {
+    switch self {
+    case .badName(let name): "\"\(name)\" cannot be the name of a new plugin."
+    case .notEmpty(let folder): "\(folder) exists and is not an empty folder."
+    case .noSDK(let folder): "There is no SDK in \(folder)."
+    }
+  }
+  package var remedy: String {
+    switch self {
+    case .badName:
+      "Give up to 31 small letters and digits, a letter first, and no word of C: it becomes a name in the code."
+    case .notEmpty: "Name a folder that does not exist yet."
+    case .noSDK: "Install Sluice with `make install PREFIX=...`, or build it with `make build`."
+    }
+  }
+}

@@ -1,0 +1,228 @@
+"""A plugin's way from `sluice plugin new` to an enabled connector, as a third party goes it: outside the checkout."""
+import http.server
+import threading
+from urllib.parse import parse_qs, urlparse
+
+from rig import *
+
+LANGUAGES = {"c": "cc", "swift": "swiftc", "rust": "cargo"}
+CANARY = "canary-0123456789abcdef"
+
+
+class Gauge:
+    """An upstream that serves readings, five to a page, to whoever has the token."""
+
+    def __init__(self, readings):
+        gauge = self
+        self.readings, self.seen, self.echoes = readings, [], False
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                gauge.seen.append((self.path, self.headers.get("Authorization")))
+                after = int(parse_qs(urlparse(self.path).query).get("after", ["0"])[0])
+                allowed = self.headers.get("Authorization") == f"Bearer {CANARY}"
+                body = json.dumps([r for r in gauge.readings if r["id"] > after][:5] if allowed else {"error": "no"}).encode()
+                self.send_response(200 if allowed else 401)
+                self.send_header("Content-Length", str(len(body)))
+                if gauge.echoes:
+                    self.send_header("X-Echo", self.headers.get("Authorization") or "")
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *words):
+                pass
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def readings(count):
+    return [{"id": n, "at": 1767225600000 + n * 60000, "level": 400 + n} for n in range(1, count + 1)]
+
+
+def made(rig, language, name="gauge"):
+    """A new plugin, built where no checkout is. Returns the path of its built manifest."""
+    if not shutil.which(LANGUAGES[language]):
+        raise Skip(f"needs {LANGUAGES[language]}")
+    folder = os.path.join(rig.folder, f"{language}-{name}")
+    done = sluice("plugin", "new", "--lang", language, name, "--to", folder)
+    expect_equal(done.returncode, 0, f"exit of plugin new ({done.stderr})")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
+    built = subprocess.run(["make"], cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    expect_equal(built.returncode, 0, f"exit of make ({(built.stdout + built.stderr)[-2000:]})")
+    return os.path.join(folder, "build", f"{name}.yaml")
+
+
+def plugin(*arguments, code=0, **options):
+    done = sluice("plugin", *arguments, **options)
+    expect_equal(done.returncode, code, f"exit of plugin {' '.join(map(str, arguments))} ({done.stderr})")
+    return done
+
+
+def refused(code, *arguments):
+    done = plugin(*arguments, code=1)
+    expect(f"[{code}]" in done.stderr, f"plugin {' '.join(map(str, arguments))} was refused otherwise: {done.stderr}")
+
+
+def whole_way(rig, language):
+    manifest = made(rig, language)
+    folder = os.path.dirname(os.path.dirname(manifest))
+    words = "".join(open(os.path.join(folder, f)).read() for f in os.listdir(folder) if os.path.isfile(os.path.join(folder, f)))
+    expect("tides" not in words.lower(), "the example's name is left somewhere")
+    report = plugin("check", manifest, "--json")
+    expect_equal(json.loads(report.stdout)["level"], "hardened", "the level of a new plugin")
+    packs = [plugin("pack", manifest, "--to", rig.path(place)).stdout.strip() for place in ("one", "two")]
+    contents = [open(p, "rb").read() for p in packs]
+    expect(contents[0] == contents[1], "two packs of one plugin differ")
+    listed = subprocess.run(["tar", "-tf", packs[0]], capture_output=True, text=True)
+    expect_equal(listed.stdout.split(), ["check.yaml", "gauge.so", "manifest.yaml", "sbom.cdx.json"], "what tar finds in a pack")
+    key = os.path.join(rig.folder, "author.key")
+    vkey = plugin("sign", "--new-key", "author.example", "--key", key).stdout.strip()
+    expect_equal(os.stat(key).st_mode & 0o777, 0o600, "rights of the signing key")
+    plugin("sign", packs[0], "--key", key)
+    host = rig.host()
+    host.start()
+    host.ask("tenant.create")
+    where = ("--data-dir", host.data)
+    refused("pack.untrusted", "install", packs[0], *where)
+    refused("pack.more_authority", "install", packs[0], *where, "--trust", vkey)
+    plugin("install", packs[0], *where, "--trust", vkey, "--accept")
+    gauge = Gauge(readings(12))
+    try:
+        host.ask("connector.enable", name="gauge", config={"station": "brest"}, endpoints={"gauge": gauge.url}, allow_private=True)
+        host.ask("secret.set", instance="gauge", slot="api", value=CANARY)
+        host.ask("connector.resume", instance="gauge")
+        wait_for(lambda: host.metric("sluice_records_total", instance="demo/gauge") == 12, lambda: f"all readings: {host.ask('connector.list')}", 20)
+        wait_for(lambda: [row["state"] for row in host.ask("checkpoint.show")] == ["12"], lambda: f"the last checkpoint: {host.ask('checkpoint.show')}")
+        refused("pack.in_use", "remove", "gauge", *where)
+        host.ask("connector.disable", instance="gauge")
+        plugin("remove", "gauge@1.0.0", *where)
+        expect_equal([row["name"] for row in json.loads(plugin("list", "--json", *where).stdout) if row["name"] == "gauge"], [], "installed after removal")
+    finally:
+        gauge.close()
+
+
+def test_whole_way_in_c(rig):
+    """a connector in C goes from `plugin new` through kit, pack, signature and installation to an enabled connector that pulls"""
+    whole_way(rig, "c")
+
+
+def test_whole_way_in_swift(rig):
+    """so does one in Swift"""
+    whole_way(rig, "swift")
+
+
+def test_whole_way_in_rust(rig):
+    """so does one in Rust"""
+    whole_way(rig, "rust")
+
+
+def test_new_refuses(rig):
+    """a new plugin needs a name that every language can use and a folder of its own; nothing is left of what is refused"""
+    for name in ("Gauge", "2tides", "int", "a-b", "", "a" * 32, "../x"):
+        refused("plugin.bad_name", "new", "--lang", "c", name, "--to", os.path.join(rig.folder, "new"))
+    full = rig.path("full")
+    open(os.path.join(full, "mine"), "w").close()
+    refused("plugin.folder_not_empty", "new", "--lang", "c", "gauge", "--to", full)
+    expect_equal((os.listdir(full), sorted(os.listdir(rig.folder))), (["mine"], ["full"]), "what is there afterwards")
+    expect_equal(plugin("new", "--lang", "cobol", "gauge", "--to", "x", code=2).returncode, 2, "exit for an unknown language")
+
+
+def test_run_and_cassette(rig):
+    """a plugin runs by hand against a live upstream, its records a line each; its cassette plays without one, byte for byte, and holds no secret"""
+    manifest = made(rig, "c")
+    gauge = Gauge(readings(7))
+    config, secret, tape = (os.path.join(rig.folder, n) for n in ("config.json", "secret", "tape"))
+    for path, text in ((config, '{"station":"brest"}'), (secret, CANARY + "\n")):
+        with open(path, "w") as f:
+            f.write(text)
+    try:
+        gauge.echoes = True
+        run = plugin("run", manifest, "--config", config, "--secret", f"api={secret}", "--endpoint", f"gauge={gauge.url}", "--trace", "--record", tape)
+        found = [json.loads(line) for line in run.stdout.splitlines()]
+        expect_equal([r["key"] for r in found], [str(n) for n in range(1, 8)], "records")
+        expect_equal(found[0]["payload"], readings(1)[0], "the first record's payload")
+        for words in ("GET gauge:/v1/stations/brest/readings?after=0&limit=100 → 200", "checkpoint readings (version 1): 7", "waited:"):
+            expect(words in run.stderr, f"the trace lacks {words!r}: {run.stderr}")
+        expect(CANARY not in run.stdout + run.stderr + open(tape).read(), "the secret stands in the trace or on the cassette")
+        wrong = plugin("run", manifest, "--config", config, "--endpoint", f"gauge={gauge.url}", code=1)
+        expect("auth" in wrong.stderr.lower(), f"a run without a secret: {wrong.stderr}")
+    finally:
+        gauge.close()
+    played = plugin("run", manifest, "--replay", tape)
+    expect_equal(played.stdout, run.stdout, "what a cassette gives")
+    lines = open(tape).read().splitlines()
+    changed = [n for n, line in enumerate(lines) if '"part"' in line and b'"level": 401'.hex() in line][-1:]  # the pull's, not the check's
+    body = json.loads(lines[changed[0]])
+    body["part"]["bytes"] = bytes.fromhex(body["part"]["bytes"]).replace(b'"level": 401', b'"level": 999').hex()
+    for name, text, code in (("other", "\n".join(lines[:changed[0]] + [json.dumps(body, sort_keys=True, separators=(",", ":"))] + lines[changed[0] + 1:]), "cassette.differs"),
+                             ("cut", "\n".join(lines[:-3]), "cassette.differs"), ("noise", "noise\n", "cassette.malformed")):
+        path = os.path.join(rig.folder, name)
+        with open(path, "w") as f:
+            f.write(text + "\n")
+        refused(code, "run", manifest, "--replay", path)
+    return f"{len(lines)} lines"
+
+
+def test_packs_refused(rig):
+    """a pack that was changed, signed by another, for another pack or by nobody is not installed, and a version is never replaced"""
+    manifest = made(rig, "c")
+    pack = plugin("pack", manifest, "--to", rig.path("packs")).stdout.strip()
+    keys = {}
+    for name in ("author", "stranger"):
+        path = os.path.join(rig.folder, name)
+        keys[name] = (path, plugin("sign", "--new-key", f"{name}.example", "--key", path).stdout.strip())
+    done = plugin("sign", "--new-key", "again.example", "--key", keys["author"][0], code=1)
+    expect("[file.unwritable]" in done.stderr, f"a key was written over another: {done.stderr}")
+    data = rig.path("data")
+    os.chmod(data, 0o700)
+    install = ("install", pack, "--data-dir", data, "--trust", keys["author"][1], "--accept")
+    refused("pack.unsigned", *install)
+    plugin("sign", pack, "--key", keys["stranger"][0])
+    refused("pack.untrusted", *install)
+    plugin("sign", pack, "--key", keys["author"][0])
+    with open(pack, "rb") as f:
+        whole = f.read()
+    for at in (600, len(whole) // 2, len(whole) - 5):
+        with open(pack, "wb") as f:
+            f.write(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1:])
+        done = plugin(*install, code=1)
+        expect("[pack." in done.stderr or "[config." in done.stderr, f"a changed pack: {done.stderr}")
+    with open(pack, "wb") as f:
+        f.write(whole[:2000])
+    refused("pack.malformed", *install)
+    with open(pack, "wb") as f:
+        f.write(whole)
+    expect_equal(os.listdir(data), [], "what refused packs left")
+    plugin(*install)
+    # The same version with other content, by the same author.
+    text = open(manifest).read()
+    with open(manifest, "w") as f:
+        f.write(text.replace("summary: Readings", "summary: Other readings"))
+    plugin("pack", manifest, "--to", pack)
+    refused("pack.forged", *install)
+    plugin("sign", pack, "--key", keys["author"][0])
+    refused("pack.already_installed", *install)
+    # A later version that asks for more.
+    more = text.replace('version: "1.0.0"', 'version: "1.1.0"').replace("requests:\n", 'requests:\n  - {id: levels, endpoint: gauge, method: GET, path: /v1/levels, slot: api, effect: read}\n')
+    expect(more.count("1.1.0") == 1 and "levels" in more, "the later version was not made")
+    with open(manifest, "w") as f:
+        f.write(more)
+    later = plugin("pack", manifest, "--to", rig.path("packs")).stdout.strip()
+    plugin("sign", later, "--key", keys["author"][0])
+    done = plugin("install", later, "--data-dir", data, code=1)
+    expect("reads GET /v1/levels" in done.stderr and "/v1/stations" not in done.stderr, f"what is shown of a later version: {done.stderr}")
+    plugin("install", later, "--data-dir", data, "--accept")
+    versions = [row["version"] for row in json.loads(plugin("list", "--json", "--data-dir", data).stdout) if row["name"] == "gauge"]
+    expect_equal(versions, ["1.0.0", "1.1.0"], "versions side by side")
+    expect_equal(json.loads(plugin("show", "gauge", "--json", "--data-dir", data).stdout)["version"], "1.1.0", "what the name alone means")
+    # The last of the pack's own dangers: a library that the manifest does not name.
+    with open(os.path.join(os.path.dirname(manifest), "gauge.so"), "ab") as f:
+        f.write(b"\0")
+    refused("pack.other_library", "pack", manifest)
