@@ -22,6 +22,35 @@ func entry(_ name: String, _ body: String = "{}", kind: EntryKind = .order) -> N
 @Suite struct `The journal` {
   let tenant = Partition.tenant(TenantID(rawValue: "demo")!)
 
+  @Test func `is copied while it is written to, each segment as one file and as it was at one moment`() async throws {
+    let folder = temporaryFolder()
+    var limits = SQLiteJournal.Limits()
+    limits.segmentBytesMax = 1
+    let journal = try SQLiteJournal(
+      folder: folder, sealer: XorSealer(), random: { [UInt8](repeating: 9, count: $0) }, limits: limits)
+    let epoch = try await journal.acquire(tenant)
+    for name in ["a", "b", "c"] { _ = try await journal.append([entry(name)], to: tenant, epoch: epoch) }
+    let copies = temporaryFolder()
+    var heads: [UInt64] = []
+    for number in journal.segmentNumbers {
+      let copied = try journal.copySegment(number, to: copies + "/" + SQLiteJournal.fileName(number))
+      if let head = copied[tenant.name] { heads.append(head) }
+      _ = try await journal.append([entry("later \(number)")], to: tenant, epoch: epoch)
+    }
+    #expect(heads == heads.sorted() && heads.count > 1)
+    #expect(try FileManager.default.contentsOfDirectory(atPath: copies).allSatisfy { $0.hasSuffix(".segment") })
+    let restored = try SQLiteJournal(
+      folder: copies, sealer: XorSealer(), random: { [UInt8](repeating: 9, count: $0) }, limits: limits)
+    let head = await restored.head(of: tenant)
+    let (whole, again) = (
+      try await journal.read(tenant, after: .origin, countMax: 100),
+      try await restored.read(tenant, after: .origin, countMax: 100)
+    )
+    #expect(head.number == heads.max() && again == Array(whole.prefix(again.count)) && again.count >= 3)
+    try await journal.close()
+    try await restored.close()
+  }
+
   @Test func `keeps what was acknowledged, in order, over a restart`() async throws {
     let folder = temporaryFolder()
     var journal = try SQLiteJournal(folder: folder, sealer: XorSealer(), random: { [UInt8](repeating: 9, count: $0) })

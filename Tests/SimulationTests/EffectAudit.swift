@@ -70,7 +70,7 @@ struct EffectAudit {
     case .receipt:
       let receipt = try body(entry, as: Receipt.self)
       books.receipts[receipt.permit, default: []].append((receipt, entry.position))
-    case .intake, .delivery, .tick, .signals: break
+    case .intake, .delivery, .tick, .signals, .epoch: break
     }
   }
 

@@ -94,7 +94,8 @@ package final class FileObjectStore: ObjectStore {
     guard fsync(folder) == 0 else { throw failure(path) }
   }
 
-  private func synchronizeAll() throws {
+  /// Makes all that was written to the folder's file system durable.
+  package func synchronizeAll() throws {
     let folder = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard folder >= 0 else { throw failure(root) }
     defer { close(folder) }

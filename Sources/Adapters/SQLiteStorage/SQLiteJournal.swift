@@ -33,7 +33,7 @@ package actor SQLiteJournal: Journal {
   private let crash: any CrashInjector
   private let random: @Sendable (Int) -> [UInt8]
   /// In order; the last one is written to.
-  private nonisolated let segments: Mutex<[Segment]>
+  nonisolated let segments: Mutex<[Segment]>
   private var heads: [String: UInt64] = [:]
   private var epochs: [String: UInt64] = [:]
   private var pending: [Append] = []

@@ -6,7 +6,7 @@ import GRDB
 /// durable before it is first used.
 package final class SQLiteKeystore: Keystore {
   private let path: String
-  private let queue: DatabaseQueue
+  let queue: DatabaseQueue
   private let crash: any CrashInjector
 
   package init(path: String, crash: any CrashInjector = NoCrash()) throws {

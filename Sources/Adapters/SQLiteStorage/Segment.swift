@@ -71,14 +71,14 @@ struct Segment {
   }
 
   /// The last position of each partition that has entries here.
-  func heads() throws -> [String: UInt64] {
-    try pool.read { db in
-      var heads: [String: UInt64] = [:]
-      for row in try Row.fetchAll(db, sql: "SELECT partition, max(position) FROM entry GROUP BY partition") {
-        heads[row[0]] = UInt64(row[1] as Int64)
-      }
-      return heads
+  func heads() throws -> [String: UInt64] { try pool.read(Self.heads) }
+
+  static func heads(_ db: Database) throws -> [String: UInt64] {
+    var heads: [String: UInt64] = [:]
+    for row in try Row.fetchAll(db, sql: "SELECT partition, max(position) FROM entry GROUP BY partition") {
+      heads[row[0]] = UInt64(row[1] as Int64)
     }
+    return heads
   }
 
   func epochs() throws -> [String: UInt64] {

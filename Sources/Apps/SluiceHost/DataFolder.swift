@@ -4,21 +4,28 @@ import Foundation
 /// The folder that holds everything one host knows, and the lock that lets one host at a time use it.
 package final class DataFolder: Sendable {
   package static let formatVersion = 1
+  /// Stands in a folder as long as it is being restored.
+  package static let restoringMark = "restoring"
   package let path: String
   private let lock: Int32
 
   /// Opens the folder.
-  /// - Parameter mayMake: Make it when it does not exist or is empty; otherwise such a folder is refused.
+  /// - Parameters:
+  ///   - mayMake: Make it when it does not exist or is empty; otherwise such a folder is refused.
+  ///   - isRestoring: This is `restore`; to anybody else a folder that it has not finished is refused.
   /// - Throws: `DataFolderError`.
-  package init(path: String, mayMake: Bool = true) throws {
+  package init(path: String, mayMake: Bool = true, isRestoring: Bool = false) throws {
     let files = FileManager.default
     guard !path.isEmpty else { throw DataFolderError.notAFolder(path: "The empty path") }
+    guard isRestoring || !files.fileExists(atPath: path + "/" + Self.restoringMark) else {
+      throw DataFolderError.halfRestored(path: path)
+    }
     let isMade = files.fileExists(atPath: path + "/format")
     guard isMade || mayMake else { throw DataFolderError.nothingThere(path: path) }
     let others = isMade ? [] : (try? files.contentsOfDirectory(atPath: path)) ?? []
     // `lost+found`: the top of a file system of its own. `lock`: an earlier start that came no further. `plugins`: installed
     // before any host ran.
-    guard Set(others).isSubset(of: ["lost+found", "lock", "plugins"]) else {
+    guard Set(others).isSubset(of: ["lost+found", "lock", "plugins", Self.restoringMark]) else {
       throw DataFolderError.somebodyElses(path: path)
     }
     if !files.fileExists(atPath: path) {
@@ -80,6 +87,7 @@ package enum DataFolderError: OperatorError, Equatable {
   case somebodyElses(path: String)
   case notPrivate(path: String)
   case inUse(path: String)
+  case halfRestored(path: String)
   case otherFormat(path: String, found: String, understood: Int)
   case noHostKey(path: String)
   case badHostKey(path: String)
@@ -93,6 +101,7 @@ package enum DataFolderError: OperatorError, Equatable {
     case .somebodyElses: "host.folder_of_others"
     case .notPrivate: "host.folder_not_private"
     case .inUse: "host.folder_in_use"
+    case .halfRestored: "host.half_restored"
     case .otherFormat: "host.folder_format"
     case .noHostKey: "host.no_key"
     case .badHostKey: "host.bad_key"
@@ -107,6 +116,7 @@ package enum DataFolderError: OperatorError, Equatable {
     case .somebodyElses(let path): "\(path) holds other files and is not a data folder."
     case .notPrivate(let path): "\(path) is not private: it must belong to this user with mode 0700."
     case .inUse(let path): "Another host is running on \(path)."
+    case .halfRestored(let path): "The restore into \(path) has not come to its end."
     case .otherFormat(let path, let found, let understood):
       "\(path) has format \"\(found)\"; this version of Sluice understands format \(understood)."
     case .noHostKey(let path): "The host key \(path) does not exist, but the data folder was made with one."
@@ -122,6 +132,8 @@ package enum DataFolderError: OperatorError, Equatable {
     case .somebodyElses: "Give an empty folder, or a new name, with `--data-dir`."
     case .notPrivate(let path): "Run `chmod 700 \(path)` as its owner, or give another folder with `--data-dir`."
     case .inUse: "Stop that host, or speak to it: the command line does so by itself through `control.sock`."
+    case .halfRestored(let path):
+      "Wait for it; if it was interrupted, remove \(path) and run `sluice restore` again."
     case .otherFormat: "Run the version of Sluice that wrote it, or a newer one; nothing was changed."
     case .noHostKey: "Restore the key file, or name it with `--host-key FILE`."
     case .badHostKey: "Run `chmod 600` on it, or restore it from where you keep keys."

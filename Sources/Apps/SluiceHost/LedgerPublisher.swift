@@ -14,7 +14,9 @@ actor LedgerPublisher {
   private nonisolated let executor = BlockingExecutor(label: "sluice.ledger")
   nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
+  /// The files of the open log.
   nonisolated let objects: any ObjectStore
+  private nonisolated let epoch: LedgerEpoch
   private let tenant: TenantRuntime
   private let journal: SQLiteJournal
   private let signer: NoteSigner
@@ -28,29 +30,37 @@ actor LedgerPublisher {
   private var lastMs: Int64?
   private var isTimerSet = false
 
+  /// - Parameter folder: Holds the first log; later ones stand in folders of their own inside.
   init(
-    tenant: TenantRuntime, journal: SQLiteJournal, objects: any ObjectStore, highWaterPath: String, vault: Vault,
+    tenant: TenantRuntime, journal: SQLiteJournal, folder: String, highWaterPath: String, vault: Vault,
     metrics: Metrics, crash: any CrashInjector, log: HostLog,
     after: @escaping @Sendable (_ ms: Int64, _ fire: @escaping @Sendable () -> Void) -> Void
   ) throws {
     self.tenant = tenant
     self.journal = journal
-    self.objects = objects
+    epoch = try tenant.view { try LedgerStage.epoch(in: $0) }
+    objects = try FileObjectStore(root: Self.folder(of: epoch, in: folder))
     self.highWaterPath = highWaterPath
     self.metrics = metrics
     self.crash = crash
     self.log = log
     self.after = after
     signer = try NoteSigner(
-      name: "sluice/\(tenant.tenant)", seed: try vault.ledgerSeed(.tenant(tenant.tenant)))
+      name: epoch.origin(of: tenant.tenant), seed: try vault.ledgerSeed(.tenant(tenant.tenant)))
+  }
+
+  static func folder(of epoch: LedgerEpoch, in folder: String) -> String {
+    folder + (epoch.name.map { "/\($0)" } ?? "")
   }
 
   nonisolated var vkey: String { signer.key.vkey }
+  /// The open log's name.
+  nonisolated var origin: String { signer.key.name }
 
   /// Compares what was published with the journal's state.
   /// - Throws: `LedgerStateError.behindHighWater` when the journal is older than what others have seen.
   func start() throws {
-    let promised = try LedgerRelease.mark(promisedBy: try objects.read("checkpoint"), signer: signer)
+    let promised = try LedgerRelease.mark(promisedBy: try objects.read("checkpoint"), of: epoch, signer: signer)
     published = promised?.size ?? 0
     try objects.write([("log.vkey", Array((vkey + "\n").utf8))])
     let tree = try tenant.view { try LedgerStage.tree(in: $0) }
@@ -63,6 +73,11 @@ actor LedgerPublisher {
       }
     }
     for mark in seen {
+      // What an earlier log came to is settled: this one's first entry commits to it.
+      if (mark.epoch ?? .first).number < epoch.number { continue }
+      guard mark.epoch ?? .first == epoch else {
+        throw LedgerStateError.behindEpoch(tenant: tenant.tenant.rawValue, published: mark.epoch?.name ?? "")
+      }
       guard tree.size >= mark.size, tree.size > mark.size || tree.root == mark.root else {
         throw LedgerStateError.behindHighWater(tenant: tenant.tenant.rawValue, size: tree.size, published: mark.size)
       }
@@ -98,7 +113,10 @@ actor LedgerPublisher {
   /// has come since.
   func publishNow() throws {
     lastMs = SystemSources.monotonicMs()
-    let due = try tenant.view { try LedgerRelease.Due(in: $0, after: published) }
+    let due = try tenant.view { view in
+      try LedgerStage.epoch(in: view) == epoch ? try LedgerRelease.Due(in: view, after: published) : nil
+    }
+    guard let due else { return }
     metrics.set("sluice_ledger_entries", due.tree.size, [("tenant", tenant.tenant.rawValue)])
     guard !due.isNothing else { return }
     var stored: [Entry] = []
@@ -106,7 +124,7 @@ actor LedgerPublisher {
       stored.append(try journal.entry(at: entry.position, of: .tenant(tenant.tenant)))
     }
     let objects = self.objects
-    let release = try LedgerRelease(due, stored: stored, signer: signer) { path in try? objects.read(path) }
+    let release = try LedgerRelease(due, of: epoch, stored: stored, signer: signer) { path in try? objects.read(path) }
     crash.reach(.ledgerBeforeTiles)
     try objects.write(release.files)
     crash.reach(.ledgerBeforeHighWater)
@@ -127,11 +145,13 @@ actor LedgerPublisher {
 
 package enum LedgerStateError: OperatorError, Equatable {
   case behindHighWater(tenant: String, size: Int, published: Int)
+  case behindEpoch(tenant: String, published: String)
   case markDamaged(path: String)
 
   package var code: String {
     switch self {
     case .behindHighWater: "ledger.behind_high_water"
+    case .behindEpoch: "ledger.behind_epoch"
     case .markDamaged: "ledger.mark_damaged"
     }
   }
@@ -139,12 +159,15 @@ package enum LedgerStateError: OperatorError, Equatable {
     switch self {
     case .behindHighWater(let tenant, let size, let published):
       "The journal of \(tenant) holds \(size) ledger entries, but \(published) were already published: it is older, or another one, than what others have seen."
+    case .behindEpoch(let tenant, let published):
+      "The log \(published) of \(tenant) was already published, but the journal does not come to it: it is older, or another one, than what others have seen."
     case .markDamaged(let path): "\(path) does not hold the size and root of a published checkpoint."
     }
   }
   package var remedy: String {
     switch self {
-    case .behindHighWater: "Put the newest journal back. To go on would sign a second history."
+    case .behindHighWater, .behindEpoch:
+      "Put the newest journal back. To go on would sign a second history; `sluice restore` begins a new log instead."
     case .markDamaged: "Remove the file once `sluice ledger verify` finds the published log sound; it is written again."
     }
   }

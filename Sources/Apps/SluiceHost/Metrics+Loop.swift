@@ -18,7 +18,7 @@ extension Metrics {
       add("sluice_verdicts_total", by: "outcome", try body(entry, as: VerdictSet.self).verdicts.map(\.outcome.rawValue))
     case .choice:
       add("sluice_choices_total", by: "answer", [try body(entry, as: Choice.self).answer.rawValue])
-    case .intake, .delivery, .activation, .order, .tick, .effectStarted, .receipt: break
+    case .intake, .delivery, .activation, .order, .tick, .effectStarted, .receipt, .epoch: break
     }
   }
 

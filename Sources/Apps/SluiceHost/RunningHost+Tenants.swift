@@ -1,9 +1,9 @@
 import Action
 import CanonicalJSON
 import Domain
-import FileStorage
 import Foundation
 import SQLiteStorage
+import TrustLedger
 import Vault
 import WholeLoop
 
@@ -30,11 +30,19 @@ extension RunningHost {
       return try? await self?.instance(tenant, name).route
     }
     let ledger = try LedgerPublisher(
-      tenant: runtime, journal: journal, objects: try FileObjectStore(root: path + "/ledger"),
+      tenant: runtime, journal: journal, folder: path + "/ledger",
       highWaterPath: try folder.folder("high-water") + "/\(tenant).json", vault: vault, metrics: metrics,
       crash: options.crash, log: log, after: { [pool] ms, fire in _ = pool.after(ms: ms, fire) })
     try await ledger.start()
     return OpenTenant(runtime: runtime, actions: actions, ledger: ledger)
+  }
+
+  /// Everything that a verifier of the tenant's logs needs.
+  func ledgerCheck(_ tenant: TenantID) throws -> LedgerCheck {
+    let open = try opened(tenant)
+    return LedgerCheck(
+      tenant: tenant, vkey: open.ledger.vkey, folder: try folder.folder("tenants/\(tenant)/ledger"),
+      beginnings: try open.runtime.view { try LedgerStage.beginnings(in: $0) })
   }
 
   /// From now on what is applied leads to effects and publications.

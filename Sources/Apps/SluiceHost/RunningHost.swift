@@ -20,6 +20,8 @@ package actor RunningHost {
     package var dataFolder: String
     /// A file, or `-` for standard input.
     package var hostKeyPath: String
+    /// The key itself, when it was read already.
+    package var hostKey: [UInt8]?
     /// Where `sluice-worker` stands.
     package var workerProgram: String
     /// Folders that hold plugins: `NAME.yaml` with the library beside it.
@@ -27,6 +29,8 @@ package actor RunningHost {
     package var settings = HostSettings()
     /// Whether a data folder is made where there is none.
     package var mayMakeFolder = true
+    /// Whether this is `restore`, on the folder that it is filling.
+    package var isRestoring = false
     package var crash: any CrashInjector = NoCrash()
     package var log: HostLog
     package init(
@@ -51,7 +55,7 @@ package actor RunningHost {
   nonisolated let reserve: any DiskReserve
   nonisolated let log: HostLog
   let folder: DataFolder
-  private let keystore: SQLiteKeystore
+  let keystore: SQLiteKeystore
   let journal: SQLiteJournal
   private let loop = EventLoop()
   let pool: WorkerPool
@@ -63,6 +67,9 @@ package actor RunningHost {
   /// Why an enabled instance cannot be run by this version.
   private(set) var refused: [String: String] = [:]
   private var isRunningInstances = false
+  var isBackingUp = false
+  /// The tenants that were erased here, or in the folder that this one was restored from.
+  var erasures = Erasures()
 
   /// Opens the data folder, takes its lock and recovers every tenant. Starts no connector.
   package init(_ options: Options) async throws {
@@ -71,16 +78,20 @@ package actor RunningHost {
     if !HostProcess.hideMemory() {
       log.warning("host.memory_readable", "The kernel does not let the host hide its memory; it holds keys.")
     }
-    folder = try DataFolder(path: options.dataFolder, mayMake: options.mayMakeFolder)
+    folder = try DataFolder(
+      path: options.dataFolder, mayMake: options.mayMakeFolder, isRestoring: options.isRestoring)
     let keystorePath = folder.file("keystore.db")
     let keystoreExists = FileManager.default.fileExists(atPath: keystorePath)
     let segments = try FileManager.default.contentsOfDirectory(atPath: try folder.folder("journal"))
     guard keystoreExists || segments.isEmpty else { throw DataFolderError.noKeystore(path: keystorePath) }
-    let hostKey = try HostKey.load(
-      path: options.hostKeyPath, keystoreExists: keystoreExists, random: SystemSources.random)
+    let hostKey =
+      try options.hostKey
+      ?? HostKey.load(
+        path: options.hostKeyPath, keystoreExists: keystoreExists, random: SystemSources.random)
     keystore = try SQLiteKeystore(path: keystorePath, crash: options.crash)
     vault = try Vault(hostKey: hostKey, keystore: keystore, random: { SystemSources.random($0) })
     try vault.prepare(.host)
+    erasures = try Erasures.read(folder.file("erasures")) ?? Erasures()
     directory = Directory(keystore: keystore, random: { SystemSources.random($0) })
     ingress = Ingress(settings: options.settings, metrics: metrics, log: log)
     let disk = options.settings.disk
@@ -97,8 +108,9 @@ package actor RunningHost {
       settings: .init(
         program: options.workerProgram, sandbox: options.settings.isDegradedSandboxAllowed ? .degraded : .strict),
       vault: vault, metrics: metrics, crash: options.crash, log: log)
+    keepErasuresBesideKey()
     for name in try FileManager.default.contentsOfDirectory(atPath: try folder.folder("tenants")).sorted() {
-      guard let tenant = TenantID(rawValue: name) else { continue }
+      guard let tenant = TenantID(rawValue: name), !erasures.contains(tenant) else { continue }
       tenants[tenant] = try await open(tenant)
     }
   }

@@ -6,6 +6,13 @@ package import TrustLedger
 package struct HighWater: Codable, Equatable, Sendable {
   package let size: Int
   package let root: Digest
+  /// The log that it speaks of; nil: the first.
+  package var epoch: LedgerEpoch?
+  package init(size: Int, root: Digest, epoch: LedgerEpoch = .first) {
+    self.size = size
+    self.root = root
+    self.epoch = epoch == .first ? nil : epoch
+  }
 }
 
 /// What one publication of a tenant's log writes, in three steps that must each be durable before the next: payloads and
@@ -33,21 +40,24 @@ package struct LedgerRelease: Sendable {
   ///   - stored: The journal's entries at the positions of `due.entries`, in order.
   ///   - read: Reads what was published.
   package init(
-    _ due: Due, stored: [Entry], signer: NoteSigner, read: @escaping (_ path: String) -> [UInt8]?
+    _ due: Due, of epoch: LedgerEpoch = .first, stored: [Entry], signer: NoteSigner,
+    read: @escaping (_ path: String) -> [UInt8]?
   ) throws {
     let publication = try LedgerPublication(
       of: due.tree, after: due.published, entries: due.entries.map(\.leaf), read: read)
     let payloads = try stored.map { entry throws in try LedgerStage.payload(of: entry).file }
     files = payloads.map { ($0.path, $0.bytes) } + publication.files.map { ($0.path, $0.bytes) }
-    mark = HighWater(size: publication.size, root: publication.root)
+    mark = HighWater(size: publication.size, root: publication.root, epoch: epoch)
     let note = try Checkpoint(origin: signer.key.name, size: publication.size, root: publication.root).signed(
       by: signer)
     checkpoint = [("checkpoint", note.encoded), ("checkpoint.\(publication.size)", note.encoded)]
   }
 
   /// What a log's signed checkpoint promises; nil without one.
-  package static func mark(promisedBy note: [UInt8]?, signer: NoteSigner) throws -> HighWater? {
+  package static func mark(
+    promisedBy note: [UInt8]?, of epoch: LedgerEpoch = .first, signer: NoteSigner
+  ) throws -> HighWater? {
     let checkpoint = try note.map { try Checkpoint(signed: SignedNote(parsing: $0), by: signer.key) }
-    return checkpoint.map { HighWater(size: $0.size, root: $0.root) }
+    return checkpoint.map { HighWater(size: $0.size, root: $0.root, epoch: epoch) }
   }
 }

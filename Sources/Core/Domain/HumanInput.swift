@@ -110,7 +110,7 @@ extension EntryKind {
   /// The kinds that the trust ledger proves: what was decided, permitted, done and ordered, and under which rules.
   package var isLedgered: Bool {
     switch self {
-    case .activation, .choice, .order, .proposals, .verdicts, .effectStarted, .receipt: true
+    case .activation, .choice, .order, .proposals, .verdicts, .effectStarted, .receipt, .epoch: true
     case .intake, .delivery, .tick, .signals: false
     }
   }

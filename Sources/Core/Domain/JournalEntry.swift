@@ -49,18 +49,24 @@ package enum EntryKind: String, Sendable, Codable, CaseIterable {
   /// What became of a started effect: done, rejected, or unknown.
   case receipt
 
+  // Input.
+  /// A restored tenant goes on here, in a new log: what was restored, and the last checkpoint that others have seen.
+  case epoch
+
   /// Whether it comes from a source or a sender that keeps it: it is refused while the disk is low, and comes again.
   package var canWait: Bool {
     switch self {
     case .intake, .delivery: true
-    case .activation, .choice, .order, .tick, .signals, .proposals, .verdicts, .effectStarted, .receipt: false
+    case .activation, .choice, .order, .tick, .signals, .proposals, .verdicts, .effectStarted, .receipt,
+      .epoch:
+      false
     }
   }
 
   package var isDerived: Bool {
     switch self {
     case .tick, .signals, .proposals, .verdicts: true
-    case .intake, .delivery, .activation, .choice, .order, .effectStarted, .receipt: false
+    case .intake, .delivery, .activation, .choice, .order, .effectStarted, .receipt, .epoch: false
     }
   }
 }

@@ -38,7 +38,7 @@ package struct PerceptionStage: Sendable {
     case .order:
       try work.obey(try read(entry) as Order)
       derived = []
-    case .delivery, .choice, .signals, .proposals, .verdicts: return ([], [])
+    case .delivery, .choice, .signals, .proposals, .verdicts, .epoch: return ([], [])
     }
     try work.rows.flush()
     return (derived, work.changes)

@@ -53,7 +53,7 @@ package struct WorldModelStage: Sendable {
     case .signals: try keep(signals: try JSONValue(parsing: entry.body), at: entry.position, in: state)
     case .effectStarted: try OwnVersions.begin(try JSONValue(parsing: entry.body).decode(EffectStart.self), in: state)
     case .receipt: try OwnVersions.end(try JSONValue(parsing: entry.body).decode(Receipt.self), in: state)
-    case .intake, .delivery, .activation, .choice, .order, .tick, .proposals, .verdicts: break
+    case .intake, .delivery, .activation, .choice, .order, .tick, .proposals, .verdicts, .epoch: break
     }
   }
 

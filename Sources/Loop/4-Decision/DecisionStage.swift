@@ -48,7 +48,7 @@ package struct DecisionStage: Sendable {
     case .verdicts: try remember(try body(entry) as VerdictSet, state)
     case .effectStarted: try remember(try body(entry) as EffectStart, state)
     case .receipt: try remember(try body(entry) as Receipt, state)
-    case .intake, .delivery, .choice, .order, .tick, .proposals: break
+    case .intake, .delivery, .choice, .order, .tick, .proposals, .epoch: break
     }
     return []
   }

@@ -45,7 +45,7 @@ package struct PolicyStage: Stage {
       for verdict in try JSONValue(parsing: entry.body).decode(VerdictSet.self).verdicts {
         try Standing.confirm(verdict, at: entry.position, state)
       }
-    case .intake, .delivery, .choice, .tick, .signals: break
+    case .intake, .delivery, .choice, .tick, .signals, .epoch: break
     }
     return []
   }

@@ -23,7 +23,7 @@ package struct ActionStage: Stage {
       let receipt = try JSONValue(parsing: entry.body).decode(Receipt.self)
       if let permit = try PermitRecord.of(receipt, in: state) { try report(permit.start.action, entry, state) }
     case .order: try follow(try JSONValue(parsing: entry.body).decode(Order.self), entry, state)
-    case .intake, .delivery, .activation, .tick, .signals: break
+    case .intake, .delivery, .activation, .tick, .signals, .epoch: break
     }
     return []
   }

@@ -54,6 +54,9 @@ package struct NoteKey: Hashable, Sendable {
     guard id == self.id else { throw .keyUnusable(reason: "its id is not the id of its key") }
   }
 
+  /// The same key under another name, which is another key to whoever reads notes.
+  package func named(_ name: String) -> NoteKey { NoteKey(name: name, publicKey: publicKey) }
+
   /// The first 4 bytes of SHA-256(name ‖ 0x0A ‖ 0x01 ‖ key).
   package var id: [UInt8] {
     Array(SHA256.digest(Array(name.utf8) + [0x0A, NoteKey.algorithm] + publicKey).bytes.prefix(4))

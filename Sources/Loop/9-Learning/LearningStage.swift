@@ -34,7 +34,8 @@ package struct LearningStage: Sendable {
       let set = try JSONValue(parsing: entry.body).decode(SignalSet.self)
       for signal in set.signals { try count(signal, state) }
       return try suggest(rule, on: set.day, state)
-    case .intake, .delivery, .choice, .order, .tick, .proposals, .verdicts, .effectStarted, .receipt: return nil
+    case .intake, .delivery, .choice, .order, .tick, .proposals, .verdicts, .effectStarted, .receipt, .epoch:
+      return nil
     }
   }
 

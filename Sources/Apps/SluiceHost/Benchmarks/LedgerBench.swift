@@ -31,7 +31,7 @@ package struct LedgerBench: Sendable {
       try await open.ledger.publishNow()
     }
     let waits = try await probe(open, clock).sorted()
-    let report = try LedgerCheck.verify(open.ledger.objects, vkey: open.ledger.vkey, since: nil)
+    let report = try await host.ledgerCheck(Self.tenant).verify(since: nil)
     return [
       "entries": .integer(Int64(entries)), "writers": .integer(Int64(writers)),
       "durable_ms": Self.ms(durable), "durable_per_second": .integer(Int64(Double(entries) / durable.seconds)),

@@ -17,6 +17,17 @@ package enum CrashPoint: String, CaseIterable, Sendable {
   case tokenAfterKept = "token.after_kept"
   case effectBeforeSend = "effect.before_send"
   case effectAfterSend = "effect.after_send"
+  case backupBeforeParts = "backup.before_parts"
+  case backupBeforeName = "backup.before_name"
+  case backupAfterName = "backup.after_name"
+  case restoreBeforeParts = "restore.before_parts"
+  case restoreBeforeEpoch = "restore.before_epoch"
+  case restoreBeforeOpening = "restore.before_opening"
+  case restoreBeforeDone = "restore.before_done"
+  case restoreAfterDone = "restore.after_done"
+
+  /// Whether a host comes by in its daily work. The others are met by an operator's command.
+  package var isDaily: Bool { !["backup.", "restore."].contains { rawValue.hasPrefix($0) } }
 }
 
 /// Called at each crash point. The product's does nothing; a test's counts the visits and may end the process.

@@ -1,0 +1,47 @@
+import Domain
+import GRDB
+import Synchronization
+
+/// Copies of databases that are being written to, for backups: each as it was at one moment, in one file.
+enum OnlineCopy {
+  /// - Throws: `DiskFull`, `StorageError`.
+  static func make<Result>(
+    of source: any DatabaseReader, at path: String, _ purpose: StorageError.Purpose, look: (Database) throws -> Result
+  ) throws -> Result {
+    do {
+      let copy = try DatabaseQueue(path: path)
+      defer { try? copy.close() }
+      try source.backup(to: copy)
+      return try copy.writeWithoutTransaction { db in
+        // A copy of a file in WAL mode would need a second file beside it.
+        try db.execute(sql: "PRAGMA journal_mode=DELETE")
+        return try look(db)
+      }
+    } catch let error as DatabaseError where error.isForWantOfSpace {
+      throw DiskFull(path: path)
+    } catch let error as DatabaseError {
+      throw StorageError(error, path: path, purpose: purpose)
+    }
+  }
+}
+
+extension SQLiteJournal {
+  /// The numbers of the segments there are now, in order.
+  package nonisolated var segmentNumbers: [Int] { segments.withLock { $0.map(\.number) } }
+
+  /// Copies one segment as it is now, while others write to it.
+  /// - Returns: The last position of each partition in the copy.
+  package nonisolated func copySegment(_ number: Int, to path: String) throws -> [String: UInt64] {
+    let segment = segments.withLock { $0.first { $0.number == number } }
+    guard let segment else { return [:] }
+    return try OnlineCopy.make(of: segment.pool, at: path, .journal, look: Segment.heads)
+  }
+
+  /// The file of a segment, within the journal's folder.
+  package static func fileName(_ number: Int) -> String { Segment.fileName(number) }
+}
+
+extension SQLiteKeystore {
+  /// Copies the keystore as it is now.
+  package func copy(to path: String) throws { try OnlineCopy.make(of: queue, at: path, .keystore) { _ in } }
+}

@@ -1,0 +1,77 @@
+import CanonicalJSON
+import Domain
+import FileStorage
+import Foundation
+import TrustLedger
+
+extension RunningHost {
+  /// Makes a backup while the host goes on.
+  /// - Parameter to: A file that does not exist, or a folder, which gets a file named by the time.
+  func backUp(to: String) async throws -> JSONValue {
+    guard !isBackingUp else { throw BackupError.underWay }
+    isBackingUp = true
+    defer { isBackingUp = false }
+    let nowMs = SystemSources.wallClockMs()
+    var path = to
+    var isFolder: ObjCBool = false
+    if FileManager.default.fileExists(atPath: to, isDirectory: &isFolder), isFolder.boolValue {
+      let time = Date(timeIntervalSince1970: Double(nowMs / 1_000)).formatted(
+        .iso8601.dateSeparator(.omitted).timeSeparator(.omitted))
+      path = (to as NSString).appendingPathComponent("sluice-\(time).backup")
+    }
+    var sources: [BackupWriter.Source] = []
+    for tenant in tenantNames() {
+      let open = try opened(tenant)
+      // As much as can be is published before, so that the backup's logs prove what its journal holds.
+      try await open.ledger.publishNow()
+      let folder = try self.folder.folder("tenants/\(tenant)/ledger")
+      let epochs = try open.runtime.view { try [.first] + LedgerStage.beginnings(in: $0).map(\.epoch) }
+      let logs = try epochs.map { epoch in
+        (folder: epoch.name ?? "", objects: try FileObjectStore(root: LedgerPublisher.folder(of: epoch, in: folder)))
+      }
+      sources.append(.init(name: tenant, epoch: epochs.last!, vkey: open.ledger.vkey, logs: logs))
+    }
+    let writer = try BackupWriter(path: path, crash: options.crash)
+    let manifest = try await writer.write(
+      sources, journal: journal, keystore: keystore, erasures: erasures, nowMs: nowMs)
+    log.info("backup.made", "A backup was made.", ["path": path, "parts": "\(manifest.parts.count)"])
+    guard case .object(var answer) = manifest.json else { return .null }
+    answer["path"] = .string(path)
+    return .object(answer)
+  }
+}
+
+// The list of erasures.
+extension RunningHost {
+  var erasuresBesideKey: String {
+    Erasures.pathBesideKey(options.hostKeyPath, dataFolder: options.dataFolder)
+  }
+
+  /// The second copy of the list. It is made with the first start, so that `restore` can tell an empty list from a lost one.
+  /// - Returns: Whether it is there, with all that this folder knows.
+  @discardableResult
+  func keepErasuresBesideKey() -> Bool {
+    let path = erasuresBesideKey
+    do {
+      var list = try Erasures.read(path)
+      let before = list
+      list = list ?? Erasures()
+      list!.add(erasures)
+      if list != before { try list!.write(path) }
+      return true
+    } catch {
+      log.warning(
+        "erasures.not_beside_key", "The list of erasures cannot be kept beside the host key; keep a copy yourself.",
+        ["path": path, "reason": UnnamedFault.named(error).message])
+      return false
+    }
+  }
+}
+
+extension HostCommand {
+  static let backupCommands: [HostCommand] = [
+    HostCommand("backup.create", "Back everything up into one file, while the host runs", role: nil) { call in
+      try await call.host.backUp(to: try call.string("to"))
+    }
+  ]
+}
