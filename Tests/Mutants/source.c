@@ -2,6 +2,7 @@
 // -DM_SOMETHING, which breaks one. Tests/Mutants/mutants.py says which check of the conformance kit must notice.
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <semaphore.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -179,10 +180,11 @@ static sluice_status_t read_state(const sluice_pull_t *pull, int64_t *after) {
     return fail(SLUICE_E_PERMANENT, "gauge.bad_state", "The checkpoint is not one of this plugin's; reset it.");
 }
 
-static volatile bool thread_runs, thread_stops;
+static sem_t thread_runs;
+static volatile bool thread_stops;
 static void *log_from_thread(void *ignored) {
     (void)ignored;
-    thread_runs = true;
+    sem_post(&thread_runs);
     sluice_slice_t code = text("gauge.thread"), message = text("From another thread.");
     for (int i = 0; i < 20000 && !thread_stops; i++) host->log(host, SLUICE_LOG_DEBUG, &code, &message, NULL, 0);
     return NULL;
@@ -234,9 +236,10 @@ static sluice_status_t pull(const sluice_source_t *source, const sluice_pull_t *
     }
     if (M(OPENS_SOCKET)) close(socket(AF_INET, SOCK_STREAM, 0));
     pthread_t thread;
-    thread_runs = thread_stops = false;
+    thread_stops = false;
+    sem_init(&thread_runs, 0, 0);
     bool started = M(CALLS_FROM_THREAD) && pthread_create(&thread, NULL, log_from_thread, NULL) == 0;
-    while (started && !thread_runs) usleep(100);
+    if (started) sem_wait(&thread_runs);
     sluice_status_t status = pull_all(request);
     thread_stops = true;
     if (started) pthread_join(thread, NULL);

@@ -13,7 +13,8 @@ package enum InstalledPlugins {
     let home = "\(folder(dataFolder: dataFolder))/\(plugin)"
     let versions = versions(in: home)
     guard let version = parts.count == 2 ? versions.first(where: { $0 == parts[1] }) : versions.last else { return nil }
-    return "\(home)/\(version)/\(plugin).yaml"
+    // Absolute: the next host on this folder may be started from elsewhere.
+    return OperatorFile.absolute("\(home)/\(version)/\(plugin).yaml")
   }
 
   /// The oldest first.

@@ -55,7 +55,7 @@ struct PackPlugin: ParsableCommand {
     let path =
       FileManager.default.fileExists(atPath: to, isDirectory: &isFolder) && isFolder.boolValue
       ? (to as NSString).appendingPathComponent(pack.fileName) : to
-    try OperatorFile.writing(path) { try Data(pack.archive).write(to: URL(fileURLWithPath: path)) }
+    try OperatorFile.writing(path) { try Data(try pack.archive()).write(to: URL(fileURLWithPath: path)) }
     print(path.harmlessLines)
   }
 }

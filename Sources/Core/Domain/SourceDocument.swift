@@ -19,6 +19,9 @@ package struct SourceDocument: Sendable {
     self.marks = marks
   }
 
+  /// The same document with something filled in; what stands where it stood keeps its place.
+  package func with(_ value: JSONValue) -> SourceDocument { SourceDocument(name: name, value: value, marks: marks) }
+
   /// The same marks for this document as the member `key` of a larger one.
   package func marks(under key: String) -> [String: Mark] {
     var moved: [String: Mark] = [:]

@@ -227,6 +227,7 @@ package struct PluginRun: Sendable {
 
 /// Touched on the loop's thread only, hence unchecked.
 private final class GateBox: @unchecked Sendable { var gate: EgressGate? }
+/// Called on the loop's thread only, hence unchecked.
 private final class SurroundingsBox: @unchecked Sendable {
   let surroundings: Worker.Surroundings
   init(_ surroundings: Worker.Surroundings) { self.surroundings = surroundings }

@@ -197,7 +197,7 @@ final class Stand: Sendable {
   }
 }
 
-/// A worker that is ready. Its parts are touched on the loop's thread, hence unchecked.
+/// A worker that is ready. Its parts change on the loop's thread only, before anybody else has it; hence unchecked.
 final class LiveWorker: @unchecked Sendable {
   let manifest: Manifest
   var worker: Worker?

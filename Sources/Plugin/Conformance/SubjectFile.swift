@@ -56,7 +56,7 @@ extension Subject {
     let digest = needsLibrary ? SHA256.digest(try OperatorFile.read(file)).hex : String(repeating: "0", count: 64)
     library["sha256"] = .string(digest)
     root["library"] = .object(library)
-    let whole = SourceDocument(name: document.name, value: .object(root), marks: document.marks(under: ""))
+    let whole = document.with(.object(root))
     return (try Manifest(whole), whole.value)
   }
 }

@@ -56,14 +56,14 @@ package struct PluginPack: Sendable {
   }
 
   /// The same bytes for the same plugin, on every machine.
-  package var archive: [UInt8] {
+  package func archive() throws -> [UInt8] {
     var entries = [
       TarArchive.Entry(name: "manifest.yaml", bytes: manifestText),
       TarArchive.Entry(name: manifest.library.file, bytes: library),
       TarArchive.Entry(name: "sbom.cdx.json", bytes: sbom),
     ]
     if let fixtures { entries.append(TarArchive.Entry(name: "check.yaml", bytes: fixtures)) }
-    return TarArchive.write(entries)
+    return try TarArchive.write(entries)
   }
 
   package var fileName: String { "\(manifest.name)-\(manifest.version).sluice" }

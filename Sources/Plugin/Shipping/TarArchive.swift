@@ -1,81 +1,57 @@
 import Domain
+import SluiceHost
 
-/// The part of the tar format that a plugin's pack needs: a few plain files, always the same bytes for the same files
-/// (POSIX.1-1988 ustar: no times, no owners, names in order). What else a tar can say is refused when it is read.
+/// The archive of a pack: a few plain files beside each other, always the same bytes for the same files. What else a tar can
+/// say is refused when it is read.
 enum TarArchive {
   struct Entry: Equatable, Sendable {
     let name: String
     let bytes: [UInt8]
   }
-  static let block = 512
   static let entriesMax = 16
   static let entryBytesMax = 64 << 20
 
-  static func write(_ entries: [Entry]) -> [UInt8] {
+  /// - Throws: `PackError.notAPack` for names that are none.
+  static func write(_ entries: [Entry]) throws(PackError) -> [UInt8] {
     var out: [UInt8] = []
     for entry in entries.sorted(by: { $0.name < $1.name }) {
-      out += header(entry)
+      guard isName(entry.name), let header = TarFile.header(path: entry.name, bytes: entry.bytes.count) else {
+        throw .notAPack(reason: "\"\(entry.name)\" cannot be a file's name in it")
+      }
+      out += header
       out += entry.bytes
-      out += [UInt8](repeating: 0, count: (block - entry.bytes.count % block) % block)
+      out += [UInt8](repeating: 0, count: TarFile.padding(after: entry.bytes.count))
     }
-    return out + [UInt8](repeating: 0, count: 2 * block)
+    return out + [UInt8](repeating: 0, count: 2 * TarFile.blockBytes)
   }
 
-  private static func header(_ entry: Entry) -> [UInt8] {
-    var head = [UInt8](repeating: 0, count: block)
-    func put(_ text: String, at offset: Int) {
-      head.replaceSubrange(offset..<(offset + text.utf8.count), with: text.utf8)
-    }
-    func octal(_ value: Int, _ digits: Int) -> String {
-      let text = String(value, radix: 8)
-      return String(repeating: "0", count: digits - text.count) + text
-    }
-    put(entry.name, at: 0)
-    put(octal(0o644, 7), at: 100)
-    put(octal(0, 7), at: 108)
-    put(octal(0, 7), at: 116)
-    put(octal(entry.bytes.count, 11), at: 124)
-    put(octal(0, 11), at: 136)
-    put("        ", at: 148)
-    put("0", at: 156)
-    put("ustar\u{0}00", at: 257)
-    put(octal(head.reduce(0) { $0 + Int($1) }, 6) + "\u{0} ", at: 148)
-    return head
-  }
-
-  /// - Throws: `PackError.notAPack` for anything that `write` would not have written in this shape.
+  /// - Throws: `PackError.notAPack` for anything that `write` would not have written.
   static func read(_ bytes: [UInt8]) throws(PackError) -> [Entry] {
     var entries: [Entry] = []
     var at = 0
     while true {
-      guard at + block <= bytes.count else { throw .notAPack(reason: "it breaks off") }
-      let head = Array(bytes[at..<(at + block)])
-      if head.allSatisfy({ $0 == 0 }) { break }
-      guard entries.count < entriesMax else { throw .notAPack(reason: "it holds more than \(entriesMax) files") }
-      guard let size = number(head[124..<136]), size <= entryBytesMax else {
-        throw .notAPack(reason: "a file's size is wrong")
+      guard at + TarFile.blockBytes <= bytes.count else { throw .notAPack(reason: "it breaks off") }
+      let block = Array(bytes[at..<(at + TarFile.blockBytes)])
+      if block.allSatisfy({ $0 == 0 }) { break }
+      guard let (name, size) = TarFile.read(block) else { throw .notAPack(reason: "it holds what is no plain file") }
+      guard entries.count < entriesMax, (0...entryBytesMax).contains(size) else {
+        throw .notAPack(reason: "it holds more than \(entriesMax) files, or one above \(entryBytesMax >> 20) MiB")
       }
-      let name = text(head[0..<100])
       guard isName(name), !entries.contains(where: { $0.name == name }) else {
         throw .notAPack(reason: "it holds a file whose name is none, or comes twice")
       }
-      guard at + block + size <= bytes.count else { throw .notAPack(reason: "\(name) breaks off") }
-      let entry = Entry(name: name, bytes: Array(bytes[(at + block)..<(at + block + size)]))
-      guard head == header(entry) else { throw .notAPack(reason: "\(name) is no plain file of a pack") }
-      entries.append(entry)
-      at += block + (size + block - 1) / block * block
+      at += TarFile.blockBytes
+      guard size <= bytes.count - at else { throw .notAPack(reason: "\(name) breaks off") }
+      entries.append(Entry(name: name, bytes: Array(bytes[at..<(at + size)])))
+      at += size + TarFile.padding(after: size)
     }
-    guard write(entries) == bytes else { throw .notAPack(reason: "there is something behind or between its files") }
+    guard try write(entries) == bytes else { throw .notAPack(reason: "there is something behind or between its files") }
     return entries
   }
 
-  private static func number(_ field: ArraySlice<UInt8>) -> Int? { Int(text(field), radix: 8) }
-  private static func text(_ field: ArraySlice<UInt8>) -> String {
-    String(decoding: field.prefix { $0 != 0 }, as: UTF8.self)
-  }
   /// One file beside others: no folders, nothing hidden.
   private static func isName(_ name: String) -> Bool {
-    !name.isEmpty && name.utf8.count < 100 && name.first != "."
+    !name.isEmpty && name.utf8.count <= 100 && name.first != "."
       && name.utf8.allSatisfy { byte in
         (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
           || "._-".utf8.contains(byte)

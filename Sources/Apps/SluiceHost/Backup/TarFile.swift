@@ -1,14 +1,14 @@
 import Domain
 import Foundation
 
-/// The container of a backup: a POSIX ustar archive, which `tar` reads too. Only what a backup needs: regular files, mode
-/// 0600, no times.
-enum TarFile {
-  static let blockBytes = 512
+/// The container of backups and of plugins' packs: a POSIX ustar archive, which `tar` reads too. Only what they need: regular
+/// files, mode 0600, no times.
+package enum TarFile {
+  package static let blockBytes = 512
   static let pieceBytes = 1 << 20
 
   /// - Returns: nil when the path is too long for the format.
-  static func header(path: String, bytes: Int) -> [UInt8]? {
+  package static func header(path: String, bytes: Int) -> [UInt8]? {
     var name = Array(path.utf8)
     var prefix: [UInt8] = []
     if name.count > 100 {
@@ -41,7 +41,7 @@ enum TarFile {
   }
 
   /// - Returns: nil unless the block is, byte for byte, a header that `header` writes.
-  static func read(_ block: [UInt8]) -> (path: String, bytes: Int)? {
+  package static func read(_ block: [UInt8]) -> (path: String, bytes: Int)? {
     func text(_ range: Range<Int>) -> String { String(decoding: block[range].prefix { $0 != 0 }, as: UTF8.self) }
     let (name, prefix) = (text(0..<100), text(345..<500))
     guard let bytes = Int(text(124..<136), radix: 8), !name.isEmpty else { return nil }
@@ -49,7 +49,7 @@ enum TarFile {
     return header(path: path, bytes: bytes) == block ? (path, bytes) : nil
   }
 
-  static func padding(after bytes: Int) -> Int { (blockBytes - bytes % blockBytes) % blockBytes }
+  package static func padding(after bytes: Int) -> Int { (blockBytes - bytes % blockBytes) % blockBytes }
 }
 
 /// A file that is written once, piece by piece.
