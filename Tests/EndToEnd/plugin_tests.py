@@ -217,7 +217,13 @@ def test_packs_refused(rig):
     later = plugin("pack", manifest, "--to", rig.path("packs")).stdout.strip()
     plugin("sign", later, "--key", keys["author"][0])
     done = plugin("install", later, "--data-dir", data, code=1)
-    expect("reads GET /v1/levels" in done.stderr and "/v1/stations" not in done.stderr, f"what is shown of a later version: {done.stderr}")
+    expect('new      requests[levels].path: "/v1/levels"' in done.stderr and "/v1/stations" not in done.stderr, f"what is shown of a later version: {done.stderr}")
+    # By another author, though a trusted one, it is not the next version of the same.
+    plugin("sign", later, "--key", keys["stranger"][0])
+    done = plugin("install", later, "--data-dir", data, "--trust", keys["stranger"][1], code=1)
+    expect("another signer: 1.0.0 was signed by author.example" in done.stderr, f"another author's version: {done.stderr}")
+    expect_equal(len(open(os.path.join(data, "plugins/.trusted")).readlines()), 1, "keys trusted by what was refused")
+    plugin("sign", later, "--key", keys["author"][0])
     plugin("install", later, "--data-dir", data, "--accept")
     versions = [row["version"] for row in json.loads(plugin("list", "--json", "--data-dir", data).stdout) if row["name"] == "gauge"]
     expect_equal(versions, ["1.0.0", "1.1.0"], "versions side by side")
@@ -226,3 +232,63 @@ def test_packs_refused(rig):
     with open(os.path.join(os.path.dirname(manifest), "gauge.so"), "ab") as f:
         f.write(b"\0")
     refused("pack.other_library", "pack", manifest)
+
+
+def test_one_bad_version(rig):
+    """a version that cannot be read is told of and stands in nobody's way; a data folder that others can read takes no plugin"""
+    manifest = made(rig, "c")
+    pack = plugin("pack", manifest, "--to", rig.path("packs")).stdout.strip()
+    data = rig.path("h/data")
+    os.chmod(data, 0o755)
+    install = ("install", pack, "--data-dir", data, "--unsigned", "--accept")
+    refused("host.folder_not_private", *install)
+    os.chmod(data, 0o700)
+    refused("pack.bad_trusted_key", *install, "--trust", "no+key")
+    plugin(*install)
+    broken = os.path.join(data, "plugins/gauge/0.9.0")
+    os.mkdir(broken)
+    with open(os.path.join(broken, "gauge.yaml"), "w") as f:
+        f.write("sluice: 1\n")
+    rows = {row["version"]: row["summary"] for row in json.loads(plugin("list", "--json", "--data-dir", data).stdout) if row["name"] == "gauge"}
+    expect_equal(sorted(rows), ["0.9.0", "1.0.0"], "versions listed")
+    expect("broken" in rows["0.9.0"], f"a broken version is listed as {rows['0.9.0']!r}")
+    plugin(*install)
+    host = rig.host()
+    expect_equal(host.data, data, "the host's data folder")
+    host.start()
+    host.ask("tenant.create")
+    host.ask("connector.enable", name="gauge", config={"station": "brest"})
+    # However the folder is named, what runs from it is in use.
+    done = subprocess.run([program("sluice"), "plugin", "remove", "gauge@1.0.0", "--data-dir", "./h/../h/data/"], cwd=rig.folder, capture_output=True, text=True)
+    expect("[pack.in_use]" in done.stderr, f"a used version by a relative path: {done.stderr}")
+    plugin("remove", "gauge@0.9.0", "--data-dir", data)
+    expect(not os.path.exists(broken), "the broken version is still there")
+
+
+def test_install_is_whole_or_not_there(rig):
+    """an installation that dies at any point leaves a whole version or none, and succeeds when it is asked again"""
+    manifest = made(rig, "c")
+    pack = plugin("pack", manifest, "--to", rig.path("packs")).stdout.strip()
+    key = os.path.join(rig.folder, "author.key")
+    vkey = plugin("sign", "--new-key", "author.example", "--key", key).stdout.strip()
+    plugin("sign", pack, "--key", key)
+    seen = []
+    for point in ("plugin.before_name", "plugin.after_name"):
+        for hit in (1, 2):  # once for the key, once for the version
+            data = rig.path(f"{point}-{hit}")
+            os.chmod(data, 0o700)
+            install = ["plugin", "install", pack, "--data-dir", data, "--trust", vkey, "--accept"]
+            died = sluice(*install, environment={"SLUICE_CRASH_AT": f"{point}:{hit}"})
+            expect_equal(died.returncode, -9, f"exit at {point}:{hit} ({died.stderr})")
+            folder = os.path.join(data, "plugins/gauge")
+            versions = [v for v in os.listdir(folder) if v[0] != "."] if os.path.isdir(folder) else []
+            listed = [row["version"] for row in json.loads(plugin("list", "--json", "--data-dir", data).stdout) if row["name"] == "gauge"]
+            expect_equal(listed, versions, f"listed after {point}:{hit}")
+            if versions:
+                expect_equal(sorted(os.listdir(os.path.join(folder, versions[0]))), ["gauge.check.yaml", "gauge.so", "gauge.yaml", "sbom.cdx.json", "signer"], "a version's files")
+            seen.append(len(versions))
+            plugin(*install[1:])
+            listed = [row["summary"] for row in json.loads(plugin("list", "--json", "--data-dir", data).stdout) if row["name"] == "gauge"]
+            expect(len(listed) == 1 and "broken" not in listed[0], f"after the second try at {point}:{hit}: {listed}")
+            expect_equal([n for n in os.listdir(folder) if n[0] == "."], [], f"left over after the second try at {point}:{hit}")
+    expect_equal(sorted(set(seen)), [0, 1], "whole or none")

@@ -50,10 +50,3 @@ import Testing
     #expect(throws: PackError.self) { try TarArchive.read(header + [UInt8](repeating: 0, count: 1_024)) }
   }
 }
-
-@Suite struct `Versions of plugins` {
-  @Test func `are ordered as semantic versions are`() {
-    let ordered = ["0.9.9", "1.0.0-alpha", "1.0.0-beta", "1.0.0", "1.0.1", "1.2.0", "1.10.0", "2.0.0"]
-    #expect(ordered.shuffled().sorted(by: PluginVersion.isOlder) == ordered)
-  }
-}

@@ -1,3 +1,4 @@
+import ConnectorFabric
 import Domain
 import Foundation
 
@@ -5,7 +6,7 @@ import Foundation
 package enum InstalledPlugins {
   package static func folder(dataFolder: String) -> String { dataFolder + "/plugins" }
 
-  /// The manifest's path.
+  /// The manifest's path, absolute: the next host on this folder may be started from elsewhere.
   /// - Parameter name: `NAME` for its newest version, or `NAME@VERSION`. What is no name of a plugin is found nowhere.
   package static func path(_ name: String, dataFolder: String) -> String? {
     let parts = name.split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
@@ -13,13 +14,12 @@ package enum InstalledPlugins {
     let home = "\(folder(dataFolder: dataFolder))/\(plugin)"
     let versions = versions(in: home)
     guard let version = parts.count == 2 ? versions.first(where: { $0 == parts[1] }) : versions.last else { return nil }
-    // Absolute: the next host on this folder may be started from elsewhere.
     return OperatorFile.absolute("\(home)/\(version)/\(plugin).yaml")
   }
 
-  /// The oldest first.
+  /// The oldest first. What is no version is nobody's.
   package static func versions(in home: String) -> [String] {
     let found = (try? FileManager.default.contentsOfDirectory(atPath: home)) ?? []
-    return found.filter { $0.first != "." }.sorted(by: PluginVersion.isOlder)
+    return found.compactMap { PluginVersion($0) }.sorted().map(\.text)
   }
 }

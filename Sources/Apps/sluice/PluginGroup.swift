@@ -18,8 +18,9 @@ struct PluginGroup: ParsableCommand {
 
 /// Where a plugin is: a path, or the name of one that is installed.
 enum PluginPlace {
-  static func path(_ name: String) throws -> String {
+  static func path(_ name: String, dataFolder: String) throws -> String {
     if name.contains("/") || name.hasSuffix(".so") || name.hasSuffix(".yaml") { return name }
+    if let path = InstalledPlugins.path(name, dataFolder: dataFolder) { return path }
     let folders = Installation.options(dataFolder: ".", log: .init(write: { _ in })).pluginFolders
     for folder in folders {
       let path = "\(folder)/\(name).yaml"
@@ -42,6 +43,7 @@ struct CheckPlugin: AsyncParsableCommand {
   @Option(help: "What the upstream answers; NAME.check.yaml beside the manifest by itself.") var fixtures: String?
   @Option(help: "The manifest of the version before, to compare with.") var previous: String?
   @Option(help: "Write the results as JUnit XML to this file.") var junit: String?
+  @Option(help: "The data folder in which a plugin's name is looked up.") var dataDir = "./.sluice"
   @Flag(help: "Answer in JSON.") var json = false
   @Flag(help: "Print every check with its clause, and run none.") var list = false
 
@@ -55,7 +57,8 @@ struct CheckPlugin: AsyncParsableCommand {
 
   func run() async throws {
     if list { return printList() }
-    let subject = try Subject(path: try PluginPlace.path(plugin!), fixtures: fixtures, previous: previous)
+    let subject = try Subject(
+      path: try PluginPlace.path(plugin!, dataFolder: dataDir), fixtures: fixtures, previous: previous)
     if let junit { try OperatorFile.checkWritable(junit) }
     var options = Kit.Options()
     options.level = Level(rawValue: level)!

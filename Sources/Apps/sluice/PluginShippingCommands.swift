@@ -102,41 +102,46 @@ struct InstallPlugin: ParsableCommand {
   func run() throws {
     let archive = try OperatorFile.read(pack)
     let found = try PluginPack(archive: archive)
-    let store = PluginStore(dataFolder: everywhere.dataDir)
-    let trusted = try store.trusted() + trust.map { try NoteKey(vkey: $0) }
-    let signer: String?
-    if FileManager.default.fileExists(atPath: pack + ".sig") || !unsigned {
-      guard FileManager.default.fileExists(atPath: pack + ".sig") else { throw PackError.unsigned(path: pack + ".sig") }
-      signer = try PackSignature.verify(archive, found, note: try OperatorFile.read(pack + ".sig"), trusted: trusted)
-    } else {
-      signer = nil
-    }
-    let before = try store.newest(found.manifest.name).map { Authority($0.manifest) }
-    let authority = Authority(found.manifest)
-    let added = authority.added(to: before)
-    say(found, signer, before, authority, added)
-    guard added.isEmpty || accept else { throw PackError.moreAuthority(name: found.manifest.name, added: added.count) }
-    for key in trust { try store.trust(try NoteKey(vkey: key)) }
-    let installed = try store.install(found)
-    print("\(found.manifest.name) \(found.manifest.version) is installed: \(installed.path)".harmlessLines)
+    let store = PluginStore(dataFolder: everywhere.dataDir, crash: CrashByEnvironment.injector())
+    let new = try trust.map { try PluginStore.key($0, in: "--trust") }
+    let signer = try signer(archive, found, try store.trusted() + new)
+    let asked = asked(found, signer, before: store.newest(found.manifest.name))
+    let lines =
+      ["\(found.manifest.name) \(found.manifest.version): \(found.manifest.summary)", Self.signed(signer?.vkey)] + asked
+    // Each line by itself: what an author wrote must not look like another one.
+    StandardStream.error(lines.map { $0.harmless + "\n" }.joined())
+    guard asked.isEmpty || accept else { throw PackError.moreAuthority(name: found.manifest.name, asked: asked.count) }
+    for key in new { try store.trust(key) }
+    let installed = try store.install(found, signer: signer?.vkey)
+    print("\(found.manifest.name) \(found.manifest.version) is installed: \(installed.path)".harmless)
   }
 
-  private func say(
-    _ pack: PluginPack, _ signer: String?, _ before: Authority?, _ authority: Authority, _ added: [String]
-  ) {
-    let manifest = pack.manifest
-    var lines = [
-      "\(manifest.name) \(manifest.version): \(manifest.summary)",
-      signer.map { "signed by \($0)" } ?? "signed by nobody",
-    ]
-    if before == nil {
-      lines += ["It"] + authority.sentences.map { "  \($0)" }
-    } else {
-      lines += added.isEmpty ? ["It may do nothing that it may not do already."] : ["New: it"] + added.map { "  \($0)" }
-      let removed = authority.removed(from: before)
-      if !removed.isEmpty { lines += ["No more: it"] + removed.map { "  \($0)" } }
+  /// Who signed it; nil when nobody did and that was said to be right.
+  private func signer(_ archive: [UInt8], _ found: PluginPack, _ trusted: [NoteKey]) throws -> NoteKey? {
+    let path = pack + ".sig"
+    guard FileManager.default.fileExists(atPath: path) else {
+      guard unsigned else { throw PackError.unsigned(path: path) }
+      return nil
     }
-    StandardStream.error(lines.joined(separator: "\n").harmlessLines + "\n")
+    return try PackSignature.verify(archive, found, note: try OperatorFile.read(path), trusted: trusted)
+  }
+
+  private static func signed(_ vkey: String?) -> String { vkey.map { "signed by \($0)" } ?? "signed by nobody" }
+
+  /// What nobody has granted yet, a line each.
+  private func asked(_ found: PluginPack, _ signer: NoteKey?, before: PluginStore.Installed?) -> [String] {
+    let authority = Authority(found.manifest, document: found.document)
+    guard let before else {
+      let isBundled = Installation.bundledManifests().contains {
+        ($0 as NSString).lastPathComponent == "\(found.manifest.name).yaml"
+      }
+      let place = isBundled ? ["It takes the place of the plugin of this name that came with Sluice."] : []
+      return place + authority.sentences.map { "It \($0)" }
+    }
+    let other =
+      before.signer == signer?.vkey
+      ? [] : ["another signer: \(before.manifest.version) was \(Self.signed(before.signer))"]
+    return other + authority.changes(from: before.authority)
   }
 }
 
@@ -146,11 +151,18 @@ struct ListPlugins: ParsableCommand {
   @OptionGroup var everywhere: Everywhere
 
   func run() throws {
-    let installed = try PluginStore(dataFolder: everywhere.dataDir).installed().map { row($0.manifest, $0.path) }
+    let found = PluginStore(dataFolder: everywhere.dataDir).all()
+    let installed = found.installed.map { row($0.manifest, $0.path) }
+    let broken = found.broken.map { broken -> JSONValue in
+      [
+        "name": .string(broken.name), "version": .string(broken.version),
+        "summary": .string("broken: \(broken.reason)"),
+      ]
+    }
     let bundled = try Installation.bundledManifests().map { path in
       row(try Manifest(SourceDocument(name: path, text: try OperatorFile.read(path))), path)
     }
-    print(Printer.text(.array(installed + bundled), asJSON: everywhere.json), terminator: "")
+    print(Printer.text(.array(installed + broken + bundled), asJSON: everywhere.json), terminator: "")
   }
 
   private func row(_ manifest: Manifest, _ path: String) -> JSONValue {
@@ -167,16 +179,20 @@ struct ShowPlugin: ParsableCommand {
   @OptionGroup var everywhere: Everywhere
 
   func run() throws {
-    let path = try InstalledPlugins.path(name, dataFolder: everywhere.dataDir) ?? PluginPlace.path(name)
-    let manifest = try Manifest(SourceDocument(name: path, text: try OperatorFile.read(path)))
-    let answer: JSONValue = [
-      "name": .string(manifest.name), "version": .string(manifest.version), "kind": .string(manifest.kind.rawValue),
-      "summary": .string(manifest.summary), "sha256": .string(manifest.library.sha256.hex), "path": .string(path),
-      "may": .array(Authority(manifest).sentences.map { .string($0) }),
-    ]
-    if everywhere.json { return print(answer.canonicalText) }
-    print("\(manifest.name) \(manifest.version): \(manifest.summary)\nIt".harmlessLines)
-    for sentence in Authority(manifest).sentences { print("  \(sentence)".harmlessLines) }
+    let path = try PluginPlace.path(name, dataFolder: everywhere.dataDir)
+    let document = try SourceDocument(name: path, text: try OperatorFile.read(path))
+    let manifest = try Manifest(document)
+    let sentences = Authority(manifest, document: document.value).sentences
+    if everywhere.json {
+      let answer: JSONValue = [
+        "name": .string(manifest.name), "version": .string(manifest.version), "kind": .string(manifest.kind.rawValue),
+        "summary": .string(manifest.summary), "sha256": .string(manifest.library.sha256.hex), "path": .string(path),
+        "may": .array(sentences.map { .string($0) }),
+      ]
+      return print(answer.canonicalText)
+    }
+    print("\(manifest.name) \(manifest.version): \(manifest.summary)".harmless)
+    for sentence in sentences { print("It \(sentence)".harmless) }
   }
 }
 
@@ -188,15 +204,21 @@ struct RemovePlugin: AsyncParsableCommand {
 
   func run() async throws {
     let store = PluginStore(dataFolder: everywhere.dataDir)
-    guard let found = try store.find(name) else { throw PackError.notInstalled(name: name) }
-    let folder = OperatorFile.absolute((found.path as NSString).deletingLastPathComponent)
+    guard let folder = store.versionFolder(name) else { throw PackError.notInstalled(name: name) }
     let instances = try await everywhere.answer("connector.folders", [:]).array ?? []
-    let users = instances.filter { $0["folder"]?.string.map(OperatorFile.absolute) == folder }.compactMap {
-      $0["instance"]?.string
+    let users = instances.filter { $0["folder"]?.string.map(Self.real) == Self.real(folder) }
+    guard users.isEmpty else {
+      throw PackError.inUse(name: name, instances: users.compactMap { $0["instance"]?.string }.sorted())
     }
-    guard users.isEmpty else { throw PackError.inUse(name: name, instances: users.sorted()) }
-    try store.remove(found)
-    print("\(found.manifest.name) \(found.manifest.version) is removed.".harmlessLines)
+    try store.remove(folder: folder)
+    print("\(name) is removed.".harmless)
+  }
+
+  /// However it was named.
+  private static func real(_ path: String) -> String {
+    guard let found = realpath(path, nil) else { return OperatorFile.absolute(path) }
+    defer { free(found) }
+    return String(cString: found)
   }
 }
 

@@ -24,6 +24,7 @@ struct RunPlugin: AsyncParsableCommand {
   @Option(help: "Executors: try this action, as a dry run.") var action: String?
   @Option(help: "A file with the action's arguments, one JSON object.") var input: String?
   @Flag(help: "With --action: do it, for real.") var execute = false
+  @Option(help: "The data folder in which a plugin's name is looked up.") var dataDir = "./.sluice"
   @Flag(help: "Print every call of the host, and what was waited for.") var trace = false
   @Flag(help: "Wait for a debugger before the first operation, without deadlines.") var debug = false
   @Option(help: "Keep every call and answer in this file.") var record: String?
@@ -37,7 +38,7 @@ struct RunPlugin: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let subject = try Subject(path: try PluginPlace.path(plugin))
+    let subject = try Subject(path: try PluginPlace.path(plugin, dataFolder: dataDir))
     let loop = EventLoop()
     loop.start()
     defer { loop.stop() }

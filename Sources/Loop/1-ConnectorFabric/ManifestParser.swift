@@ -13,8 +13,8 @@ extension Manifest {
     ])
     _ = try root["sluice"].integer(in: Self.formatVersion...Self.formatVersion)
     name = try root["name"].name(InstanceID.self).rawValue
-    version = try root["version"].string("a version such as \"1.0.0\"")
-    summary = try root["summary"].string()
+    version = try Self.version(root["version"])
+    summary = try Self.line(root["summary"])
     kind = try root["kind"].choice(Kind.self)
     library = try Self.library(root["library"])
     endpoints = try Self.endpoints(root["endpoints"])
@@ -37,6 +37,23 @@ extension Manifest {
         "a schema whose \"\(error.keyword)\"\(place) \(error.reason ?? "is not supported")",
         allowed: ArgumentSchema.keywords.union(ArgumentSchema.annotations).sorted().joined(separator: ", "))
     }
+  }
+
+  private static func version(_ r: DocumentReader) throws(DocumentError) -> String {
+    let text = try r.string("a semantic version such as \"1.0.0\"")
+    guard PluginVersion(text) != nil else {
+      throw r.error("\"\(text.prefix(40))\"", allowed: "a semantic version such as \"1.0.0\", at most 64 characters")
+    }
+    return text
+  }
+
+  /// What people read of a plugin must not look like something else.
+  private static func line(_ r: DocumentReader) throws(DocumentError) -> String {
+    let text = try r.string("one line of text")
+    guard text.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F }), text.count <= 500 else {
+      throw r.error("more than a line", allowed: "one line of text, at most 500 characters, without control characters")
+    }
+    return text
   }
 
   private static func skippedChecks(_ r: DocumentReader) throws(DocumentError) -> [String: String] {
@@ -215,7 +232,7 @@ extension Manifest {
       for item in try member["writes"].items() { writes.append(try write(item, requests)) }
       actions.append(
         Action(
-          name: key, summary: try member["summary"].string(), effect: try member["effect"].choice(EffectClass.self),
+          name: key, summary: try line(member["summary"]), effect: try member["effect"].choice(EffectClass.self),
           input: member["input"].value ?? ["type": "object"], writes: writes,
           compensation: member["compensation"].isPresent ? try member["compensation"].string() : nil,
           settleMs: try member["settle_ms"].integer(in: 0...3_600_000),

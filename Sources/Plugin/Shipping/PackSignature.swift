@@ -15,15 +15,16 @@ package enum PackSignature {
   }
 
   /// Throws unless one of the trusted keys signed exactly this pack.
-  /// - Returns: The name of the key that did.
-  package static func verify(_ archive: [UInt8], _ pack: PluginPack, note: [UInt8], trusted: [NoteKey]) throws -> String
+  /// - Returns: The key that did.
+  package static func verify(_ archive: [UInt8], _ pack: PluginPack, note: [UInt8], trusted: [NoteKey]) throws
+    -> NoteKey
   {
     let signed: SignedNote
     do { signed = try SignedNote(parsing: note) } catch { throw PackError.forged(reason: "it is no signed note") }
     guard signed.text == text(archive, pack) else { throw PackError.forged(reason: "it is for another pack") }
     for key in trusted where signed.signatures.contains(where: { $0.name == key.name && $0.keyID == key.id }) {
       do { try signed.verify(by: key) } catch { throw PackError.forged(reason: "that of \(key.name) is wrong") }
-      return key.name
+      return key
     }
     throw PackError.untrusted(signers: signed.signatures.map(\.name))
   }

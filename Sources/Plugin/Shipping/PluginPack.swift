@@ -4,13 +4,14 @@
 import CanonicalJSON
 package import ConnectorFabric
 import Cryptography
-import Domain
+package import Domain
 import PluginHost
 import YAMLFiles
 
 /// A plugin as it is shipped: `manifest.yaml`, the library, `sbom.cdx.json`, and what the conformance kit plays, in one file.
 package struct PluginPack: Sendable {
   package let manifest: Manifest
+  package let document: JSONValue
   package let manifestText: [UInt8]
   package let library: [UInt8]
   package let sbom: [UInt8]
@@ -23,8 +24,9 @@ package struct PluginPack: Sendable {
     self.manifestText = manifestText
     self.library = library
     self.fixtures = fixtures
-    manifest = try Manifest(
-      YAMLFile.document(String(decoding: manifestText, as: UTF8.self), name: "manifest.yaml"))
+    let document = try YAMLFile.document(String(decoding: manifestText, as: UTF8.self), name: "manifest.yaml")
+    self.document = document.value
+    manifest = try Manifest(document)
     guard SHA256.digest(library) == manifest.library.sha256 else { throw PackError.otherLibrary(name: manifest.name) }
     guard let note = LibraryNote.find(library), note.major == manifest.library.abiMajor else {
       let said = LibraryNote.find(library).map { "it says \($0.major).\($0.minor)" } ?? "there is none"

@@ -67,11 +67,12 @@ package enum PackError: OperatorError, Equatable {
   case unsigned(path: String)
   case untrusted(signers: [String])
   case forged(reason: String)
-  case moreAuthority(name: String, added: Int)
+  case moreAuthority(name: String, asked: Int)
   case alreadyInstalled(name: String, version: String)
   case notInstalled(name: String)
   case inUse(name: String, instances: [String])
   case badKey(path: String)
+  case badTrustedKey(place: String)
 
   package var code: String {
     switch self {
@@ -86,6 +87,7 @@ package enum PackError: OperatorError, Equatable {
     case .notInstalled: "pack.not_installed"
     case .inUse: "pack.in_use"
     case .badKey: "pack.bad_key"
+    case .badTrustedKey: "pack.bad_trusted_key"
     }
   }
   package var message: String {
@@ -97,11 +99,12 @@ package enum PackError: OperatorError, Equatable {
     case .untrusted(let signers):
       "It is signed by \(signers.joined(separator: ", ")), and by nobody who is trusted here."
     case .forged(let reason): "Its signature does not hold: \(reason)."
-    case .moreAuthority(let name, let added): "\(name) asks for \(added) things that no version installed here may do."
+    case .moreAuthority(let name, let asked): "\(name) asks for \(asked) things that nobody has granted here."
     case .alreadyInstalled(let name, let version): "\(name) \(version) is installed, with other content."
     case .notInstalled(let name): "\(name) is not installed here."
     case .inUse(let name, let instances): "\(name) is what \(instances.joined(separator: ", ")) runs."
     case .badKey(let path): "\(path) is no signing key."
+    case .badTrustedKey(let place): "What stands in \(place) is no author's key."
     }
   }
   package var remedy: String {
@@ -116,6 +119,7 @@ package enum PackError: OperatorError, Equatable {
     case .alreadyInstalled: "A version is never replaced: remove it first, or ask the author for a new version."
     case .notInstalled: "`sluice plugin list` shows what is."
     case .inUse: "Disable them, or enable them with another version, first."
+    case .badTrustedKey: "Give it as `sluice plugin sign --new-key` printed it: NAME+ID+KEY, in quotes."
     case .badKey: "Make one with `sluice plugin sign --new-key NAME --key FILE`."
     }
   }

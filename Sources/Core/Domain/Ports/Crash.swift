@@ -25,9 +25,12 @@ package enum CrashPoint: String, CaseIterable, Sendable {
   case restoreBeforeOpening = "restore.before_opening"
   case restoreBeforeDone = "restore.before_done"
   case restoreAfterDone = "restore.after_done"
+  /// `sluice plugin install`: everything is there, and gets its name.
+  case pluginBeforeName = "plugin.before_name"
+  case pluginAfterName = "plugin.after_name"
 
   /// Whether a host comes by in its daily work. The others are met by an operator's command.
-  package var isDaily: Bool { !["backup.", "restore."].contains { rawValue.hasPrefix($0) } }
+  package var isDaily: Bool { !["backup.", "restore.", "plugin."].contains { rawValue.hasPrefix($0) } }
 }
 
 /// Called at each crash point. The product's does nothing; a test's counts the visits and may end the process.

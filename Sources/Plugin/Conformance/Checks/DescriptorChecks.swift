@@ -25,7 +25,9 @@ extension Check {
             throw Fault("The \(what) of \"\(component.id)\" is empty or has blanks around it.")
           }
         }
-        guard Semver.isOne(component.version) else { throw Fault("\"\(component.version)\" is no semantic version.") }
+        guard PluginVersion(component.version) != nil else {
+          throw Fault("\"\(component.version)\" is no semantic version.")
+        }
       }
       return .fine
     },
@@ -179,17 +181,5 @@ private func SchemaFields(_ schema: JSONValue, _ path: String = "") -> [(path: S
   (schema["properties"]?.object ?? [:]).sorted { $0.key < $1.key }.flatMap { name, inner in
     let place = path.isEmpty ? name : "\(path).\(name)"
     return [(place, name, inner)] + SchemaFields(inner, place)
-  }
-}
-
-/// https://semver.org, 2.0.0: three numbers, then what may follow them.
-private enum Semver {
-  static func isOne(_ text: String) -> Bool {
-    let core = text.split(whereSeparator: { $0 == "-" || $0 == "+" }).first ?? ""
-    let numbers = core.split(separator: ".", omittingEmptySubsequences: false)
-    return numbers.count == 3
-      && numbers.allSatisfy { part in
-        Int(part) != nil && part.allSatisfy { $0.isASCII && $0.isNumber } && (part == "0" || part.first != "0")
-      }
   }
 }
