@@ -230,6 +230,9 @@ let rooms: [Room] = [
       "CanonicalJSON", "Cryptography",
     ]),
   Room(
+    name: "ConformanceTests", path: "Tests/ConformanceTests", kind: .test,
+    uses: ["Conformance", "PluginHost", "ConnectorFabric", "Domain", "CanonicalJSON"]),
+  Room(
     name: "Shipping", path: "Sources/Plugin/Shipping",
     uses: [
       "SluiceHost", "PluginHost", "ConnectorFabric", "TrustLedger", "YAMLFiles", "Domain", "CanonicalJSON",

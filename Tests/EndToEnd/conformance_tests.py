@@ -90,7 +90,7 @@ def test_mutants_are_caught(rig):
     """each plugin that is broken on purpose fails the check that is named for its fault, and no other that is not declared"""
     with ThreadPoolExecutor(2) as pool:
         faults = [fault for some in pool.map(lambda pair: mutant(rig, *pair), enumerate(MUTANTS)) for fault in some]
-    expect_equal(faults, [], "faults of the kit")
+    expect(not faults, lambda: "faults of the kit:\n" + "\n".join(faults))
     return f"{len(MUTANTS)} mutants"
 
 
@@ -143,6 +143,10 @@ def test_levels_and_skips(rig):
     report, status = check(skipped)
     (left_out,) = [c for c in report["checks"] if c["status"] == "skip"]
     expect_equal((left_out["name"], left_out["reason"], status), ("no-direct-syscalls", "It asks for a socket to measure the sandbox.", 0), "what was left out")
+    # What was not tried is not claimed.
+    expect_equal(report["level"], "standard", "the level of a plugin that skips a check of the level hardened")
+    badge = sluice("plugin", "check", skipped).stdout.splitlines()[-1]
+    expect(badge.startswith("sluice conformance: standard (hardened but for no-direct-syscalls) | gauge"), f"the badge: {badge}")
     for name, skip, code in (("unknown", "no-such-check: It has no such thing.", "kit.unknown_check"), ("bare", "no-direct-syscalls: no", "config.invalid")):
         path = build(rig, "gauge", (), ("gauge.yaml", "schedule:", f"conformance: {{skip: {{{skip}}}}}\nschedule:"), name)
         done = sluice("plugin", "check", path)
@@ -166,4 +170,5 @@ def test_what_is_no_plugin(rig):
         with open(os.path.join(folder, "gauge.so"), "wb") as f:
             f.write(junk)
         report, status = check(manifest)
+        expect_equal(({c["status"] for c in report["checks"] if c["name"] in ("load-rtld-now", "descriptor-fields")} <= {"fail", "blocked", "crash"}), True, "a file that is no library")
         expect_equal(({n for n in failing(report)} >= {"load-rtld-now", "exports-only-entry"}, status), (True, 1), "a file that is no library")

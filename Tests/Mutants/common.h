@@ -169,7 +169,8 @@ static sluice_status_t fetch_once(const sluice_http_request_t *request, answer_t
         host->log(host, SLUICE_LOG_INFO, &code, &kept, NULL, 0);
     }
     if (M(BAD_HANDLE)) http->http_close(host, response.handle + 5);
-    if (!M(LEAVES_OPEN)) http->http_close(host, response.handle);
+    bool leaves_open = M(LEAVES_OPEN) || (M(LEAVES_WRITE_OPEN) && same(request->method, "PUT"));
+    if (!leaves_open) http->http_close(host, response.handle);
     answer->body = (sluice_slice_t){body, len};
     return status;
 }
@@ -190,6 +191,7 @@ static sluice_status_t translated(sluice_status_t status) {
 static sluice_status_t fetch(const sluice_http_request_t *request, answer_t *answer) {
     sluice_status_t status = fetch_once(request, answer);
     for (int i = 0; M(RETRIES_DENIED) && status == SLUICE_E_DENIED && i < 50; i++) status = fetch_once(request, answer);
+    for (int i = 0; M(HAMMERS_WHEN_TOLD) && status == SLUICE_OK && answer->status == 429 && i < 50; i++) status = fetch_once(request, answer);
     for (int i = 0; M(HAMMERS) && status == SLUICE_OK && answer->status == 503 && i < 50; i++) status = fetch_once(request, answer);
     return status == SLUICE_OK ? status : translated(status);
 }

@@ -50,11 +50,14 @@ static int32_t unknown(const char *message) {
     return SLUICE_OUTCOME_UNKNOWN;
 }
 
+static bool probed;
+
 static int32_t execute(const sluice_executor_t *executor, const sluice_action_t *action) {
     (void)executor;
     sluice_slice_t valve, set;
     answer_t answer = {0, {NULL, 0}};
     static bool before;
+    if (M(PROBE_BREAKS) && probed) return reject("valve.probed", "It was probed before.");
     static char changed[4096];
     if (!same(action->name, "set_level")) return reject("valve.unknown_action", "The valve has the action set_level and no other.");
     if (!arguments(action, &valve, &set)) return reject("valve.bad_arguments", "Give `valve` and `set`.");
@@ -74,6 +77,7 @@ static int32_t execute(const sluice_executor_t *executor, const sluice_action_t 
     sluice_status_t status = send("PUT", valve, set, &answer);
     if (M(REPEATS_WRITE) && status == SLUICE_OK && answer.status >= 500) status = send("PUT", valve, set, &answer);
     if (status == SLUICE_E_TRANSIENT || status == SLUICE_E_TOO_LARGE) return unknown("The valve did not answer.");
+    if (M(CANCELLED_IS_NO) && status == SLUICE_E_CANCELLED) return reject("valve.stopped", "It was stopped.");
     if (status != SLUICE_OK) return translated(status);
     if (answer.status >= 200 && answer.status < 300) {
         host->set_result(host, &result);
@@ -95,6 +99,7 @@ static int32_t probe(const sluice_executor_t *executor, const sluice_action_t *a
     answer_t answer = {0, {NULL, 0}};
     char path[256];
     if (!arguments(action, &valve, &set) || !segment(action->key)) return SLUICE_PROBE_CANNOT_TELL;
+    if (M(PROBE_BREAKS)) probed = true;
     if (M(PROBE_WRITES)) send("PUT", valve, set, &answer);
     snprintf(path, sizeof path, "/v1/keys/%.*s", (int)action->key.len, (const char *)action->key.ptr);
     sluice_http_request_t request = {
@@ -104,6 +109,7 @@ static int32_t probe(const sluice_executor_t *executor, const sluice_action_t *a
     if (status == SLUICE_OK && answer.status == 404) return M(ABSENT_IS_DONE) ? SLUICE_PROBE_DONE : SLUICE_PROBE_ABSENT;
     if (status == SLUICE_OK) status = judged(&answer);
     if (status != SLUICE_OK) return status;
+    if (M(PROBE_SHRUGS)) return SLUICE_PROBE_CANNOT_TELL;
     if (!json_is(answer.body) || !same(json_member(answer.body, "applied"), "true")) return SLUICE_PROBE_CANNOT_TELL;
     host->set_result(host, &result);
     return SLUICE_PROBE_DONE;
@@ -116,7 +122,7 @@ static int32_t dry_run(const sluice_executor_t *executor, const sluice_action_t 
     if (!arguments(action, &valve, &set)) return reject("valve.bad_arguments", "Give `valve` and `set`.");
     if (M(DRY_RUN_WRITES)) send("PUT", valve, set, &answer);
     sluice_slice_t result = text("{\"would\":\"set the valve\"}");
-    host->set_result(host, &result);
+    if (!M(DRY_RUN_SAYS_NOTHING)) host->set_result(host, &result);
     return SLUICE_OUTCOME_DONE;
 }
 

@@ -45,6 +45,7 @@ DESCRIPTOR = [
     Mutant("config-schema-valid", edit=("gauge.yaml", "default: 2", "default: 200")),
     Mutant("configure-ok", "REFUSES_GOOD_CONFIG", "load-rtld-now"),
     Mutant("configure-missing-each-required", "IGNORES_MISSING"),
+    Mutant("configure-missing-each-required", "REFUSES_WITHOUT_A_WORD"),
     Mutant("configure-optional-absent", "NEEDS_OPTIONAL"),
     Mutant("secret-fields-are-slots", "", edit=("gauge.yaml", "    limit: {", "    api_token: {type: string, description: A token.}\n    limit: {")),
     Mutant("egress-declared", edit=("gauge.yaml", "endpoints:", "endpoints:\n  other: {base: \"https://other.example\"}")),
@@ -55,6 +56,7 @@ DESCRIPTOR = [
 # C. Lifecycle, threads, memory
 LIFECYCLE = [
     Mutant("operations-any-order", "DISCOVERS_ONCE"),
+    Mutant("operations-any-order", "PROBE_BREAKS", plugin="valve"),
     Mutant("illegal-order", "ANY_STREAM"),
     Mutant("init-error-clean", "CRASHES_WITHOUT_STATION", "configure-missing-each-required", "fuzz-config"),
     Mutant("restart-100", "LEAKS_MEMORY"),
@@ -67,6 +69,7 @@ LIFECYCLE = [
     Mutant("borrowed-slices-poisoned", "KEEPS_HEADER"),
     Mutant("input-not-modified", "CHANGES_INPUT", "state-unknown-version", "state-garbage"),
     Mutant("leak-at-end", "LEAVES_OPEN"),
+    Mutant("leak-at-end", "LEAVES_WRITE_OPEN", plugin="valve"),
 ]
 
 # D. Source semantics
@@ -75,15 +78,15 @@ SOURCE = [
     Mutant("check-bad-auth", "AUTH_PERMANENT", "token-expires-mid-sync"),
     Mutant("check-unreachable", "UNREACHABLE_PERMANENT", "truncated-answer"),
     Mutant("discover-valid", "DISCOVERS_TWICE"),
-    Mutant("read-snapshot", "LOSES_LAST_OF_PAGE"),
-    Mutant("every-stream-returns", "EMITS_NOTHING", "read-snapshot", "write-between-restarts", "state-migrate"),
+    Mutant("read-snapshot", "LOSES_LAST_OF_PAGE", "mutations-detected"),
+    Mutant("every-stream-returns", "EMITS_NOTHING", "read-snapshot", "write-between-restarts", "state-migrate", "mutations-detected"),
     Mutant("checkpoint-last", "NO_LAST_CHECKPOINT"),
-    Mutant("record-matches-schema", "LEVEL_IS_TEXT"),
+    Mutant("record-matches-schema", "LEVEL_IS_TEXT", "mutations-detected"),
     Mutant("primary-key-unique", "EMITS_TWICE"),
     Mutant("sequential-reads-consistent", "CHANCE_IN_RECORD", *WHOLE),
     Mutant("read-idle", "POLLS_IDLE", "write-between-restarts", "mutations-detected"),
     Mutant("resume-from-every-checkpoint", "SKIPS_ONE", "read-idle", "write-between-restarts", "mutations-detected", *RESUMING),
-    Mutant("write-between-restarts", "NEVER_ASKS_AGAIN", "state-migrate", *RESUMING),
+    Mutant("write-between-restarts", "NEVER_ASKS_AGAIN", "state-migrate", "mutations-detected", *RESUMING),
     Mutant("state-unknown-version", "ANY_VERSION"),
     Mutant("state-garbage", "GARBAGE_IS_BEGINNING"),
     Mutant("state-garbage", "FORGETS_STATE", "state-unknown-version"),
@@ -91,8 +94,10 @@ SOURCE = [
     Mutant("state-size-bounded", "STATE_GROWS"),
     Mutant("state-migrate", "MIGRATION_FORGETS"),
     Mutant("mutations-detected", "VERSION_STAYS"),
+    Mutant("mutations-detected", "DELETES_ARE_UPDATES"),
     Mutant("deliveries", "TAKES_A_DELIVERY_ONCE"),
     Mutant("delivery-garbage", "TAKES_NONSENSE"),
+    Mutant("delivery-garbage", "SHRUGS_AT_NONSENSE"),
 ]
 
 # E. Crashes, credit, cancelling
@@ -104,6 +109,7 @@ DELIVERY = [
     Mutant("credit-never", "CANCELLED_IS_TRANSIENT"),
     Mutant("slow-consumer-memory-flat", "HOARDS", "restart-100"),
     Mutant("cancel-each-call", "CANCELLED_WAIT_PERMANENT", "ack-delayed"),
+    Mutant("cancel-each-call", "CANCELLED_IS_NO", plugin="valve"),
     Mutant("cancel-in-request", "CANCELLED_OPEN_TRANSIENT", "cancel-each-call", "deadline-passed"),
     Mutant("deadline-passed", "CHECK_TRANSIENT_PAST_DEADLINE", "cancel-in-request"),
     Mutant("oversize-record", "IGNORES_TOO_LARGE"),
@@ -117,6 +123,7 @@ EGRESS = [
     Mutant("own-requests-declared", "UNDECLARED"),
     Mutant("token-expires-mid-sync", "EXPIRED_IS_END"),
     Mutant("429-retry-after", "WAIT_IS_END"),
+    Mutant("429-retry-after", "HAMMERS_WHEN_TOLD"),
     Mutant("503-burst", "DOWN_PERMANENT"),
     Mutant("503-burst", "HAMMERS"),
     Mutant("pagination-loop", "READS_IN_CIRCLES"),
@@ -135,13 +142,17 @@ EXECUTOR = [
            "writes: [{request: put, count_max: 1, path: {valve: valve}, body: set}], input: {type: object}}\n")),
     Mutant("rejected-is-typed", "NO_IS_UNKNOWN", plugin="valve"),
     Mutant("write-bad-auth", "REFUSED_IS_DONE", plugin="valve"),
-    Mutant("idempotent-replay", "DONE_ONCE_ONLY", plugin="valve"),
+    Mutant("idempotent-replay", "DONE_ONCE_ONLY", "cancel-each-call", "operations-any-order", plugin="valve"),
     Mutant("one-write", "REPEATS_WRITE", plugin="valve"),
     Mutant("unknown-outcome-probe", "SILENCE_IS_NO", plugin="valve"),
     Mutant("unknown-outcome-probe", "ABSENT_IS_DONE", plugin="valve"),
+    Mutant("unknown-outcome-probe", "PROBE_SHRUGS", plugin="valve"),
     Mutant("probe-reads-only", "PROBE_WRITES", "own-requests-declared", plugin="valve"),
     Mutant("dry-run-no-effect", "DRY_RUN_WRITES", plugin="valve"),
+    Mutant("dry-run-no-effect", "DRY_RUN_SAYS_NOTHING", plugin="valve"),
     Mutant("strange-arguments", "CHANGES_BODY", plugin="valve"),
+    # A pattern that cannot be written by chance does not end the trying.
+    Mutant("strange-arguments", "CHANGES_BODY", plugin="valve", edit=("valve.yaml", "^[a-z0-9-]{1,32}$", "^v-[0-9]{1,8}$")),
     Mutant("unknown-argument-shape", "CRASHES_ON_SHAPE", plugin="valve"),
 ]
 
@@ -159,7 +170,7 @@ COMBINED = [
     Mutant("exports-only-entry entry-pure", "EXTRA_EXPORT ENTRY_CHANGES"),
     Mutant("descriptor-fields components-unique", "NAME_WITH_BLANK TWO_OF_A_NAME"),
     Mutant("discover-valid primary-key-unique", "DISCOVERS_TWICE EMITS_TWICE"),
-    Mutant("read-snapshot record-matches-schema", "LOSES_LAST_OF_PAGE LEVEL_IS_TEXT"),
+    Mutant("read-snapshot record-matches-schema", "LOSES_LAST_OF_PAGE LEVEL_IS_TEXT", "mutations-detected"),
     Mutant("leak-at-end redirect-cross-host", "LEAVES_OPEN REDIRECT_IS_OK"),
     Mutant("state-size-bounded mutations-detected", "STATE_GROWS VERSION_STAYS"),
     Mutant("restart-100 oversize-record", "LEAKS_MEMORY IGNORES_TOO_LARGE"),

@@ -90,7 +90,7 @@ static bool record_of(sluice_slice_t item, sluice_record_t *record, int64_t *seq
     if (!json_name(json_member(item, "id"), &id) || !json_integer(json_member(item, "version"), &version) || version < 1 ||
         !json_integer(json_member(item, "seq"), seq) || !json_integer(json_member(item, "at"), &at)) return false;
     *record = (sluice_record_t){
-        .struct_size = sizeof *record, .op = same(deleted, "true") ? SLUICE_OP_DELETE : SLUICE_OP_UPSERT,
+        .struct_size = sizeof *record, .op = same(deleted, "true") && !M(DELETES_ARE_UPDATES) ? SLUICE_OP_DELETE : SLUICE_OP_UPSERT,
         .event_time_ms = at, .source_ordinal = M(VERSION_STAYS) ? 1 : (uint64_t)version, .key = id, .payload = item,
     };
     return true;
@@ -304,6 +304,7 @@ static sluice_status_t receive(const sluice_source_t *source, const sluice_deliv
         record = (sluice_record_t){.struct_size = sizeof record, .op = SLUICE_OP_UPSERT, .key = text("nonsense"), .payload = text("{}")};
         return host->emit(host, &stream, &record, 1, NULL);
     }
+    if (M(SHRUGS_AT_NONSENSE) && !valid) return SLUICE_OK;
     if (type.len == 0) return fail(SLUICE_E_PERMANENT, "gauge.bad_delivery", "A delivery is no object with a `type`.");
     if (!same(type, "\"reading\"")) return SLUICE_OK;
     if (!record_of(json_member(delivery->body, "data"), &record, &seq)) {
@@ -374,6 +375,7 @@ static sluice_status_t create(const sluice_host_t *given, const sluice_slice_t *
                                      .stream = text("readings"), .state = text("{}")};
         host->checkpoint(host, &early);
     }
+    if (M(REFUSES_WITHOUT_A_WORD) && !configured(*config)) return SLUICE_E_CONFIG;
     if (!configured(*config)) return fail(SLUICE_E_CONFIG, "gauge.config", "Give `station`: small letters, digits and hyphens.");
     *out = &gauge;
     return SLUICE_OK;

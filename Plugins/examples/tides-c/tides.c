@@ -13,6 +13,10 @@ static sluice_status_t configure(const sluice_host_t *host, sluice_slice_t confi
     return status != SLUICE_OK ? status : sluice_config_text(host, config, "station", station, sizeof station);
 }
 
+static sluice_status_t odd_answer(const sluice_host_t *host) {
+    return sluice_fail(host, SLUICE_E_TRANSIENT, "tides.odd_answer", "The gauge's answer is no list of readings.");
+}
+
 // The readings after number `after`, as a JSON array that lives until the next host call.
 static sluice_status_t readings(const sluice_host_t *host, int64_t after, int64_t limit, sluice_slice_t *list) {
     char path[256], query[64];
@@ -24,7 +28,8 @@ static sluice_status_t readings(const sluice_host_t *host, int64_t after, int64_
     sluice_put_integer(&with, after);
     sluice_put(&with, "&limit=");
     sluice_put_integer(&with, limit);
-    return sluice_get_json(host, "tides", "api", sluice_out_slice(&to), sluice_out_slice(&with), list);
+    sluice_status_t status = sluice_get_json(host, "tides", "api", sluice_out_slice(&to), sluice_out_slice(&with), list);
+    return status != SLUICE_OK || sluice_json_is_list(*list) ? status : odd_answer(host);
 }
 
 // Makes a record of {"id": number, "at": milliseconds, ...}; 0 when it is no reading.
@@ -57,7 +62,9 @@ static sluice_status_t emit_page(const sluice_host_t *host, sluice_slice_t strea
     const uint8_t *place = NULL;
     *count = 0;
     while (*count < PAGE && sluice_json_item(list, &place, &reading)) {
-        if (make_record(reading, keys[*count], last, &records[*count])) *count += 1;
+        // Left out, it would never come again: the checkpoint lies behind it.
+        if (!make_record(reading, keys[*count], last, &records[*count])) return odd_answer(host);
+        *count += 1;
     }
     return *count > 0 ? sluice_emit(host, stream, records, (uint64_t)*count) : SLUICE_OK;
 }

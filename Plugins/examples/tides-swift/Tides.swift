@@ -25,8 +25,13 @@ struct Tides: WebhookSource {
     var last = try start(pull)
     while true {
       let found = try readings(after: last, limit: 100, host)
+      // One that is left out would never come again: the checkpoint lies behind it.
+      let records = try found.map { reading in
+        guard let record = record(reading) else { throw Self.oddAnswer }
+        return record
+      }
       guard let newest = found.last?["id"]?.integer else { return }
-      try host.emit(found.compactMap(record), to: pull.stream)
+      try host.emit(records, to: pull.stream)
       guard newest > last else {
         throw Failure.transient("tides.no_progress", "The gauge gave the same readings again.")
       }
@@ -57,8 +62,11 @@ struct Tides: WebhookSource {
     let request = HTTPRequest(
       "GET", "/v1/stations/\(station)/readings", query: [("after", "\(last)"), ("limit", "\(limit)")],
       endpoint: "tides", slot: "api")
-    return try host.fetch(request).success(of: "tides").json().array ?? []
+    guard let list = try host.fetch(request).success(of: "tides").json().array else { throw Self.oddAnswer }
+    return list
   }
+
+  private static let oddAnswer = Failure.transient("tides.odd_answer", "The gauge's answer is no list of readings.")
 
   private func record(_ reading: JSON) -> Record? {
     guard let id = reading["id"]?.integer else { return nil }

@@ -13,7 +13,7 @@ package enum OperatorFile {
   }
 
   /// - Throws: `OperatorFileError`.
-  package static func read(_ path: String) throws -> [UInt8] {
+  package static func read(_ path: String, bytesMax: Int = bytesMax) throws -> [UInt8] {
     let file = open(path, O_RDONLY | O_CLOEXEC)
     guard file >= 0 else { throw OperatorFileError.unreadable(path: path, reason: PlainReason.text(errno)) }
     defer { close(file) }
@@ -57,8 +57,27 @@ package enum OperatorFile {
     let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
     guard file >= 0 else { throw OperatorFileError.unwritable(path: path, reason: PlainReason.text(errno)) }
     defer { close(file) }
-    guard Foundation.write(file, bytes, bytes.count) == bytes.count else {
-      throw OperatorFileError.unwritable(path: path, reason: PlainReason.text(errno))
+    var written = 0
+    while written < bytes.count {
+      let count = bytes.withUnsafeBytes { Foundation.write(file, $0.baseAddress! + written, bytes.count - written) }
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else {
+        let reason = PlainReason.text(errno)
+        unlink(path)
+        throw OperatorFileError.unwritable(path: path, reason: reason)
+      }
+      written += count
+    }
+  }
+
+  /// The same where a file may stand: whole under its name, or what was there before.
+  package static func replace(_ path: String, _ bytes: [UInt8], mode: UInt32) throws {
+    let aside = "\(path).\(UUID().uuidString.prefix(8))"
+    try create(aside, bytes, mode: mode)
+    guard rename(aside, path) == 0 else {
+      let reason = PlainReason.text(errno)
+      unlink(aside)
+      throw OperatorFileError.unwritable(path: path, reason: reason)
     }
   }
 

@@ -1,5 +1,5 @@
 // `--describe`: loads the plugin in the sandbox, writes what it says of itself as lines to fd 3, and ends. For the
-// conformance kit and `sluice plugin show`; no instance is made.
+// conformance kit; no instance is made.
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>

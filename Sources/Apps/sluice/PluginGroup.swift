@@ -88,7 +88,13 @@ struct CheckPlugin: AsyncParsableCommand {
 
   private func say(_ report: Report) {
     let blocked = report.count(.blocked)
-    if blocked > 0 { print("blocked  \(blocked) checks: they need a plugin that starts") }
+    if blocked > 0 {
+      print("blocked  \(blocked) checks: they need a plugin that starts")
+      let isTold = report.results.contains { Kit.starting.contains($0.name) && $0.isBad }
+      if !isTold, let first = report.results.first(where: { $0.status == .blocked }) {
+        print("         \(first.name): \(first.reason)".harmlessLines)
+      }
+    }
     let bad = report.results.filter { $0.isBad && $0.status != .blocked }
     if !bad.isEmpty {
       print("\nTo see one again:")

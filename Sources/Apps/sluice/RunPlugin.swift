@@ -49,16 +49,16 @@ struct RunPlugin: AsyncParsableCommand {
       options: replay == nil ? try options(subject.manifest) : PluginRun.Options(), program: worker, loop: loop)
     let telling = Telling(isTracing: trace)
     if let replay {
-      try await run.play(try Cassette(parsing: OperatorFile.read(replay)), anyLibrary: anyLibrary) { telling.say($0) }
+      try await run.play(
+        try Cassette(parsing: OperatorFile.read(replay, bytesMax: Cassette.bytesMax)), anyLibrary: anyLibrary
+      ) { telling.say($0) }
       return StandardStream.error("The run is the cassette's, byte for byte.\n")
     }
     if let record { try OperatorFile.checkWritable(record) }
     let cassette = record == nil ? nil : Cassette(header: run.header)
     let isGood = try await run.live(recording: cassette) { telling.say($0) }
     if trace { telling.waits(run.metrics) }
-    if let record, let cassette {
-      try OperatorFile.writing(record) { try Data(cassette.encoded).write(to: URL(fileURLWithPath: record)) }
-    }
+    if let record, let cassette { try OperatorFile.replace(record, try cassette.encoded(), mode: 0o600) }
     if !isGood { throw ExitCode(1) }
   }
 

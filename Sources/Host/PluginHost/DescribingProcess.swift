@@ -12,6 +12,7 @@ package enum DescribingProcess {
     var words: [UInt8] = []
     var ending: ChildProcess.Ending?
     var hasClosed = false
+    var isLate = false
   }
 
   /// - Parameter finished: Called once, on the loop's thread: the lines, or why there are none.
@@ -31,6 +32,10 @@ package enum DescribingProcess {
       let words = String(decoding: running.words, as: UTF8.self)
       switch ending {
       case .exited(code: 0): finished(.success(String(decoding: running.output, as: UTF8.self)))
+      case .exited(code: 71):  // worker.h, EXIT_LOAD_FAILED
+        let text = words.isEmpty ? "it broke while it was loaded" : words
+        finished(.failure(.loadFailed(step: "describe", errorNumber: 0, text: text)))
+      case .signalled where running.isLate: finished(.failure(.hung(afterMs: timeoutMs)))
       case .exited(let code): finished(.failure(.died(signal: nil, exitCode: code, lastWords: words)))
       case .signalled(let number): finished(.failure(.died(signal: number, exitCode: nil, lastWords: words)))
       }
@@ -54,6 +59,9 @@ package enum DescribingProcess {
         settle()
       })
     running.child!.errorOutput.read(received: { running.words = (running.words + $0).suffix(512) }, ended: {})
-    deadline.start(after: .milliseconds(timeoutMs)) { running.child?.kill() }
+    deadline.start(after: .milliseconds(timeoutMs)) {
+      running.isLate = true
+      running.child?.kill()
+    }
   }
 }

@@ -26,16 +26,15 @@ package struct ELFImage: Sendable {
       return Int(exactly: value)
     }
     func text(_ offset: Int, in table: Section) -> String? {
-      guard offset >= 0, offset < table.size, table.offset >= 0, table.offset + table.size <= bytes.count else {
-        return nil
-      }
+      // Sections without bytes (SHT_NOBITS) may claim any size.
+      guard offset >= 0, offset < table.size, table.offset <= bytes.count, table.size <= bytes.count - table.offset
+      else { return nil }
       let rest = bytes[(table.offset + offset)..<(table.offset + table.size)]
       return String(decoding: rest.prefix { $0 != 0 }, as: UTF8.self)
     }
-    guard let start = number(40, 8), let size = number(58, 2), let count = number(60, 2), size >= 64, count < 4096
-    else {
-      return nil
-    }
+    guard let start = number(40, 8), let size = number(58, 2), let count = number(60, 2), size >= 64, count < 4096,
+      start <= bytes.count
+    else { return nil }
     var sections: [Section] = []
     for index in 0..<count {
       let at = start + index * size

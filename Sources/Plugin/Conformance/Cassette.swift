@@ -8,10 +8,13 @@ import Synchronization
 /// It holds what the upstream answered and what the plugin made of it, and no secret: there is no call that has one.
 package final class Cassette: Sendable {
   package static let format = 1
+  /// As much is recorded and read, in bytes.
+  package static let bytesMax = 64 << 20
   private struct Tape {
     var lines: [JSONValue]
     var next = 0
     var difference: String?
+    var bytes = 0
   }
   private let tape: Mutex<Tape>
 
@@ -32,11 +35,22 @@ package final class Cassette: Sendable {
   }
 
   package var header: JSONValue { tape.withLock { $0.lines[0] } }
-  package var encoded: [UInt8] { tape.withLock { $0.lines.flatMap { $0.canonicalBytes + [0x0A] } } }
+  /// - Throws: `CassetteError.tooLarge`: half a run plays nothing.
+  package func encoded() throws(CassetteError) -> [UInt8] {
+    let lines: [JSONValue]? = tape.withLock { $0.bytes > Self.bytesMax ? nil : $0.lines }
+    guard let lines else { throw .tooLarge }
+    return lines.flatMap { $0.canonicalBytes + [0x0A] }
+  }
   /// Where the run that is played first differed.
   package var difference: String? { tape.withLock { $0.difference } }
 
-  func record(_ line: JSONValue) { tape.withLock { $0.lines.append(line) } }
+  func record(_ line: JSONValue) {
+    tape.withLock { tape in
+      guard tape.bytes <= Self.bytesMax else { return }
+      tape.bytes += line.canonicalBytes.count + 1
+      tape.lines.append(line)
+    }
+  }
 
   /// What comes next is of this kind; without moving on.
   func peek(_ kind: String) -> JSONValue? {
@@ -77,12 +91,14 @@ package final class Cassette: Sendable {
 
 package enum CassetteError: OperatorError, Equatable {
   case malformed(line: Int)
+  case tooLarge
   case otherLibrary(wanted: String, found: String)
   case differs(String)
 
   package var code: String {
     switch self {
     case .malformed: "cassette.malformed"
+    case .tooLarge: "cassette.too_large"
     case .otherLibrary: "cassette.other_library"
     case .differs: "cassette.differs"
     }
@@ -90,6 +106,7 @@ package enum CassetteError: OperatorError, Equatable {
   package var message: String {
     switch self {
     case .malformed(let line): "Line \(line) is no line of a cassette of format \(Cassette.format)."
+    case .tooLarge: "The run is more than the \(Cassette.bytesMax) bytes that a cassette holds; nothing was kept of it."
     case .otherLibrary(let wanted, let found):
       "The cassette was recorded with the library \(wanted), this one is \(found)."
     case .differs(let where_): "The run differs from the cassette, \(where_)."
@@ -98,6 +115,7 @@ package enum CassetteError: OperatorError, Equatable {
   package var remedy: String {
     switch self {
     case .malformed: "Record it again with `sluice plugin run --record FILE`."
+    case .tooLarge: "Record a shorter run: one `--stream`, from a `--state` near the place that matters."
     case .otherLibrary: "Play it to the library that it names, or say `--any-library` to see where another one differs."
     case .differs: "The plugin does something else for the same answers: look at that line of both."
     }

@@ -6,6 +6,7 @@ package import Domain
 /// - `config`: a configuration that works.
 /// - `upstream`: answers by request id; the first whose `path` and `query` fit is given. `changes` come before them once
 ///   the plugin has caught up.
+/// - `changed`: of what was known, how much `changes` update and delete, by stream.
 /// - `expect`: how many records a whole pull of each stream gives.
 /// - `deliveries`: webhook deliveries, and how many records each gives.
 /// - `actions`: for executors: one call of each action with arguments that the upstream accepts; `done` and `absent` are what
@@ -33,6 +34,10 @@ package struct Fixtures: Sendable {
     var done: [Rule] = []
     var absent: [Rule] = []
   }
+  struct Changed: Sendable, Equatable {
+    var updates: Int
+    var deletes: Int
+  }
   struct State: Sendable {
     let stream: String
     let version: Int
@@ -42,6 +47,7 @@ package struct Fixtures: Sendable {
   let config: JSONValue
   let rules: [Rule]
   let changes: [Rule]
+  let changed: [String: Changed]
   let expected: [String: Int]
   let deliveries: [Delivery]
   let calls: [Call]
@@ -51,16 +57,24 @@ package struct Fixtures: Sendable {
   package static let none = Fixtures()
 
   private init() {
-    (config, rules, changes, expected, deliveries, calls, states) = ([:], [], [], [:], [], [], [])
+    (config, rules, changes, changed, expected, deliveries, calls, states) = ([:], [], [], [:], [:], [], [], [])
   }
 
   /// - Throws: `DocumentError` with the line of the first fault.
   package init(_ document: SourceDocument) throws(DocumentError) {
     let root = DocumentReader(document)
-    try root.allow(["config", "upstream", "changes", "expect", "deliveries", "actions", "states"])
+    try root.allow(["config", "upstream", "changes", "changed", "expect", "deliveries", "actions", "states"])
     config = root["config"].value ?? [:]
     rules = try Self.rules(root["upstream"])
     changes = try Self.rules(root["changes"])
+    var changed: [String: Changed] = [:]
+    for (stream, item) in try root["changed"].members() {
+      try item.allow(["updates", "deletes"])
+      changed[stream] = Changed(
+        updates: try item["updates"].integer(in: 0...1_000_000), deletes: try item["deletes"].integer(in: 0...1_000_000)
+      )
+    }
+    self.changed = changed
     var expected: [String: Int] = [:]
     for (stream, count) in try root["expect"].members() { expected[stream] = try count.integer(in: 0...1_000_000) }
     self.expected = expected

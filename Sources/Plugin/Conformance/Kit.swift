@@ -69,7 +69,7 @@ package struct Kit: Sendable {
   }
 
   /// The checks that are about starting itself.
-  private static let starting: Set<String> = ["load-rtld-now", "configure-ok"]
+  package static let starting: Set<String> = ["load-rtld-now", "configure-ok"]
 
   private static func status(_ kind: Fault.Kind, of check: Check) -> CheckResult.Status {
     switch kind {

@@ -14,10 +14,20 @@ package struct Report: Sendable {
 
   package var isGood: Bool { !results.contains(where: \.isBad) }
 
-  /// The highest level all of whose checks pass, those below included; nil when not even the first does.
-  package var reached: Level? {
+  /// The highest level all of whose checks pass, those below included; nil when not even the first does. A check that was left
+  /// out has not passed.
+  package var reached: Level? { level { $0.isBad || $0.status == .skip } }
+
+  private func level(without isLacking: (CheckResult) -> Bool) -> Level? {
     guard isWhole else { return nil }
-    return Level.allCases.last { level in level <= asked && !results.contains { $0.level <= level && $0.isBad } }
+    return Level.allCases.last { level in level <= asked && !results.contains { $0.level <= level && isLacking($0) } }
+  }
+
+  /// The level that it would have, but for what it skips.
+  private var claim: String {
+    let skipped = results.filter { $0.status == .skip }.map(\.name)
+    guard let most = level(without: \.isBad), most != reached else { return reached?.rawValue ?? "none" }
+    return "\(reached?.rawValue ?? "none") (\(most.rawValue) but for \(skipped.joined(separator: ", ")))"
   }
 
   package func count(_ status: CheckResult.Status) -> Int { results.count { $0.status == status } }
@@ -31,7 +41,7 @@ package struct Report: Sendable {
         (count(.inapplicable), "not applicable"),
       ]
       .filter { $0.0 > 0 }.map { ", \($0.0) \($0.1)" }.joined()
-    let level = !isWhole ? "some checks only" : reached?.rawValue ?? "none"
+    let level = !isWhole ? "some checks only" : claim
     return
       "sluice conformance: \(level) | \(plugin) \(version) | ABI 1.0 | \(counts) | seed \(seed) | \(spentMs / 1_000).\(spentMs / 100 % 10) s"
   }

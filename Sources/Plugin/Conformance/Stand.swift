@@ -174,7 +174,9 @@ final class Stand: Sendable {
   /// What the library says of itself.
   func description() async throws(Fault) -> Description {
     do { return try await Description.of(spec(Setup()), loop: loop) } catch {
-      throw Fault("It did not load: \((error as? any OperatorError)?.message ?? "\(error)")", kind: .notStarted)
+      let failure = error as? WorkerFailure
+      throw Fault(
+        "It did not load: \(failure?.message ?? "\(error)")", kind: failure.map(Self.kind) ?? .notStarted)
     }
   }
 
@@ -217,9 +219,13 @@ final class LiveWorker: @unchecked Sendable {
       $0 * sysconf(Int32(_SC_PAGESIZE))
     }
   }
-  var threadCount: Int? {
-    process("status")?.split(separator: "\n").first { $0.hasPrefix("Threads:") }
-      .flatMap { Int($0.split(separator: "\t").last ?? "") }
+  /// The most that it ever was.
+  var mostResidentBytes: Int? { status("VmHWM").map { $0 << 10 } }
+  var threadCount: Int? { status("Threads") }
+
+  private func status(_ name: String) -> Int? {
+    let line = process("status")?.split(separator: "\n").first { $0.hasPrefix("\(name):") }
+    return line?.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) }
   }
   /// Time on a processor, in milliseconds.
   var processorMs: Int? {

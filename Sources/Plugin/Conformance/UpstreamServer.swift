@@ -37,6 +37,8 @@ struct UpstreamAnswer: Sendable {
     case none
     /// Nothing comes, and the connection stays.
     case silent
+    /// So many bytes of the body come, then nothing, and the connection stays.
+    case stalled(after: Int)
     /// The body comes in pieces of so many bytes, each with a pause of a millisecond, without an end.
     case endless(piece: Int)
   }
@@ -193,6 +195,10 @@ final class UpstreamServer: Sendable {
     switch answer.manner {
     case .cut(let count):
       _ = write(Array(head.utf8) + answer.body.prefix(count), connection)
+      return false
+    case .stalled(let count):
+      var byte: UInt8 = 0
+      if write(Array(head.utf8) + answer.body.prefix(count), connection) { _ = recv(connection, &byte, 1, 0) }
       return false
     case .endless(let piece):
       let chunk = Array("\(String(piece, radix: 16))\r\n".utf8) + [UInt8](repeating: 0x20, count: piece) + [13, 10]

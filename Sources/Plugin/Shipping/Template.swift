@@ -21,14 +21,22 @@ package struct Template {
     self.name = name
   }
 
-  /// Words of C, Swift or Rust that no variable may be called.
-  private static let taken: Set<String> = [
-    "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern", "float",
-    "for",
-    "goto", "if", "int", "long", "register", "return", "short", "signed", "sizeof", "static", "struct", "switch",
-    "typedef",
-    "union", "unsigned", "void", "volatile", "while", "main", "sluice", "host", "pull", "check", "discover", "receive",
-  ]
+  /// Words of C, Swift and Rust, and what the SDKs call theirs: no name of a variable, module or type besides.
+  private static let taken = Set(
+    """
+    auto break case char const continue default do double else enum extern float for goto if int long register return
+    short signed sizeof static struct switch typedef union unsigned void volatile while main inline restrict bool true
+    false alignas alignof asm nullptr typeof
+    any as associatedtype async await catch class defer deinit extension fallthrough fileprivate func guard import in
+    init inout internal is let nil open operator precedencegroup private protocol public repeat rethrows self some
+    subscript super throw throws try type typealias var where
+    abstract become box crate dyn final fn gen impl loop macro match mod move mut override priv pub ref trait unsafe
+    unsized use virtual yield str string vec option none result ok err
+    action batch body checkpoint client config context credential delivery descriptor executor factory failure fetch
+    header host json kit library log manifest outcome page plugin probe pull query rate record request response row
+    slice slot sluice sluicekit source state status stream text webhook answer check discover receive emit encoded
+    prelude std core alloc swift foundation glibc test tests build vendor
+    """.split(whereSeparator: \.isWhitespace).map(String.init))
 
   /// Writes the folder; nothing is left of it when that fails.
   /// - Parameter folder: Must not exist, or be empty.
@@ -115,7 +123,7 @@ package enum TemplateError: OperatorError, Equatable {
   package var remedy: String {
     switch self {
     case .badName:
-      "Give up to 31 small letters and digits, a letter first, and no word of C: it becomes a name in the code."
+      "Give up to 31 small letters and digits, a letter first, and no word of C, Swift, Rust or the SDK: it becomes a name in the code."
     case .notEmpty: "Name a folder that does not exist yet."
     case .noSDK: "Install Sluice with `make install PREFIX=...`, or build it with `make build`."
     }

@@ -69,6 +69,7 @@ static void test_values(void) {
     }
     expect(count == 3, "items", "3");
     place = NULL;
+    expect(sluice_json_is_list(sluice_text(" [1]")) && !sluice_json_is_list(sluice_text("{}")) && !sluice_json_is_list(sluice_text("")), "items", "a list");
     expect(!sluice_json_item(sluice_text("[]"), &place, &item) && !sluice_json_item(sluice_text("{}"), &place, &item), "items", "none");
     free((void *)(uintptr_t)json.ptr);
 }

@@ -31,11 +31,13 @@ impl Source for Tides {
         let mut last = start(pull)?;
         loop {
             let found = self.readings(last, PAGE, host)?;
+            // One that is left out would never come again: the checkpoint lies behind it.
+            let records = found.iter().map(record).collect::<Option<Vec<_>>>().ok_or_else(odd_answer)?;
             let newest = match found.last().and_then(|r| r.get("id")?.as_integer()) {
                 Some(id) => id,
                 None => return Ok(()),
             };
-            host.emit(&pull.stream, &found.iter().filter_map(record).collect::<Vec<_>>())?;
+            host.emit(&pull.stream, &records)?;
             if newest <= last {
                 return Err(Failure::transient("tides.no_progress", "The gauge gave the same readings again."));
             }
@@ -63,8 +65,12 @@ impl Tides {
     fn readings(&self, after: i64, limit: i64, host: &Host) -> Result<Vec<Json>> {
         let path = format!("/v1/stations/{}/readings", sluice::encoded(&self.station));
         let request = Request::get("tides", path).slot("api").query("after", after).query("limit", limit);
-        Ok(host.fetch(&request)?.success("tides")?.json()?.as_list().unwrap_or(&[]).to_vec())
+        Ok(host.fetch(&request)?.success("tides")?.json()?.as_list().ok_or_else(odd_answer)?.to_vec())
     }
+}
+
+fn odd_answer() -> Failure {
+    Failure::transient("tides.odd_answer", "The gauge's answer is no list of readings.")
 }
 
 fn start(pull: &Pull) -> Result<i64> {

@@ -82,13 +82,13 @@ extension Check {
     ) { stand in
       let live = try await stand.ready()
       for stream in stand.streams { try await stand.pull(live, stream).succeeded("A pull of \(stream)") }
-      let before = live.residentBytes
+      let before = live.mostResidentBytes
       for stream in stand.streams {
         var conduct = Conduct()
         conduct.credit = .little(records: 1, bytes: stand.subject.manifest.limits.recordBytesMax)
         try await stand.pull(live, stream, conduct).succeeded("A slow pull of \(stream)")
       }
-      guard let before, let after = live.residentBytes else {
+      guard let before, let after = live.mostResidentBytes else {
         return .warning("The worker's memory could not be read.")
       }
       guard after - before <= 2 << 20 else {
@@ -111,6 +111,9 @@ extension Check {
               "\(stream): cancelled at call \(place) it ended with \(observed.ending)\(observed.words), not CANCELLED.")
           }
         }
+      }
+      for call in stand.subject.isExecutor ? stand.subject.fixtures.calls : [] {
+        try await stand.cancelsAtEachCall(call, live)
       }
       try await stand.operation(.check, live).succeeded("A check after that, in the same worker")
       return .fine
@@ -182,6 +185,26 @@ extension Check {
 }
 
 extension Stand {
+  /// Of a call that was cancelled nobody may say that it was refused: it was not done, or nobody knows, or it was done.
+  func cancelsAtEachCall(_ call: Fixtures.Call, _ live: LiveWorker) async throws(Fault) {
+    for kind in [OperationStart.Kind.dryRun, .execute, .probe] {
+      let whole = try await act(kind, live, call, key: "key-\(call.action)-whole").alive("\(kind) of \(call.action)")
+      for place in some(Array(1...max(1, whole.callCount)), 8) {
+        var conduct = Conduct()
+        conduct.cancelAt = place
+        let observed = try await act(kind, live, call, key: "key-\(call.action)-\(place)", conduct).alive(
+          "\(kind) of \(call.action), cancelled at call \(place)")
+        let isRight =
+          observed.status == .cancelled || observed.outcome == 1
+          || (kind == .execute ? observed.outcome == 4 : observed.outcome == whole.outcome || observed.outcome == 3)
+        guard isRight else {
+          throw Fault(
+            "\(kind) of \(call.action), cancelled at call \(place), ended with \(observed.ending)\(observed.words).")
+        }
+      }
+    }
+  }
+
   func underCredit(_ credit: Conduct.Credit, _ what: String) async throws(Fault) {
     for (stream, whole) in try await pullAll() {
       var conduct = Conduct()

@@ -110,7 +110,7 @@ extension Check {
     ) { stand in
       let manifest = stand.subject.manifest
       let idleEndpoints = manifest.endpoints.map(\.name).filter { name in
-        !manifest.requests.contains { $0.endpoint == name }
+        !manifest.requests.contains { $0.endpoint == name } && !manifest.slots.contains { $0.tokenEndpoint == name }
       }
       let idleSlots = manifest.slots.map(\.name).filter { name in
         !manifest.requests.contains { $0.slot == name } && manifest.webhook?.slot != name
@@ -164,6 +164,13 @@ extension Check {
       return .fine
     },
   ]
+}
+
+extension Manifest.Slot {
+  /// Where its access tokens come from: asked by the host, without a request of the manifest.
+  fileprivate var tokenEndpoint: String? {
+    if case .oauth2(let grant) = scheme { grant.endpoint } else { nil }
+  }
 }
 
 extension Subject {

@@ -126,6 +126,15 @@ extension Check {
         let rest = cut.isOK ? Observed() : try await stand.resume(stream, from: cut.checkpoints.last)
         let missing = Content([cut, rest]).missing(of: Content([whole]))
         guard missing.isEmpty else { throw Fault("\(stream): after a 429 \(listed(missing)) never came.") }
+        stand.upstream.behaves { _, _ in
+          UpstreamAnswer(status: 429, headers: [("retry-after", "0.05")], body: Array("{}".utf8))
+        }
+        let never = try await stand.pull(live, stream, conduct).failed(
+          "A pull of \(stream) that was told to wait again and again", with: [.rateLimited, .transient])
+        stand.upstream.behaves(nil)
+        guard never.requestCount <= 20 else {
+          throw Fault("\(stream): \(never.requestCount) requests to an upstream that says 429 each time.")
+        }
         await stand.end(live)
       }
       return .fine
@@ -211,7 +220,7 @@ extension Check {
       return .fine
     },
     Check(
-      "endless-answer", .hardened, "ABI-5.2", "An answer without an end is given up; memory stays bounded.",
+      "endless-answer", .hardened, "ABI-5.2", "An answer without an end is given up, and never taken for one.",
       unless: Subject.isNoAskingSource
     ) { stand in
       stand.upstream.behaves { _, _ in UpstreamAnswer(manner: .endless(piece: 65_536)) }
@@ -230,13 +239,22 @@ extension Check {
       "An upstream that goes silent in mid-answer holds it no longer than its deadline.",
       unless: Subject.isNoAskingSource
     ) { stand in
-      stand.upstream.behaves { _, _ in UpstreamAnswer(manner: .endless(piece: 1)) }
       let live = try await stand.ready()
-      var conduct = Conduct()
-      conduct.deadlineMs = 500
-      let observed = try await stand.pull(live, stand.streams[0], conduct).alive("A pull from a dripping upstream")
-      guard observed.status == .cancelled else {
-        throw Fault("It ended with \(observed.ending)\(observed.words), not CANCELLED.")
+      for isSilent in [true, false] {
+        stand.upstream.behaves { [upstream = stand.upstream] request, _ in
+          var answer = upstream.wellBehaved(request)
+          answer.manner = isSilent ? .stalled(after: answer.body.count / 2) : .endless(piece: 1)
+          return answer
+        }
+        var conduct = Conduct()
+        conduct.deadlineMs = 500
+        let what = isSilent ? "silent in mid-answer" : "dripping"
+        let observed = try await stand.pull(live, stand.streams[0], conduct).alive(
+          "A pull from an upstream that is \(what)")
+        guard observed.status == .cancelled else {
+          throw Fault(
+            "From an upstream that is \(what) it ended with \(observed.ending)\(observed.words), not CANCELLED.")
+        }
       }
       return .fine
     },

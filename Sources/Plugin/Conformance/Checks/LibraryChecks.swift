@@ -120,7 +120,10 @@ extension Stand {
   func refuses(_ setup: Setup, _ what: String) async throws(Fault) {
     do {
       await end(try await worker(setup))
-    } catch WorkerFailure.configureRefused { return } catch let failure as WorkerFailure {
+    } catch WorkerFailure.configureRefused(let message) {
+      guard !message.isEmpty else { throw Fault("Asked for \(what) it refused without a word.") }
+      return
+    } catch let failure as WorkerFailure {
       throw Fault("Asked for \(what): \(failure.message)", kind: Self.kind(failure))
     } catch { throw Fault("Asked for \(what): \(error)", kind: .crashed) }
     throw Fault("It made \(what).")

@@ -12,10 +12,18 @@ extension Check {
       let live = try await stand.ready()
       for round in 1...2 {
         try await stand.operation(.check, live).succeeded("Check \(round)")
-        guard stand.subject.isSource else { continue }
-        try await stand.operation(.discover, live).succeeded("Discover \(round)")
-        for stream in stand.streams.reversed() {
+        if stand.subject.isSource { try await stand.operation(.discover, live).succeeded("Discover \(round)") }
+        for stream in stand.subject.isSource ? stand.streams.reversed() : [] {
           try await stand.pull(live, stream).succeeded("Pull \(round) of \(stream)")
+        }
+        for call in stand.subject.isExecutor ? stand.subject.fixtures.calls : [] {
+          for kind in [OperationStart.Kind.probe, .execute, .dryRun] {
+            let observed = try await stand.act(kind, live, call, key: "key-\(round)-\(call.action)").alive(
+              "\(kind) \(round) of \(call.action)")
+            guard kind != .execute || observed.outcome == 1 else {
+              throw Fault("\(call.action), round \(round), ended with \(observed.ending)\(observed.words).")
+            }
+          }
         }
       }
       return .fine
@@ -140,6 +148,12 @@ extension Check {
       var all = [("A check", try await stand.operation(.check, live).succeeded("A check"))]
       for stream in stand.subject.isSource ? stand.streams : [] {
         all.append(("A pull of \(stream)", try await stand.pull(live, stream).succeeded("A pull of \(stream)")))
+      }
+      for call in stand.subject.isExecutor ? stand.subject.fixtures.calls : [] {
+        for kind in [OperationStart.Kind.dryRun, .execute, .probe] {
+          let what = "\(kind) of \(call.action)"
+          all.append((what, try await stand.act(kind, live, call).alive(what)))
+        }
       }
       for (what, observed) in all where observed.opened != observed.closed {
         throw Fault("\(what) opened \(observed.opened) responses and closed \(observed.closed).")

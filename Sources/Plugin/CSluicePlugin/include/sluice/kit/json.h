@@ -172,6 +172,12 @@ static inline int sluice_json_value(sluice_json_in_t *in, sluice_slice_t *value)
     return 1;
 }
 
+// 1 when the value is a list.
+static inline int sluice_json_is_list(sluice_slice_t value) {
+    sluice_json_in_t in = sluice_json_open(value);
+    return sluice_json_take(&in, '[');
+}
+
 // Walks the items of a list: set `*place` to NULL, call until 0. No list has no items.
 static inline int sluice_json_item(sluice_slice_t list, const uint8_t **place, sluice_slice_t *item) {
     sluice_json_in_t in = sluice_json_open(list);
