@@ -40,7 +40,6 @@ final class KitSession: OperationHandler {
   private var timers: [LoopTimer] = []
   private var calls = 0
   private(set) var observed = Observed()
-  private let startedAtMs = SystemSources.monotonicMs()
 
   init(inner: OperationSession, conduct: Conduct, loop: EventLoop) {
     self.inner = inner
@@ -64,7 +63,6 @@ final class KitSession: OperationHandler {
     for timer in timers { timer.close() }
     inner.end()
     observed.result = result
-    observed.spentMs = SystemSources.monotonicMs() - startedAtMs
     observed.refusals = inner.refusals.map(\.code)
     return observed
   }

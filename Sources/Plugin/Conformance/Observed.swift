@@ -42,7 +42,6 @@ struct Observed: Sendable {
   var events: [Event] = []
   var refusals: [String] = []
   var result: Result<OperationResult, WorkerFailure> = .failure(.stopped)
-  var spentMs: Int64 = 0
   /// The responses that it opened, and those that it closed.
   var opened = 0
   var closed = 0
