@@ -161,7 +161,7 @@ let rooms: [Room] = [
     uses: ["MemoryStorage", "SQLiteStorage", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),
   Room(
     name: "ConnectorFabricTests", path: "Tests/ConnectorFabricTests", kind: .test,
-    uses: ["ConnectorFabric", "MemoryStorage", "TestKit", "Vault", "Domain", "CanonicalJSON"]),
+    uses: ["ConnectorFabric", "YAMLFiles", "MemoryStorage", "TestKit", "Vault", "Domain", "CanonicalJSON"]),
   Room(
     name: "PerceptionTests", path: "Tests/PerceptionTests", kind: .test,
     uses: ["MemoryStorage", "Perception", "WorldModel", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),

@@ -32,6 +32,17 @@ package struct Enabling: Codable, Sendable, Equatable {
   package var proxy: String?
   /// The instance's own times instead of the manifest's; as `schedule` in a manifest.
   package var schedule: JSONValue?
+  /// What the last upgrade took the place of.
+  package var before: Before?
+
+  package struct Before: Codable, Sendable, Equatable {
+    package var source: String
+    package var manifest: JSONValue
+    package var folder: String
+    package var config: JSONValue
+    /// Where each stream was.
+    package var checkpoints: [String: IntakeBatch.Checkpoint]
+  }
 
   package init(
     instance: InstanceID, isEnabled: Bool = true, source: String, manifest: JSONValue, folder: String,

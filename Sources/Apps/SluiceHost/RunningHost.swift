@@ -67,6 +67,8 @@ package actor RunningHost {
   /// Why an enabled instance cannot be run by this version.
   private(set) var refused: [String: String] = [:]
   private var isRunningInstances = false
+  /// Instances whose version is being replaced: nobody starts them meanwhile.
+  var upgrading: Set<String> = []
   var isBackingUp = false
   /// The tenants that were erased here, or in the folder that this one was restored from.
   var erasures = Erasures()
@@ -195,7 +197,7 @@ extension RunningHost {
     if isRunningInstances { try await self.instance(tenant, instance).resume() }
   }
 
-  private func enabling(of instance: InstanceID, _ tenant: TenantID) throws -> Enabling {
+  func enabling(of instance: InstanceID, _ tenant: TenantID) throws -> Enabling {
     let row = try self.tenant(tenant).view { try $0.value(FabricStage.instances, instance.rawValue) }
     guard let row else { throw HostError.unknown("the connector \(instance)") }
     return try row.decode()
@@ -253,6 +255,7 @@ extension RunningHost {
     let enabled = try runtime.view { try $0.scan(FabricStage.instances).map { try $0.1.decode(Enabling.self) } }
     for enabling in enabled {
       let key = "\(tenant)/\(enabling.instance)"
+      if upgrading.contains(key) { continue }
       let before = running.updateValue(enabling, forKey: key)
       if before == enabling { continue }
       if let before, let instance = instances[key], enabling.differsOnlyByPause(from: before) {
@@ -274,12 +277,31 @@ extension RunningHost {
     }
   }
 
+  /// Takes an instance out of work; what it brought is durable. It stays so until `startAgain`.
+  func stopInstance(_ key: String) async {
+    running[key] = nil
+    await instances.removeValue(forKey: key)?.stop()
+  }
+
+  func startAgain(_ tenant: TenantID) async throws { if isRunningInstances { try await startInstances(of: tenant) } }
+
+  /// An instance of the version that is to come, which nobody else knows of.
+  func trial(_ upgrade: Upgrade, _ tenant: TenantID, _ runtime: TenantRuntime) -> ConnectorInstance {
+    ConnectorInstance(
+      route: route(upgrade.new, upgrade.manifest, tenant), clock: nil, pausedFor: nil, workers: pool, tenant: runtime,
+      metrics: metrics, log: log)
+  }
+
+  private func route(_ enabling: Enabling, _ manifest: Manifest, _ tenant: TenantID) -> InstanceRoute {
+    InstanceRoute(
+      tenant: tenant, instance: enabling.instance, manifest: manifest, folder: enabling.folder,
+      overrides: enabling.endpoints, proxy: enabling.proxy, config: enabling.config.canonicalBytes)
+  }
+
   private func start(_ enabling: Enabling, _ key: String, of tenant: TenantID, _ runtime: TenantRuntime) async throws {
     let manifest = try Manifest(SourceDocument(name: enabling.source, value: enabling.manifest, marks: [:]))
     let clock = try enabling.clock(manifest)
-    let route = InstanceRoute(
-      tenant: tenant, instance: enabling.instance, manifest: manifest, folder: enabling.folder,
-      overrides: enabling.endpoints, proxy: enabling.proxy, config: enabling.config.canonicalBytes)
+    let route = route(enabling, manifest, tenant)
     let instance = ConnectorInstance(
       route: route, clock: clock, pausedFor: enabling.settings.pausedFor, workers: pool, tenant: runtime,
       metrics: metrics, log: log)

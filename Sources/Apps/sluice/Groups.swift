@@ -32,7 +32,7 @@ struct ConnectorGroup: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "connector", abstract: "Sources and executors of a tenant.",
     subcommands: [
-      Enable.self, Disable.self, Pause.self, Resume.self, Run.self, Hook.self, Show.self, List.self,
+      Enable.self, Upgrade.self, Rollback.self, Disable.self, Pause.self, Resume.self, Run.self, Hook.self, Show.self, List.self,
     ])
 
   struct Enable: AsyncParsableCommand {
@@ -46,6 +46,7 @@ struct ConnectorGroup: ParsableCommand {
     @Option(help: "URL of a proxy for all that it asks; its login is the secret of the slot \"proxy\".") var proxy:
       String?
     @Flag(help: "The first sync counts as change, not as baseline.") var replay = false
+    @Flag(help: "Grant what the manifest says otherwise than the one in force.") var accept = false
     @Option(help: "A JSON file with the instance's configuration.") var config: String?
     @OptionGroup(title: "Its own times, instead of the manifest's") var times: Times
 
@@ -53,6 +54,7 @@ struct ConnectorGroup: ParsableCommand {
       var arguments: [String: JSONValue?] = [
         "name": .string(name.hasSuffix(".yaml") ? OperatorFile.absolute(name) : name),
         "allow_private": .bool(allowPrivate), "replay": .bool(replay),
+        "accept": .bool(accept),
       ]
       if let instance { arguments["instance"] = .string(instance) }
       var endpoints: [String: JSONValue] = [:]
@@ -69,6 +71,31 @@ struct ConnectorGroup: ParsableCommand {
       arguments["schedule"] = times.schedule
       try await everywhere.ask("connector.enable", arguments)
     }
+  }
+
+  struct Upgrade: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Run a connector by another version of its plugin, from where it is.",
+      discussion: "What fails leaves the version that runs running; `connector rollback` takes it back.")
+    @OptionGroup var everywhere: Everywhere
+    @Argument var instance: String
+    @Option(help: "NAME, NAME@VERSION or a manifest's path (default: the newest of its plugin).") var to: String?
+    @Flag(help: "Only say what would change.") var plan = false
+    @Flag(help: "Grant what the new manifest says otherwise.") var accept = false
+    func run() async throws {
+      try await everywhere.ask(
+        "connector.upgrade",
+        [
+          "instance": .string(instance), "plan": .bool(plan), "accept": .bool(accept),
+          "name": to.map { .string($0.hasSuffix(".yaml") ? OperatorFile.absolute($0) : $0) },
+        ])
+    }
+  }
+  struct Rollback: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Go back to the version before the last upgrade.")
+    @OptionGroup var everywhere: Everywhere
+    @Argument var instance: String
+    func run() async throws { try await everywhere.ask("connector.rollback", ["instance": .string(instance)]) }
   }
 
   struct Times: ParsableArguments {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import CanonicalJSON
 import Domain
+import Foundation
 import SluiceHost
 
 // The groups of commands that only pass words on: each names its command of the host and its arguments.
@@ -290,8 +291,27 @@ struct Unkill: AsyncParsableCommand {
 
 struct Apply: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "apply", abstract: "Put a folder's thresholds, playbooks, policies and routes into effect.")
+    commandName: "apply", abstract: "Put a folder's rules and connectors into effect.",
+    discussion: "On a terminal it shows what would change and asks first.")
   @OptionGroup var everywhere: Everywhere
   @Option(name: .customShort("f"), help: "The folder that holds them.") var folder = "."
-  func run() async throws { try await everywhere.ask("apply", ["folder": .string(OperatorFile.absolute(folder))]) }
+  @Flag(help: "Only show what would change.") var plan = false
+  @Flag(help: "Do not ask.") var yes = false
+  @Flag(help: "Grant what manifests say otherwise than those in force.") var accept = false
+
+  func run() async throws {
+    var arguments: [String: JSONValue] = [
+      "folder": .string(OperatorFile.absolute(folder)), "accept": .bool(accept), "plan": true,
+      "tenant": .string(everywhere.tenant),
+    ]
+    if plan || (isatty(0) == 1 && !yes) {
+      let steps = try await everywhere.answer("apply", .object(arguments))
+      print(Printer.text(steps, asJSON: everywhere.json), terminator: "")
+      guard !plan, steps.array?.contains(where: { $0["change"]?.string != "unchanged" }) == true else { return }
+      StandardStream.error("Do that? [y/N] ")
+      guard ["y", "yes"].contains(readLine()?.lowercased()) else { return }
+    }
+    arguments["plan"] = false
+    print(Printer.text(try await everywhere.answer("apply", .object(arguments)), asJSON: everywhere.json), terminator: "")
+  }
 }

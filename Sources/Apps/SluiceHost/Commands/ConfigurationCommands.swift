@@ -10,17 +10,22 @@ import Policy
 
 extension HostCommand {
   static let configurationCommands: [HostCommand] = [
-    HostCommand("apply", "Put a folder's thresholds, playbooks, policies and routes into effect", role: nil) { call in
-      let read = try ConfigurationFolder.read(try call.string("folder"))
+    HostCommand("apply", "Put a folder's rules and connectors into effect", role: nil) { call in
+      let (folder, tenant) = (try call.string("folder"), try call.tenant())
+      let read = try ConfigurationFolder.read(folder)
       let steps = try await call.view { ConfigurationFolder.steps(from: try SetsInForce.all(in: $0), to: read) }
+      let files = try ConnectorFiles(folder)
+      let connectors = try await call.steps(to: files, of: tenant)
+      let plan = JSONValue.array(steps.map(\.row) + connectors.map(\.row))
+      if call.flag("plan") { return plan }
+      // Everything was read and is right: now it is done, the rules all at once, then one connector after the other.
+      if let asking = connectors.first(where: { !$0.asked.isEmpty }), !call.flag("accept") {
+        throw UpgradeError.moreAuthority(instance: asking.instance, asked: asking.asked.count)
+      }
       let changes = steps.filter { $0.change != .unchanged }.map { ($0.kind, name: $0.name, document: $0.document) }
-      try await call.host.activate(changes, for: try call.tenant(), by: call.user)
-      return .array(
-        steps.map { step in
-          [
-            "kind": .string(step.kind.rawValue), "name": .string(step.name), "change": .string(step.change.rawValue),
-          ]
-        })
+      try await call.host.activate(changes, for: tenant, by: call.user)
+      for step in connectors { try await call.host.carryOut(step, for: tenant, by: call.user) }
+      return plan
     },
     HostCommand("tenant.mode", "Set how far a tenant lets the loop go", role: .operator) { call in
       guard let mode = TenantMode(rawValue: try call.string("mode")) else {
@@ -33,6 +38,30 @@ extension HostCommand {
       return ["mode": .string(mode.rawValue)]
     },
   ]
+}
+
+extension HostCommand.Call {
+  fileprivate func steps(to files: ConnectorFiles?, of tenant: TenantID) async throws -> [ConnectorStep] {
+    guard let files else { return [] }
+    return try await host.steps(to: files, of: tenant)
+  }
+}
+
+extension ConfigurationFolder.Step {
+  fileprivate var row: JSONValue {
+    ["kind": .string(kind.rawValue), "name": .string(name), "change": .string(change.rawValue)]
+  }
+}
+
+extension ConnectorStep {
+  fileprivate var row: JSONValue {
+    var row: [String: JSONValue] = [
+      "kind": "instance", "name": .string(instance.rawValue), "change": .string(change.rawValue),
+    ]
+    if !asked.isEmpty { row["asks"] = .array(asked.map { .string($0) }) }
+    if !lacking.isEmpty { row["lacks_secrets"] = .array(lacking.map { .string($0) }) }
+    return .object(row)
+  }
 }
 
 /// A tenant's rules as files: `policies/thresholds.yaml`, `policies/governance.yaml`, `policies/*.cedar` with their
@@ -142,15 +171,21 @@ extension RunningHost {
     _ sets: [(kind: Activation.Kind, name: String, document: JSONValue)], for tenant: TenantID, by user: UserID?
   ) async throws {
     let runtime = try self.tenant(tenant)
+    let entries = try activations(sets, for: tenant, by: user)
+    guard let last = try await runtime.append(entries).last else { return }
+    try await runtime.applied(to: last)
+  }
+
+  nonisolated func activations(
+    _ sets: [(kind: Activation.Kind, name: String, document: JSONValue)], for tenant: TenantID, by user: UserID?
+  ) throws -> [NewEntry] {
     let now = SystemSources.wallClockMs()
-    let entries = try sets.map { kind, name, document in
+    return try sets.map { kind, name, document in
       let hash = SHA256.digest(document.canonicalBytes)
       let activation = Activation(kind: kind, name: name, hash: hash, document: document, by: user)
       return NewEntry(
         id: StableID.of("activation", [tenant.rawValue, kind.rawValue, name, hash.hex, "\(now)"]), kind: .activation,
         cause: nil, recordedAtMs: now, body: try JSONValue(encoding: activation).canonicalBytes)
     }
-    guard let last = try await runtime.append(entries).last else { return }
-    try await runtime.applied(to: last)
   }
 }

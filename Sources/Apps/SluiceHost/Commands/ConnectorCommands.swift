@@ -11,7 +11,16 @@ extension HostCommand {
       if let lacking = manifest.webhook.flatMap({ Ingress.lacking($0, call.host.options.settings) }) {
         findings.append(lacking)
       }
-      try await call.host.enable(enabling, for: try call.tenant(), by: call.user)
+      let tenant = try call.tenant()
+      if let old = try? await call.host.enabling(of: enabling.instance, tenant), old.manifest != enabling.manifest {
+        let upgrade = try await call.host.upgrade(from: old, to: enabling, manifest)
+        guard upgrade.asked.isEmpty || call.flag("accept") else {
+          throw UpgradeError.moreAuthority(instance: enabling.instance, asked: upgrade.asked.count)
+        }
+        _ = try await call.host.carryOut(upgrade, for: tenant, by: call.user)
+      } else {
+        try await call.host.enable(enabling, for: tenant, by: call.user)
+      }
       var answer: [String: JSONValue] = ["instance": .string(enabling.instance.rawValue), "enabled": true]
       // A secret may be stored before there is a manifest to check it by.
       if !findings.isEmpty {

@@ -57,7 +57,7 @@ package struct HostCommand: Sendable {
 
   /// Every command there is. To add one, add it here.
   package static let all: [HostCommand] =
-    tenantCommands + userCommands + connectorCommands
+    tenantCommands + userCommands + connectorCommands + upgradeCommands
     + configurationCommands + policyCommands + loopCommands + deadLetterCommands + killCommands + approvalCommands
     + ledgerCommands
     + topCommands + backupCommands

@@ -28,9 +28,12 @@ package enum CrashPoint: String, CaseIterable, Sendable {
   /// `sluice plugin install`: everything is there, and gets its name.
   case pluginBeforeName = "plugin.before_name"
   case pluginAfterName = "plugin.after_name"
+  /// `sluice connector upgrade`: the new version has read its places, and takes over.
+  case upgradeBeforeCommit = "upgrade.before_commit"
+  case upgradeAfterCommit = "upgrade.after_commit"
 
   /// Whether a host comes by in its daily work. The others are met by an operator's command.
-  package var isDaily: Bool { !["backup.", "restore.", "plugin."].contains { rawValue.hasPrefix($0) } }
+  package var isDaily: Bool { !["backup.", "restore.", "plugin.", "upgrade."].contains { rawValue.hasPrefix($0) } }
 }
 
 /// Called at each crash point. The product's does nothing; a test's counts the visits and may end the process.

@@ -1,5 +1,4 @@
 import CanonicalJSON
-package import ConnectorFabric
 package import Domain
 
 /// What a manifest may do, for the one who grants it: sentences for the first time, and every difference for the next ones.

@@ -1,10 +1,9 @@
 import CanonicalJSON
-import ConnectorFabric
 import Domain
 import Testing
 import YAMLFiles
 
-@testable import Shipping
+@testable import ConnectorFabric
 
 @Suite struct `The authority of a plugin` {
   static let text = """

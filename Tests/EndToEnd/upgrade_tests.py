@@ -1,0 +1,237 @@
+"""Versions of a connector: one takes another's place while it runs, and goes back; and connectors as files."""
+import hashlib
+
+from plugin_tests import CANARY, Gauge
+from rig import *
+
+EXAMPLE = os.path.join(PROJECT, "Plugins", "examples", "tides-c")
+INCLUDE = os.path.join(PROJECT, "Sources", "Plugin", "CSluicePlugin", "include")
+MAPPING = """
+mapping:
+  streams:
+    readings:
+      entity: account
+      fields:
+        name: {path: name, type: text, required: true}
+"""
+MIGRATE = """
+static sluice_status_t migrate(const sluice_host_t *host, const sluice_old_state_t *old) {
+    if (old->state_version != 1 && old->state_version != STATE_VERSION) {
+        return sluice_fail(host, SLUICE_E_PERMANENT, "tides.bad_state", "The checkpoint is of no version that is known.");
+    }
+    return sluice_save(host, old->stream, STATE_VERSION, old->state, SLUICE_TIME_NONE);
+}
+"""
+# What each version does otherwise than the example: replacements in its source, and in its manifest.
+VERSIONS = {
+    "1.0.0": ([], []),
+    # Writes its states in another format, and can read the old one.
+    "2.0.0": ([("STATE_VERSION = 1", "STATE_VERSION = 2"), ("static const sluice_kit_source_t", MIGRATE + "\nstatic const sluice_kit_source_t"),
+               (".receive = receive", ".receive = receive, .migrate = migrate")], []),
+    # The same, and cannot.
+    "3.0.0": ([("STATE_VERSION = 1", "STATE_VERSION = 3"), ("static const sluice_kit_source_t", MIGRATE.replace("!= 1", "!= 7") + "\nstatic const sluice_kit_source_t"),
+               (".receive = receive", ".receive = receive, .migrate = migrate")], []),
+    # Takes no configuration at all.
+    "4.0.0": ([('static const char *const keys[] = {"station", NULL};', 'static const char *const keys[] = {"place", NULL};')], []),
+    # Asks for more.
+    "5.0.0": ([], [("requests:\n", 'requests:\n  - {id: all, endpoint: tides, method: GET, path: "/v1/all", slot: api, effect: read}\n')]),
+}
+
+
+def readings(count):
+    return [{"id": n, "at": 1767225600000 + n * 60000, "name": f"reading {n}"} for n in range(1, count + 1)]
+
+
+def version(rig, name, plugin="tides"):
+    """The path of that version's manifest."""
+    folder = rig.path(f"{plugin}-{name}")
+    in_source, in_manifest = VERSIONS[name]
+    texts = {}
+    for file, changes in (("tides.c", in_source + [('.version = "1.0.0"', f'.version = "{name}"')]),
+                          ("tides.yaml", in_manifest + [('version: "1.0.0"', f'version: "{name}"'), ("interval_ms: 60000", "interval_ms: 20"), ("name: tides\n", f"name: {plugin}\n")])):
+        with open(os.path.join(EXAMPLE, file)) as f:
+            text = f.read()
+        for before, after in changes:
+            expect_equal(text.count(before), 1, f"how often {before!r} stands in {file}")
+            text = text.replace(before, after)
+        texts[file] = text
+    with open(os.path.join(folder, "tides.c"), "w") as f:
+        f.write(texts["tides.c"])
+    done = subprocess.run(["cc", "-std=c11", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", "-I", INCLUDE, "tides.c", "-o", "tides.so"], cwd=folder, capture_output=True, text=True)
+    expect_equal((done.returncode, done.stderr), (0, ""), f"what the compiler says of {name}")
+    with open(os.path.join(folder, "tides.so"), "rb") as f:
+        digest = hashlib.sha256(f.read()).hexdigest()
+    path = os.path.join(folder, "tides.yaml")
+    with open(path, "w") as f:
+        f.write(texts["tides.yaml"].replace("sha256: built", f"sha256: {digest}") + MAPPING)
+    return path
+
+
+class Station:
+    """A host with one instance of version 1.0.0, and the gauge that it reads."""
+
+    def __init__(self, rig, count=0, enable=True):
+        self.rig = rig
+        self.gauge = Gauge(readings(count))
+        rig.closing.append(self.gauge.close)
+        self.host = rig.host()
+        self.host.start()
+        self.host.ask("tenant.create")
+        self.host.ask("secret.set", instance="tides", slot="api", value=CANARY)
+        if enable:
+            self.host.ask("connector.enable", name=version(rig, "1.0.0"), config={"station": "brest"}, endpoints={"tides": self.gauge.url}, allow_private=True)
+
+    def grows(self, count):
+        self.gauge.readings += [r for r in readings(len(self.gauge.readings) + count)[len(self.gauge.readings):]]
+
+    def known(self):
+        return sorted(int(key.split("/")[2]) for key in self.host.state.space("perception.version") if key.startswith("tides/readings/"))
+
+    def wait_for_all(self, what):
+        wanted = list(range(1, len(self.gauge.readings) + 1))
+        wait_for(lambda: self.known() == wanted, lambda: f"{what}: {len(self.known())} of {len(wanted)}, {self.host.ask('connector.list')}", 30)
+
+    def place(self):
+        return [(row["state"], row["state_version"]) for row in self.host.ask("checkpoint.show")]
+
+    def running(self):
+        (row,) = self.host.ask("connector.list")
+        return row["version"]
+
+    def refused(self, code, command, **arguments):
+        reply = self.host.reply(command, **arguments)
+        expect_equal(reply.get("error", {}).get("code"), code, f"how {command} {arguments} is refused: {reply}")
+
+
+def test_upgrade_and_rollback(rig):
+    """a version takes over in mid-pull with every place written anew, and goes back to where it was: no reading is missing, whatever was read when"""
+    station = Station(rig, 500)
+    wait_for(lambda: len(station.known()) > 20, "a pull is under way")
+    done = sluice("connector", "upgrade", "tides", "--to", version(rig, "2.0.0"), "--json", "--data-dir", station.host.data)
+    expect_equal(done.returncode, 0, f"exit of connector upgrade ({done.stderr})")
+    answer = json.loads(done.stdout)
+    expect_equal((answer["from"], answer["to"], answer["upgraded"], [(s["place"], s["state_version_before"], s["state_version"]) for s in answer["streams"]]),
+                 ("1.0.0", "2.0.0", True, [("goes on, written anew", 1, 2)]), "what is said of the upgrade")
+    left = 500 - len(station.known())
+    expect(left > 0, "the upgrade came after the pull, not in it")
+    station.wait_for_all("after the upgrade")
+    wait_for(lambda: station.place() == [("500", 2)], lambda: f"the place in the new format: {station.place()}")
+    expect_equal(station.host.ask("deadletter.list"), [], "dead letters")
+    station.grows(50)
+    station.wait_for_all("more readings")
+    # Version 1 cannot read places of version 2: it goes on where it was itself, and what it brings again changes nothing.
+    versions = station.host.versions("account")
+    done = sluice("connector", "rollback", "tides", "--json", "--data-dir", station.host.data)
+    expect_equal(done.returncode, 0, f"exit of connector rollback ({done.stderr})")
+    expect_equal(station.running(), "1.0.0", "the version that runs")
+    station.grows(50)
+    station.wait_for_all("after the way back")
+    wait_for(lambda: station.place() == [("600", 1)], lambda: f"the place after the way back: {station.place()}")
+    expect_equal(station.host.versions("account"), versions + 50, "versions of entities")
+    station.refused("connector.nothing_before", "connector.rollback", instance="tides")
+    station.host.stop()
+    station.host.start()
+    expect_equal(station.running(), "1.0.0", "the version after a restart")
+    return f"{left} readings were left at the upgrade"
+
+
+def test_refused_upgrades(rig):
+    """a version that cannot read the places, takes no configuration or is another plugin leaves the one that runs running; more authority needs a word"""
+    station = Station(rig, 10)
+    station.wait_for_all("the first readings")
+    wait_for(lambda: station.place() == [("10", 1)], "the place is durable")
+    for name, code in (("3.0.0", "connector.state_not_migrated"), ("4.0.0", "connector.version_does_not_work"), ("5.0.0", "connector.more_authority")):
+        station.refused(code, "connector.upgrade", instance="tides", name=version(rig, name))
+        station.grows(5)
+        station.wait_for_all(f"after {name} was refused")
+        expect_equal((station.running(), station.place()[0][1]), ("1.0.0", 1), f"what runs after {name} was refused")
+    # The same by enabling it again.
+    station.refused("connector.more_authority", "connector.enable", name=version(rig, "5.0.0"), config={"station": "brest"})
+    station.refused("connector.other_plugin", "connector.upgrade", instance="tides", name=version(rig, "2.0.0", plugin="waves"))
+    station.refused("host.unknown", "connector.upgrade", instance="nothing")
+    plan = json.loads(sluice("connector", "upgrade", "tides", "--to", version(rig, "5.0.0"), "--plan", "--json", "--data-dir", station.host.data).stdout)
+    expect_equal((plan["upgraded"], plan["asks"]), (False, ['new      requests[all].effect: "read"', 'new      requests[all].endpoint: "tides"', 'new      requests[all].id: "all"',
+                 'new      requests[all].method: "GET"', 'new      requests[all].path: "/v1/all"', 'new      requests[all].slot: "api"']), "the plan")
+    expect_equal(station.running(), "1.0.0", "what runs after a plan")
+    expect_equal(sluice("connector", "upgrade", "tides", "--to", version(rig, "5.0.0"), "--accept", "--data-dir", station.host.data).returncode, 0, "exit with --accept")
+    expect_equal(station.running(), "5.0.0", "what runs then")
+    # The library that the way back leads to is gone: nothing changes.
+    os.remove(os.path.join(rig.path("tides-1.0.0"), "tides.so"))
+    station.refused("connector.version_does_not_work", "connector.rollback", instance="tides")
+    station.grows(5)
+    station.wait_for_all("after a way back that is none")
+
+
+def test_death_in_an_upgrade(rig):
+    """a host that dies in an upgrade runs the old version or the new one afterwards, each with places that it can read"""
+    for point, wanted in (("upgrade.before_commit", "1.0.0"), ("upgrade.after_commit", "2.0.0")):
+        station = Station(rig, 30)
+        station.wait_for_all("the first readings")
+        wait_for(lambda: station.place() == [("30", 1)], "the place is durable")
+        station.host.stop()
+        station.host.start(crash=f"{point}:1")
+        try:
+            station.host.ask("connector.upgrade", instance="tides", name=version(rig, "2.0.0"))
+            raise AssertionError(f"the host survived {point}")
+        except (HostDied, ConnectionError):
+            expect_equal(station.host.process.wait(10), -9, f"the host's end at {point}")
+        station.host.state.close()
+        station.host.start()
+        expect_equal(station.running(), wanted, f"what runs after {point}")
+        station.grows(20)
+        station.wait_for_all(f"after {point}")
+        expect_equal(station.place()[0][1], int(wanted[0]), f"the format of the place after {point}")
+        station.host.stop()
+        shutil.rmtree(station.host.data)
+
+
+def files(rig, connectors):
+    """A folder of rules with these connectors, by name; None for no folder of connectors."""
+    folder = os.path.join(rig.folder, "rules")
+    shutil.rmtree(folder, ignore_errors=True)
+    for name in ("policies", "playbooks"):
+        shutil.copytree(os.path.join(PROJECT, name), os.path.join(folder, name))
+    if connectors is not None:
+        os.mkdir(os.path.join(folder, "connectors"))
+        for name, text in connectors.items():
+            with open(os.path.join(folder, "connectors", f"{name}.yaml"), "w") as f:
+                f.write(text)
+    return folder
+
+
+def test_connectors_as_files(rig):
+    """a folder of files is what runs: what it adds, changes, upgrades and takes away is shown first and then done; a wrong file does nothing at all"""
+    station = Station(rig, 10, enable=False)
+    host = station.host
+
+    def text(manifest, station_name="brest", more=""):
+        return f'connector: {manifest}\nendpoints: {{tides: "{station.gauge.url}"}}\nallow_private: true\nconfig: {{station: {station_name}}}\n{more}'
+
+    def apply(folder, *options, code=0):
+        done = sluice("apply", "-f", folder, "--json", *options, "--data-dir", host.data)
+        expect_equal(done.returncode, code, f"exit of apply {options} ({done.stderr})")
+        return done.stderr if code else {row["name"]: row for row in json.loads(done.stdout) if row["kind"] == "instance"}
+    one = version(rig, "1.0.0")
+    folder = files(rig, {"tides": text(one), "other": text("../../tides-1.0.0/tides.yaml", more="pause: not yet\nschedule: {cron: '@daily'}\n")})
+    plan = apply(folder, "--plan")
+    expect_equal({n: (r["change"], r.get("lacks_secrets")) for n, r in plan.items()}, {"tides": ("added", ["webhook"]), "other": ("added", ["api", "webhook"])}, "the plan")
+    expect_equal(host.ask("connector.list"), [], "connectors after a plan")
+    expect_equal(apply(folder), plan, "what was done, and what was planned")
+    station.wait_for_all("the first readings")
+    expect_equal({r["instance"]: r["state"] for r in host.ask("connector.list")}["other"], "paused: not yet", "the instance that rests")
+    expect_equal({r["change"] for r in apply(folder).values()}, {"unchanged"}, "the same again")
+    expect_equal({r["change"] for r in apply(files(rig, None)).values()}, set(), "a folder that says nothing of connectors")
+    # Wrong files: nothing is done, the right ones among them neither.
+    for wrong, code in ((text(one) + "speed: 9\n", "config.invalid"), (text(one).replace("station", "place"), "connector.bad_config"), (text("nothing"), "connector.no_plugin"),
+                        (text(version(rig, "5.0.0")), "connector.more_authority"), (text(version(rig, "2.0.0", plugin="waves")), "connector.other_plugin")):
+        said = apply(files(rig, {"another": text(one), "tides": wrong}), code=1)
+        expect(f"[{code}]" in said, f"a wrong file: {said}")
+        expect_equal(sorted(r["instance"] for r in host.ask("connector.list")), ["other", "tides"], f"connectors after {code}")
+    expect("[config.invalid]" in apply(files(rig, {"Wrong Name": text(one)}), code=1), "a file whose name is none")
+    folder = files(rig, {"tides": text(version(rig, "2.0.0"))})
+    expect_equal({n: r["change"] for n, r in apply(folder).items()}, {"tides": "upgraded", "other": "removed"}, "an upgrade and a removal")
+    expect_equal({r["instance"]: (r["version"], r["state"] == "disabled") for r in host.ask("connector.list")}, {"tides": ("2.0.0", False), "other": ("1.0.0", True)}, "what runs")
+    station.grows(5)
+    station.wait_for_all("after the upgrade by a file")
+    expect_equal({r["change"] for r in apply(folder).values()}, {"unchanged"}, "the same again")
+    expect_equal(apply(files(rig, {"tides": text(version(rig, "5.0.0"))}), "--accept")["tides"]["change"], "upgraded", "more authority with a word")
