@@ -56,14 +56,15 @@ final class Ingress: Sendable {
     self.log = log
   }
 
-  /// From now on deliveries to `id` belong to the instance. Without a secret in its slot nothing is accepted.
+  /// From now on deliveries to `id` belong to the instance, with the secrets of now. Without one in its slot nothing is
+  /// accepted.
   func open(
     _ id: String, route: InstanceRoute, vault: Vault, tenant: TenantRuntime, wake: @escaping @Sendable () async -> Void
   ) {
     guard let webhook = route.manifest.webhook else { return }
     guard let secret = try? vault.secret(tenant: route.tenant, instance: route.instance, slot: webhook.slot) else {
       log.warning("ingress.no_secret", "The slot \(webhook.slot) holds no secret: webhooks are refused.", route.fields)
-      return
+      return close(route)
     }
     if let lacking = Self.lacking(webhook, settings) {
       log.warning(lacking.code, "\(lacking.message) \(lacking.remedy)", route.fields)

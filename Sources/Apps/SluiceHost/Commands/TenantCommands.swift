@@ -48,6 +48,7 @@ extension HostCommand {
       else { throw HostError.unknown("the secret \(instance)/\(slot)") }
       try call.host.vault.revoke(
         tenant: try call.tenant(), instance: instance, slot: slot)
+      try await call.host.refreshHooks(of: try call.tenant())
       return ["slot": .string(try call.string("slot"))]
     },
   ]
