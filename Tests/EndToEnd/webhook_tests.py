@@ -173,6 +173,64 @@ def receiver(host, folder, name, scheme, secret):
     return host.ask("connector.hook", instance=name)["path"]
 
 
+def by_github(host, path, secret, body=b"{}"):
+    """The status that a delivery gets which GitHub has signed."""
+    mark = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    return request(host.address, "POST", path, body, {"X-Hub-Signature-256": "sha256=" + mark})[0]
+
+
+def test_door_that_closes(rig):
+    """an address takes nothing once its secret is revoked, its connector is disabled, or is enabled anew without a webhook; and takes again what comes after a new secret, or once it is enabled as before"""
+    host, folder = hostile.ready(rig)
+    secret = "It's a Secret to Everybody"
+    path = receiver(host, folder, "github", "scheme: github, ", secret)
+
+    def answer():
+        return by_github(host, path, secret)
+
+    def enable(manifest):
+        host.ask("connector.enable", name=os.path.join(folder, manifest + ".yaml"), instance="github", config={"attack": "tell_delivery"})
+    expect_equal(answer(), 202, "the answer while all is well")
+    host.ask("secret.revoke", instance="github", slot="webhook")
+    expect_equal(answer(), 401, "the answer after the secret was revoked")
+    host.ask("secret.set", instance="github", slot="webhook", value=secret)
+    expect_equal(answer(), 202, "the answer after a secret was set again")
+    host.ask("connector.disable", instance="github")
+    expect_equal(answer(), 401, "the answer while the connector is disabled")
+    host.ask("secret.set", instance="github", slot="webhook", value=secret)
+    expect_equal(answer(), 401, "the answer after a secret was set for a disabled connector")
+    enable("github")
+    expect_equal(answer(), 202, "the answer once it is enabled again")
+    host.ask("connector.pause", instance="github", reason="a look at it")
+    expect_equal(answer(), 202, "the answer while it is only paused")
+    enable("hostile")
+    expect_equal(answer(), 401, "the answer under a manifest without a webhook")
+    enable("github")
+    expect_equal(answer(), 202, "the answer under one with it")
+
+
+def test_secret_that_is_replaced(rig):
+    """while a webhook's secret is replaced its slot holds the old and the new one, a line each, up to four; a slot that a request uses takes no lines"""
+    host, folder = hostile.ready(rig)
+    path = receiver(host, folder, "github", "scheme: github, ", "the old one")
+
+    def answers():
+        return [by_github(host, path, secret) for secret in ("the old one", "the new one")]
+
+    def store(value, slot="webhook"):
+        done = sluice("secret", "set", "github", slot, "--data-dir", host.data, "--tenant", "demo", input=value)
+        return "" if done.returncode == 0 else done.stderr
+    expect_equal(answers(), [202, 401], "answers before")
+    expect_equal(store("the old one\nthe new one\n"), "", "what storing both says")
+    expect_equal(answers(), [202, 202], "answers while both count")
+    expect_equal(store("the new one\n"), "", "what storing the new one says")
+    expect_equal(answers(), [401, 202], "answers after")
+    expect("secret.wrong_shape" in store("1\n2\n3\n4\n5\n"), "five lines are refused")
+    expect("vault.unusable_secret" in store("a\x07b"), "a bell is refused")
+    expect("secret.wrong_shape" in store("a\nX-Evil: 1", "main"), "two lines are refused where a request uses the slot")
+    expect_equal(answers(), [401, 202], "answers in the end")
+
+
 def test_schemes_that_need_the_operator(rig):
     """what signs its own address, and what only a proxy can see, is believed where the operator has said how, and refused everywhere else"""
     host, folder = hostile.ready(rig)

@@ -118,6 +118,18 @@ package enum SecretError: OperatorError, Equatable {
     }
   }
 
+  /// The secret of a slot by which is only received: some secrets, one a line, any of which counts.
+  static func check(
+    _ bytes: [UInt8], received manifest: Manifest, slot: String, of instance: InstanceID
+  ) throws(SecretError) {
+    let lines = bytes.split(separator: UInt8(ascii: "\n")).count
+    guard lines > WebhookProof.secretsMax else { return }
+    throw .wrongShape(
+      slot: slot, instance: instance.rawValue, scheme: manifest.webhook?.scheme ?? "",
+      reason: "it holds \(lines) lines",
+      expected: "at most \(WebhookProof.secretsMax) secrets, one a line")
+  }
+
   package var code: String {
     switch self {
     case .wrongShape: "secret.wrong_shape"
