@@ -2,6 +2,7 @@
 import base64
 import hashlib
 import hmac
+import threading
 
 from connector_tests import hello
 import hostile_tests as hostile
@@ -207,6 +208,33 @@ def test_door_that_closes(rig):
     expect_equal(answer(), 401, "the answer under a manifest without a webhook")
     enable("github")
     expect_equal(answer(), 202, "the answer under one with it")
+
+
+def test_door_that_stays_open(rig):
+    """an address takes every delivery while its connector is enabled anew, again and again; each is given to the plugin"""
+    host, folder = hostile.ready(rig)
+    secret = "It's a Secret to Everybody"
+    path = receiver(host, folder, "github", "scheme: github, ", secret)
+    answers, is_enough = [], threading.Event()
+
+    def send():
+        while not is_enough.is_set():
+            answers.append(by_github(host, path, secret))
+    sender = threading.Thread(target=send, daemon=True)
+    sender.start()
+    try:
+        for number in range(8):
+            host.ask("connector.enable", name=os.path.join(folder, "github.yaml"), instance="github", config={"attack": "tell_delivery", "canary": str(number)})
+            sent = len(answers)
+            wait_for(lambda: len(answers) > sent, "a delivery is sent")
+    finally:
+        is_enough.set()
+        sender.join()
+    expect_equal(set(answers), {202}, f"answers to {len(answers)} deliveries")
+    wait_for(lambda: not host.state.space("fabric.delivery"), lambda: f"the deliveries are dealt with: {host.ask('connector.list')}")
+    expect_equal([row["id"] for row in host.ask("deadletter.list", limit=1000) if row["id"].startswith("delivery-")], [], "deliveries that are dead letters")
+    expect_equal(host.entry_kinds()["delivery"], len(answers), "deliveries in the journal")
+    return f"{len(answers)} deliveries"
 
 
 def test_secret_that_is_replaced(rig):

@@ -57,6 +57,9 @@ package struct Enabling: Codable, Sendable, Equatable {
     return left == right
   }
 
+  /// Whether its address takes deliveries.
+  var hasDoor: Bool { settings.enabled && manifest["webhook"] != nil }
+
   /// Every slot that may hold a secret: the manifest's, and the proxy's.
   func slotNames(_ manifest: Manifest) -> [String] {
     manifest.slotNames + (proxy == nil ? [] : [Manifest.proxySlot])

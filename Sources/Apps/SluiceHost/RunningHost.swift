@@ -229,7 +229,7 @@ extension RunningHost {
   }
 
   private func refreshHook(_ route: InstanceRoute) throws {
-    guard route.manifest.webhook != nil else { return ingress.close(route) }
+    guard route.manifest.webhook != nil else { return ingress.close(route.key) }
     ingress.open(
       try hookID(route), route: route, vault: vault, tenant: try tenant(route.tenant),
       wake: { [weak self] in await self?.wakeReceivers(of: route.tenant) })
@@ -260,16 +260,18 @@ extension RunningHost {
         }
         continue
       }
-      if let instance = instances.removeValue(forKey: key) {
-        // First the door, or what comes meanwhile would wait for nobody.
-        ingress.close(instance.route)
-        await instance.stop()
-      }
+      let stopped = instances.removeValue(forKey: key)
+      // First the door, or what comes meanwhile would wait for nobody; where it opens again, what comes meanwhile waits.
+      if !enabling.hasDoor { ingress.close(key) }
+      await stopped?.stop()
+      // Enabled or disabled once more meanwhile: that is who starts it now.
+      guard running[key] == enabling else { continue }
       refused[key] = nil
       guard enabling.settings.enabled else { continue }
       do { try await start(enabling, key, of: tenant, runtime) } catch let error as any OperatorError {
         // What this version cannot run, for one instance, keeps no other from running.
         refused[key] = error.message
+        ingress.close(key)
         log.error(error, ["tenant": "\(tenant)", "instance": "\(enabling.instance)"])
       }
     }
