@@ -133,6 +133,13 @@ private func post(_ body: String, query: String = "") -> WebhookRequest {
         "answer.text"
       ),
       (
+        [
+          "when": ["method": "GET", "query": ["a": true]], "signed": false, "answer": ["text": "x"],
+          "token": ["query": "t", "slot": "proxy"],
+        ], "token.slot"
+      ),
+      (["when": ["method": "GET", "query": ["a": true]], "signed": false, "answer": ["text": "a}"]], "answer.text"),
+      (
         ["when": ["method": "POST", "body": ["a..b": true]], "signed": false, "answer": ["text": "x"]], "when.body.a..b"
       ),
     ] as [(JSONValue, String)])

@@ -10,6 +10,13 @@ private func pattern(_ value: JSONValue) throws(DocumentError) -> EventPattern {
 
 private func matches(_ value: JSONValue, _ event: JSONValue) throws -> Bool { try pattern(value).matches(event) }
 
+extension EventPattern {
+  fileprivate func matches(_ event: JSONValue) throws -> Bool {
+    var look = EventLook(event)
+    return try matches(&look)
+  }
+}
+
 /// The event of event-ruler's description.
 private let event: JSONValue = [
   "version": "0", "detail-type": "EC2 Instance State-change Notification", "source": "aws.ec2",
@@ -79,6 +86,37 @@ private let event: JSONValue = [
     #expect(try matches(["items": ["weight": [["exists": false]], "kind": ["b"]]], list))
   }
 
+  @Test func `looks at each object of a long list once, however many there are`() throws {
+    func steps(_ count: Int, _ value: JSONValue) throws -> Int {
+      var look = EventLook(["items": .array(Array(repeating: [:], count: count))])
+      _ = try pattern(value).matches(&look)
+      return look.steps
+    }
+    for value: JSONValue in [
+      ["items": ["kind": ["a"]]], ["items": ["kind": ["a", ["exists": false]], "size": [1]]],
+      ["items": ["below": ["kind": [["exists": false], 1], "size": [1]]]],
+    ] {
+      let (short, long) = (try steps(1_000, value), try steps(10_000, value))
+      #expect(long <= 10 * short && long <= 10 * 10_000, "\(value.canonicalText): \(short), \(long) steps")
+    }
+  }
+
+  @Test func `that would take more than so many steps is given up, as early with a long text as with a long list`()
+    throws
+  {
+    let value: JSONValue = ["items": ["kind": [["wildcard": "*b*"], "c"]]]
+    let list: JSONValue = ["items": .array(Array(repeating: ["kind": "a"], count: 1_000))]
+    let text: JSONValue = ["items": [["kind": .string(String(repeating: "a", count: 6_400))]]]
+    // At every place of the text all but one of its bytes fit.
+    let slow = JSONValue.string("*" + String(repeating: "a", count: 60) + "b*")
+    let slowValue: JSONValue = ["items": ["kind": [["anything-but": ["wildcard": slow]]]]]
+    for (value, event, stepsMax) in [(value, list, 90), (value, text, 90), (slowValue, text, 5_000)] {
+      var look = EventLook(event, stepsMax: stepsMax)
+      #expect(throws: TooMuchWork.self) { try pattern(value).matches(&look) }
+    }
+    #expect(try !matches(value, list) && !matches(value, text) && matches(slowValue, text))
+  }
+
   @Test func `takes a field named $or as one where it lists no two objects`() throws {
     #expect(try matches(["$or": ["a"]], ["$or": "a"]) && matches(["$or": ["b": [1]]], ["$or": ["b": 1]]))
     #expect(throws: DocumentError.self) { try pattern(["$or": [["numeric": [1]], ["prefix": ["a"]]]]) }
@@ -140,7 +178,11 @@ private let event: JSONValue = [
     var refused = 0
     for _ in 0..<5_000 {
       let value = MadeUp.nonsense(depth: 4, &random)
-      do throws(DocumentError) { _ = try pattern(value).matches(event) } catch { refused += 1 }
+      var look = EventLook(event)
+      do throws(DocumentError) {
+        let read = try pattern(value)
+        _ = try? read.matches(&look)
+      } catch { refused += 1 }
     }
     #expect(refused > 1_000 && refused < 5_000)
     var deep: JSONValue = ["a": ["x"]]

@@ -23,8 +23,9 @@ private final class Fabric {
     try apply(.activation, JSONValue(encoding: activation))
   }
 
-  func enable(_ names: String..., enabled: Bool = true) throws {
-    for name in names { try activate(.instance, name, ["settings": ["enabled": .bool(enabled)]]) }
+  func enable(_ names: String..., enabled: Bool = true, kind: String = "source") throws {
+    let document: JSONValue = ["settings": ["enabled": .bool(enabled)], "manifest": ["kind": .string(kind)]]
+    for name in names { try activate(.instance, name, document) }
   }
 
   func route(_ routes: JSONValue) throws {
@@ -106,13 +107,8 @@ private final class Fabric {
     #expect(
       try fabric.waiting("billing").isEmpty && fabric.letters == ["delivery-\(position.number) fabric.unrouted billing"]
     )
-    let (count, untaken) = try fabric.store.view { view in
-      (
-        try view.value(FabricStage.counts, RowKey.of("unrouted", "billing"))?.integer,
-        try FabricStage.untaken(position...position, in: view)
-      )
-    }
-    #expect(count == 1 && untaken.map(\.why) == ["unrouted"] && untaken.map(\.instance) == ["billing"])
+    let untaken = try fabric.store.view { try FabricStage.untaken(position...position, in: $0) }
+    #expect(untaken.map(\.why) == ["unrouted"] && untaken.map(\.instance) == ["billing"])
     try fabric.order(.replayDeadLetter, "delivery-\(position.number)")
     #expect(try fabric.letters.count == 1)
     try fabric.route([["hook": "billing", "pattern": ["body": ["type": ["b"]]], "to": ["late"]]])
@@ -128,6 +124,74 @@ private final class Fabric {
     try fabric.activate(.routes, Routes.name, .null)
     let own = try fabric.deliver("x")
     #expect(try fabric.waiting("billing") == [own])
+  }
+
+  @Test func `that lead to an executor leave a dead letter, which a source of that name takes later`() throws {
+    let fabric = Fabric()
+    try fabric.enable("billing")
+    try fabric.enable("writer", kind: "executor")
+    try fabric.route([["hook": "billing", "pattern": ["body": ["type": ["a"]]], "to": ["writer"]]])
+    let position = try fabric.deliver(#"{"type":"a"}"#)
+    #expect(try fabric.letters == ["delivery-\(position.number)/writer fabric.no_receiver writer"])
+    try fabric.enable("writer")
+    try fabric.order(.replayDeadLetter, "delivery-\(position.number)/writer")
+    #expect(try fabric.letters.isEmpty && fabric.waiting("writer") == [position])
+  }
+
+  @Test func `that cost too much to match with leave a dead letter, which simpler routes take`() throws {
+    let fabric = Fabric()
+    try fabric.enable("billing")
+    let prefixes = (0..<250).map { JSONValue.object(["prefix": .string("x\($0)")]) }
+    // The bound is on all that a delivery costs, not on what one route does.
+    let route: JSONValue = ["hook": "billing", "pattern": ["body": ["text": .array(prefixes)]], "to": ["billing"]]
+    try fabric.route([route, route])
+    let short = try fabric.deliver(#"{"text":"abc"}"#)
+    let long = try fabric.deliver(#"{"text":"\#(String(repeating: "a", count: 650_000))"}"#)
+    let letters = try fabric.letters
+    #expect(
+      letters == [
+        "delivery-\(short.number) fabric.unrouted billing", "delivery-\(long.number) fabric.too_much_work billing",
+      ])
+    try fabric.route([["hook": "billing", "pattern": ["body": ["text": [["exists": true]]]], "to": ["billing"]]])
+    try fabric.order(.replayDeadLetter, "delivery-\(long.number)")
+    #expect(try fabric.waiting("billing") == [long])
+  }
+
+  @Test func `that change leave what waits to who it waits for`() throws {
+    let fabric = Fabric()
+    try fabric.enable("billing", "archive", "crm")
+    try fabric.route([["hook": "billing", "pattern": ["body": ["type": ["a"]]], "to": ["archive"]]])
+    let position = try fabric.deliver(#"{"type":"a"}"#)
+    try fabric.route([["hook": "billing", "pattern": ["body": ["type": ["a"]]], "to": ["crm"]]])
+    func awaited() throws -> [String] {
+      try fabric.store.view { view in
+        try ["archive", "billing", "crm"].filter { try FabricStage.isAwaited(InstanceID(unchecked: $0), in: view) }
+      }
+    }
+    #expect(try awaited() == ["archive"])
+    try fabric.end("archive", position)
+    #expect(try awaited() == [])
+  }
+
+  @Test func `show where a letter went that was led again`() throws {
+    let fabric = Fabric()
+    try fabric.enable("billing", "archive")
+    func whereabouts(_ letter: String) throws -> (waitsFor: [String], letters: [String]) {
+      let found = try fabric.store.view { try FabricStage.whereabouts(ofLetter: letter, in: $0) }
+      return (found.waitsFor.map(\.rawValue), found.letters.map { $0["id"]?.string ?? "" })
+    }
+    try fabric.route([["hook": "billing", "pattern": ["body": ["type": ["b"]]], "to": ["billing"]]])
+    let position = try fabric.deliver(#"{"type":"a"}"#)
+    let letter = "delivery-\(position.number)"
+    try fabric.order(.replayDeadLetter, letter)
+    #expect(try whereabouts(letter) == ([], [letter]))
+    try fabric.route([["hook": "billing", "pattern": ["body": ["type": ["a"]]], "to": ["archive", "gone"]]])
+    try fabric.order(.replayDeadLetter, letter)
+    #expect(try whereabouts(letter) == (["archive"], [letter + "/gone"]))
+    #expect(try whereabouts(letter + "/gone") == ([], [letter + "/gone"]))
+    try fabric.end("archive", position)
+    try fabric.order(.dropDeadLetter, letter + "/gone")
+    #expect(try whereabouts(letter) == ([], []))
   }
 
   @Test(

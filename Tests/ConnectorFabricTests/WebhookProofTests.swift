@@ -265,11 +265,20 @@ extension [String: JSONValue] {
         ], "webhook.signed"
       ),
       (["scheme": "hmac", "signature": ["header": "x", "encoding": "hex"], "signed": "{id}{body}"], "webhook.signed"),
+      (["scheme": "hmac", "signature": ["header": "x", "encoding": "hex"], "signed": "{body}}"], "webhook.signed"),
       (["scheme": "mtls", "id": ["body": "a..b"]], "webhook.id.body"),
+      (["scheme": "github", "slot": "proxy"], "webhook.slot"),
     ] as [([String: JSONValue], String)])
   func `is refused at the key that is wrong`(members: [String: JSONValue], path: String) throws {
     let error = try #require(throws: DocumentError.self) { try webhook(members) }
     #expect(error.path == path && !error.remedy.isEmpty)
+  }
+
+  @Test func `is nothing that an executor may declare`() throws {
+    let error = try #require(throws: DocumentError.self) {
+      try manifest { $0["webhook"] = ["scheme": "github", "slot": "hook", "body_bytes_max": 1_000] }
+    }
+    #expect(error.path == "webhook" && error.allowed.contains("executor"))
   }
 
   @Test func `keeps of a query what it declares, as it came`() {

@@ -219,6 +219,8 @@ class Upstream(hostile_tests.Echo):
     def do_GET(self):
         Upstream.kept.append((self.path, dict(self.headers)))
         values = [self.path, urllib.parse.unquote(self.path), *self.headers.values()]
+        if self.headers.get("Authorization", "").endswith(RENEWED_ACCESS):
+            values.append(RENEWED)
         for value in list(values):
             bare = value.split(" ", 1)[-1]
             values += [bare, json.dumps(bare), urllib.parse.quote(bare, safe=""), base64.b64encode(bare.encode()).decode(), bare.encode().hex()]
@@ -231,8 +233,9 @@ class Upstream(hostile_tests.Echo):
         self.wfile.write(told)
 
     def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
-        told = json.dumps({"access_token": "at-" + hashlib.sha256(CANARY.encode()).hexdigest(), "expires_in": 60}).encode()
+        asked = self.rfile.read(int(self.headers["Content-Length"]))
+        given = {"access_token": RENEWED_ACCESS, "refresh_token": RENEWED} if b"refresh_token" in asked else {"access_token": ACCESS}
+        told = json.dumps({**given, "expires_in": 60}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(told)))
         self.end_headers()
@@ -269,7 +272,7 @@ def bearing(expected):
 
 
 SESSION = "session/" + CANARY[::-1]
-ACCESS = "at-" + hashlib.sha256(CANARY.encode()).hexdigest()
+ACCESS, RENEWED_ACCESS, RENEWED = (f"{kind}-" + hashlib.sha256((kind + CANARY).encode()).hexdigest() for kind in ("at", "rat", "rt"))
 # scheme → what the manifest says, the secret, and what must have arrived; gives what must not come back.
 SCHEMES = {
     "bearer": ("", CANARY, bearing("Bearer " + CANARY)),
@@ -279,6 +282,8 @@ SCHEMES = {
     "hmac": (', algorithm: sha256, sign: "{timestamp}\\n{method}\\n{path}", encoding: hex, header: X-Signature, prefix: "v1=", timestamp_header: X-Time', CANARY, signed_by_hmac),
     "sigv4": (", service: execute-api, region: eu-west-1", json.dumps({"access_key_id": "AKID", "secret_access_key": CANARY, "session_token": SESSION}), signed_for_aws),
     "oauth2_client_credentials": (", token: {endpoint: api, path: /token}, client_auth: body", json.dumps({"client_id": "me", "client_secret": CANARY}), bearing("Bearer " + ACCESS)),
+    # What came back once is given back as often as one likes: the refresh token that rotated.
+    "oauth2_refresh_token": (", token: {endpoint: api, path: /token}, client_auth: body", json.dumps({"client_id": "me", "refresh_token": CANARY}), bearing("Bearer " + RENEWED_ACCESS)),
 }
 
 
@@ -288,7 +293,7 @@ def test_schemes_on_the_wire(rig):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     rig.closing.append(server.shutdown)
-    secrets = [CANARY, SESSION, ACCESS]
+    secrets = [CANARY, SESSION, ACCESS, RENEWED_ACCESS, RENEWED]
     for scheme, (keys, secret, check) in SCHEMES.items():
         Upstream.kept.clear()
         instance = "s-" + scheme.replace("_", "-")
@@ -401,3 +406,45 @@ def test_proxy(rig):
     expect_equal(host.ask("connector.list")[0]["proxy"], f"http://127.0.0.1:{proxy.port}", "the proxy that is shown")
     expect_equal(findings(scenario.folder, [CANARY, login]), [], "files that hold the proxy's login")
     return f"{len(proxy.asked)} tunnels"
+
+
+def test_token_through_a_proxy(rig):
+    """a token endpoint behind a proxy that refuses the host's login is named for what it is, at once, and not asked again until an operator has stored the right one"""
+    login = "sluice:right"
+    proxy = Proxy(login)
+    rig.closing.append(proxy.listener.close)
+    scenario = oauth(rig, days=3)
+    scenario.process_day()
+    host = scenario.host
+    host.ask("connector.enable", name=os.path.join(scenario.plugins, "crm.yaml"), instance="crm", endpoints={"crm": scenario.world.url}, allow_private=True,
+             replay=True, config={"page_size": 200}, proxy=f"http://127.0.0.1:{proxy.port}")
+    host.ask("secret.set", instance="crm", slot="proxy", value="sluice:wrong")
+    scenario.world.close_day()
+    # The one that is held in memory ends with the host.
+    host.stop()
+    before = len(proxy.asked)
+    host.start()
+    host.ask("connector.run", instance="crm")
+    state = scenario.wait_parked("407", "sluice secret set INSTANCE proxy")
+    expect("token.unreachable" not in state, f"the token endpoint is blamed: {state}")
+    expect_equal(len(proxy.asked) - before, 1, f"times that the proxy was asked: {state}")
+    host.ask("secret.set", instance="crm", slot="proxy", value=login)
+    host.ask("connector.resume", instance="crm")
+    scenario.process_day()
+    done_well(scenario)
+
+
+def test_stop_while_a_token_is_on_its_way(rig):
+    """a host that is told to stop while its upstream rotates a refresh token waits for it and keeps it; the next one goes on with it"""
+    scenario = oauth(rig, days=3, start=False)
+    world = scenario.world
+    world.faults({"match": TOKEN, "kind": "slow_ms", "slow_ms": 1_500})
+    scenario.start()
+    wait_for(lambda: world.control("GET", "status")["faults"][0]["fired"] == 1, "the upstream is asked for a token")
+    expect_equal(scenario.host.stop(), 0, "the exit of the host")
+    expect_equal(tokens(scenario)["given"], 1, "tokens given")
+    world.faults()
+    scenario.start()
+    scenario.process_day()
+    done_well(scenario)
+    expect_equal(tokens(scenario)["reused"], 0, "refresh tokens shown twice")

@@ -2,6 +2,7 @@
 import base64
 import hashlib
 import hmac
+import threading
 
 from connector_tests import hello
 import hostile_tests as hostile
@@ -173,6 +174,91 @@ def receiver(host, folder, name, scheme, secret):
     return host.ask("connector.hook", instance=name)["path"]
 
 
+def by_github(host, path, secret, body=b"{}"):
+    """The status that a delivery gets which GitHub has signed."""
+    mark = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    return request(host.address, "POST", path, body, {"X-Hub-Signature-256": "sha256=" + mark})[0]
+
+
+def test_door_that_closes(rig):
+    """an address takes nothing once its secret is revoked, its connector is disabled, or is enabled anew without a webhook; and takes again what comes after a new secret, or once it is enabled as before"""
+    host, folder = hostile.ready(rig)
+    secret = "It's a Secret to Everybody"
+    path = receiver(host, folder, "github", "scheme: github, ", secret)
+
+    def answer():
+        return by_github(host, path, secret)
+
+    def enable(manifest):
+        host.ask("connector.enable", name=os.path.join(folder, manifest + ".yaml"), instance="github", config={"attack": "tell_delivery"})
+    expect_equal(answer(), 202, "the answer while all is well")
+    host.ask("secret.revoke", instance="github", slot="webhook")
+    expect_equal(answer(), 401, "the answer after the secret was revoked")
+    host.ask("secret.set", instance="github", slot="webhook", value=secret)
+    expect_equal(answer(), 202, "the answer after a secret was set again")
+    host.ask("connector.disable", instance="github")
+    expect_equal(answer(), 401, "the answer while the connector is disabled")
+    host.ask("secret.set", instance="github", slot="webhook", value=secret)
+    expect_equal(answer(), 401, "the answer after a secret was set for a disabled connector")
+    enable("github")
+    expect_equal(answer(), 202, "the answer once it is enabled again")
+    host.ask("connector.pause", instance="github", reason="a look at it")
+    expect_equal(answer(), 202, "the answer while it is only paused")
+    enable("hostile")
+    expect_equal(answer(), 401, "the answer under a manifest without a webhook")
+    enable("github")
+    expect_equal(answer(), 202, "the answer under one with it")
+
+
+def test_door_that_stays_open(rig):
+    """an address takes every delivery while its connector is enabled anew, again and again; each is given to the plugin"""
+    host, folder = hostile.ready(rig)
+    secret = "It's a Secret to Everybody"
+    path = receiver(host, folder, "github", "scheme: github, ", secret)
+    answers, is_enough = [], threading.Event()
+
+    def send():
+        while not is_enough.is_set():
+            answers.append(by_github(host, path, secret))
+    sender = threading.Thread(target=send, daemon=True)
+    sender.start()
+    try:
+        for number in range(8):
+            host.ask("connector.enable", name=os.path.join(folder, "github.yaml"), instance="github", config={"attack": "tell_delivery", "canary": str(number)})
+            sent = len(answers)
+            wait_for(lambda: len(answers) > sent, "a delivery is sent")
+    finally:
+        is_enough.set()
+        sender.join()
+    expect_equal(set(answers), {202}, f"answers to {len(answers)} deliveries")
+    wait_for(lambda: not host.state.space("fabric.delivery"), lambda: f"the deliveries are dealt with: {host.ask('connector.list')}")
+    expect_equal([row["id"] for row in host.ask("deadletter.list", limit=1000) if row["id"].startswith("delivery-")], [], "deliveries that are dead letters")
+    expect_equal(host.entry_kinds()["delivery"], len(answers), "deliveries in the journal")
+    return f"{len(answers)} deliveries"
+
+
+def test_secret_that_is_replaced(rig):
+    """while a webhook's secret is replaced its slot holds the old and the new one, a line each, up to four; a slot that a request uses takes no lines"""
+    host, folder = hostile.ready(rig)
+    path = receiver(host, folder, "github", "scheme: github, ", "the old one")
+
+    def answers():
+        return [by_github(host, path, secret) for secret in ("the old one", "the new one")]
+
+    def store(value, slot="webhook"):
+        done = sluice("secret", "set", "github", slot, "--data-dir", host.data, "--tenant", "demo", input=value)
+        return "" if done.returncode == 0 else done.stderr
+    expect_equal(answers(), [202, 401], "answers before")
+    expect_equal(store("the old one\nthe new one\n"), "", "what storing both says")
+    expect_equal(answers(), [202, 202], "answers while both count")
+    expect_equal(store("the new one\n"), "", "what storing the new one says")
+    expect_equal(answers(), [401, 202], "answers after")
+    expect("secret.wrong_shape" in store("1\n2\n3\n4\n5\n"), "five lines are refused")
+    expect("vault.unusable_secret" in store("a\x07b"), "a bell is refused")
+    expect("secret.wrong_shape" in store("a\nX-Evil: 1", "main"), "two lines are refused where a request uses the slot")
+    expect_equal(answers(), [401, 202], "answers in the end")
+
+
 def test_schemes_that_need_the_operator(rig):
     """what signs its own address, and what only a proxy can see, is believed where the operator has said how, and refused everywhere else"""
     host, folder = hostile.ready(rig)
@@ -310,7 +396,11 @@ def test_routes(rig):
     host.start()
     expect_equal(letters(), found, "dead letters after a restart")
     expect_equal(apply("  - {hook: front, to: [sales], pattern: {body: {amount: [{exists: true}]}}}\n"), "changed", "what apply says of other routes")
-    host.ask("deadletter.replay", id=found["front", "fabric.unrouted"])
+    absent = host.ask("deadletter.replay", id=found["absent", "fabric.no_receiver"])
+    expect_equal((absent["taken"], absent["given_to"], absent["left"]), (False, [], [found["absent", "fabric.no_receiver"]]), "where a letter went that nobody takes")
+    expect("absent, which is no source that is enabled" in absent["reason"] and absent["remedy"], f"why: {absent}")
+    again = host.ask("deadletter.replay", id=found["front", "fabric.unrouted"])
+    expect_equal((again["given_to"], again["left"], again["reason"]), (["sales"], [], None), "where the other one went")
     wait_for(lambda: taken("sales") == 1 and len(letters()) == 1, lambda: f"the letter is taken: {letters()}")
     host.ask("deadletter.drop", id=found["absent", "fabric.no_receiver"])
     expect_equal((letters(), apply()), ({}, "removed"), "letters left, and what apply says of no routes")

@@ -93,6 +93,9 @@ private final class TokenBench: @unchecked Sendable {
   let keystore = WatchedKeystore()
   let vault: Vault
   let crashes = Mutex<[String]>([])
+  /// What a rotated token waits for before it is written.
+  let disk = Mutex<DispatchSemaphore?>(nil)
+  let isClosed = Mutex(false)
   private var tokens: AccessTokens!
   private var client: EgressClient!
   let tenant = TenantID(rawValue: "demo")!
@@ -116,15 +119,36 @@ private final class TokenBench: @unchecked Sendable {
     func reach(_ point: CrashPoint) {
       let isKept = (try? bench.kept()) ?? nil
       bench.crashes.withLock { $0.append("\(point.rawValue) \(isKept ?? "-")") }
+      if point == .tokenBeforeKept { bench.disk.withLock { $0 }?.wait() }
     }
   }
 
   func end() async throws {
-    try await loop.run { [self] in
-      tokens.close()
-      client.close()
-    }
+    await beginClosing().value
+    try await endLoop()
+  }
+
+  func endLoop() async throws {
+    try await loop.run { [self] in client.close() }
     loop.stop()
+  }
+
+  /// - Returns: What ends once the tokens are closed; the closing itself has begun before whatever the loop is given next.
+  func beginClosing() -> Task<Void, Never> {
+    let (ended, end) = AsyncStream<Void>.makeStream()
+    loop.post { [self] in
+      tokens.close {
+        self.isClosed.withLock { $0 = true }
+        end.finish()
+      }
+    }
+    return Task { for await _ in ended {} }
+  }
+
+  /// Asks for a token whose answer nobody waits for.
+  func beginAsking() throws {
+    let need = try need(scopes: "")
+    loop.post { [self] in tokens.get(need) { _ in } }
   }
 
   func put(_ refreshToken: String) throws {
@@ -222,6 +246,15 @@ private final class TokenBench: @unchecked Sendable {
     try await bench.end()
   }
 
+  @Test func `comes with the refresh token that counts now, which no upstream may give back`() async throws {
+    let bench = try await TokenBench()
+    let held = try await bench.get(1)[0].get()
+    #expect(held.renewal?.reveal { String(decoding: $0, as: UTF8.self) } == "rt-1")
+    let next = try await bench.get(1, after: held)[0].get()
+    #expect(next.renewal?.reveal { String(decoding: $0, as: UTF8.self) } == "rt-2")
+    try await bench.end()
+  }
+
   @Test func `is used by nobody while the keystore cannot be written, and used as soon as it can`() async throws {
     let bench = try await TokenBench()
     bench.keystore.isFull.withLock { $0 = true }
@@ -247,12 +280,73 @@ private final class TokenBench: @unchecked Sendable {
     try await bench.end()
   }
 
+  @Test func `that is on its way when the host stops is waited for, and the refresh token that came with it is kept`()
+    async throws
+  {
+    let bench = try await TokenBench()
+    try bench.beginAsking()
+    while bench.server.asked.isEmpty { await Task.yield() }
+    let closing = bench.beginClosing()
+    try await bench.loop.run {}
+    #expect(bench.isClosed.withLock { $0 } == false)
+    bench.server.letOne()
+    await closing.value
+    #expect(try bench.kept() == "rt-1")
+    try await bench.endLoop()
+  }
+
+  @Test func `whose refresh token is being written when the host stops is waited for`() async throws {
+    let bench = try await TokenBench()
+    let disk = DispatchSemaphore(value: 0)
+    bench.disk.withLock { $0 = disk }
+    bench.server.letOne()
+    try bench.beginAsking()
+    while bench.crashes.withLock({ $0.isEmpty }) { await Task.yield() }
+    let closing = bench.beginClosing()
+    try await bench.loop.run {}
+    #expect(bench.isClosed.withLock { $0 } == false)
+    disk.signal()
+    await closing.value
+    #expect(try bench.kept() == "rt-1")
+    try await bench.endLoop()
+  }
+
+  @Test func `whose refresh token could not be written is tried once more when the host stops`() async throws {
+    let bench = try await TokenBench()
+    bench.keystore.isFull.withLock { $0 = true }
+    _ = try await bench.get(1)
+    bench.keystore.isFull.withLock { $0 = false }
+    try await bench.end()
+    #expect(try bench.kept() == "rt-1")
+  }
+
+  @Test func `is asked for by nobody once the host stops`() async throws {
+    let bench = try await TokenBench()
+    await bench.beginClosing().value
+    try bench.beginAsking()
+    try await bench.loop.run {}
+    #expect(bench.server.asked.isEmpty)
+    try await bench.endLoop()
+  }
+
   @Test func `of an earlier manifest's scopes is not given once there is another manifest`() async throws {
     let bench = try await TokenBench()
     _ = try await bench.get(1)
     #expect(TokenBench.texts(try await bench.get(1, scopes: #""crm.read""#)) == ["at-2"])
     // The grant is the same one: its rotated refresh token goes on.
     #expect(bench.server.asked[1].contains("refresh_token=rt-1&scope=crm.read"))
+    try await bench.end()
+  }
+
+  @Test func `of an earlier manifest is not given after its refresh token could not be kept at first`() async throws {
+    let bench = try await TokenBench()
+    bench.keystore.isFull.withLock { $0 = true }
+    #expect(TokenBench.texts(try await bench.get(1)) == ["token.not_kept"])
+    bench.keystore.isFull.withLock { $0 = false }
+    // Kept is what the upstream has rotated; the access token was for other scopes.
+    #expect(TokenBench.texts(try await bench.get(1, scopes: #""crm.read""#)) == ["at-2"])
+    #expect(bench.server.asked[1].contains("refresh_token=rt-1&scope=crm.read"))
+    #expect(try bench.kept() == "rt-2")
     try await bench.end()
   }
 

@@ -50,6 +50,17 @@ import Vault
     }
   }
 
+  @Test func `takes lines where no request bears them, and other control characters nowhere`() throws {
+    let vault = try make(MemoryKeystore())
+    func put(_ text: String) throws {
+      try vault.put(Array(text.utf8), tenant: tenant, instance: instance, slot: "hook", mayHaveLines: true)
+    }
+    try put("old\r\nnew\n")
+    #expect(
+      try vault.secret(tenant: tenant, instance: instance, slot: "hook").reveal { $0 } == Array("old\r\nnew".utf8))
+    for bad in ["a\u{7}b", "a\u{0}", "a\u{7F}"] { #expect(throws: VaultError.self) { try put(bad) } }
+  }
+
   @Test func `keeps a rotated part of a secret sealed, and for that secret only`() throws {
     let keystore = MemoryKeystore()
     let vault = try make(keystore)

@@ -7,7 +7,8 @@ import UVLoop
 import Vault
 
 /// The access tokens of all slots: asked for when first needed, kept in memory until shortly before they end, by one
-/// request at a time for each slot. A rotated refresh token is durable before what came with it is used.
+/// request at a time for each slot. A rotated refresh token is durable before what came with it is used, and no stop of
+/// the host comes between the two.
 ///
 /// Confined to the loop's thread.
 final class AccessTokens {
@@ -28,6 +29,8 @@ final class AccessTokens {
 
   struct Held {
     let bytes: [UInt8]
+    /// The refresh token that counts now in place of the operator's, where there is one: no upstream may give it back.
+    let renewal: Secret?
     fileprivate let place: String
     fileprivate let number: Int
     /// Monotonic; nil where the upstream did not say.
@@ -51,9 +54,17 @@ final class AccessTokens {
     /// Who needs one by another origin, once what is under way has ended.
     var later: [(Need, Waiter)] = []
     /// Received, and not durable yet: used by nobody.
-    var unkept: TokenGrant.Token?
+    var unkept: Unkept?
     /// The upstream's no, and until when it is taken for its word: a burst of calls must not look like an attack on it.
     var refusal: (failure: HTTPFailure, untilMs: Int64)?
+  }
+
+  private struct Unkept {
+    let token: TokenGrant.Token
+    /// By which it was had: the access token is good for this one only, the refresh token for every one of its secret.
+    let need: Need
+    /// Whether it is being written right now.
+    var isUnderWay = false
   }
 
   private static let bodyBytesMax = 256 << 10
@@ -68,7 +79,9 @@ final class AccessTokens {
   private var entries: [String: Entry] = [:]
   private var asking: [String: EgressExchange] = [:]
   private var lastNumber = 0
-  private var isClosed = false
+  /// Set once the host stops: called when nothing is under way any more.
+  private var closed: (() -> Void)?
+  private var isClosing = false
 
   init(loop: EventLoop, client: EgressClient, vault: Vault, metrics: Metrics, crash: any CrashInjector) {
     self.loop = loop
@@ -78,16 +91,47 @@ final class AccessTokens {
     self.crash = crash
   }
 
-  func close() {
-    isClosed = true
-    for exchange in asking.values { exchange.cancel() }
-    entries = [:]
+  /// From now on nobody gets a token, and none is asked for. What is under way comes to its end: an upstream may have
+  /// rotated a refresh token already, and who forgets the new one has lost the grant.
+  /// - Parameter closed: Called once, when that is so: at once, or after 30 seconds and one write at most.
+  func close(_ closed: @escaping () -> Void) {
+    isClosing = true
+    for place in entries.keys {
+      entries[place]!.waiters = []
+      entries[place]!.later = []
+    }
+    for entry in entries.values { if let unkept = entry.unkept, !unkept.isUnderWay { keep(unkept) } }
+    guard isUnderWay else { return closed() }
+    let last = LoopTimer(loop)
+    self.closed = {
+      last.close()
+      closed()
+    }
+    // Each request has as long at most, once it has left; one that still looks its upstream's name up has asked nobody.
+    last.start(after: .milliseconds(Self.timeoutMs)) { [self] in
+      for exchange in asking.values { exchange.cancel() }
+      asking = [:]
+      closeIfDone()
+    }
+  }
+
+  private var isUnderWay: Bool { !asking.isEmpty || entries.values.contains { $0.unkept?.isUnderWay == true } }
+
+  private func closeIfDone() {
+    guard !isUnderWay, let closed else { return }
+    self.closed = nil
+    // Not from within libcurl: who is told may close the client.
+    let soon = LoopTimer(loop)
+    soon.start(after: .zero) {
+      soon.close()
+      closed()
+    }
   }
 
   /// Gives the slot's token, now or once there is one.
   /// - Parameter refused: The token that an upstream has refused: it is not given again.
   func get(_ need: Need, after refused: Held? = nil, _ done: @escaping Waiter) {
-    guard !isClosed else { return }
+    guard !isClosing else { return }
     if let refused { drop(refused) }
     let origin = need.origin
     if let entry = entries[need.place], entry.origin != origin, !entry.waiters.isEmpty {
@@ -119,7 +163,7 @@ final class AccessTokens {
     entries[need.place]!.waiters.append(done)
     // Single flight: the first one asks.
     guard entries[need.place]!.waiters.count == 1 else { return }
-    if let unkept = entries[need.place]!.unkept { keep(unkept, need) } else { ask(need) }
+    if let unkept = entries[need.place]!.unkept { keep(unkept, thenFor: need) } else { ask(need) }
   }
 
   private func end(_ need: Need, _ result: Result<Held, HTTPFailure>) {
@@ -129,6 +173,7 @@ final class AccessTokens {
     entries[need.place]?.later = []
     for waiter in waiters { waiter(result) }
     for (need, waiter) in later { get(need, waiter) }
+    closeIfDone()
   }
 
   // The token endpoint.
@@ -140,7 +185,7 @@ final class AccessTokens {
     }
     asking[need.place] = client.send(request) { [self] head in
       switch head {
-      case .failure(let failure): ended(need, .unclear("\(failure.message)"))
+      case .failure(let failure): failed(need, failure)
       case .success(let head):
         metrics.request(instance: need.route.throttleKey, status: head.status)
         collect(need, head.status, [])
@@ -151,12 +196,7 @@ final class AccessTokens {
   private func request(_ need: Need) throws -> EgressRequest {
     guard case .client(let id, let secret, let given) = need.client, let base = need.route.base(of: need.grant.endpoint)
     else { preconditionFailure("the secret was read for another scheme") }
-    var refreshToken = given
-    if need.grant.kind == .refreshToken {
-      let renewed = try vault.renewal(
-        of: need.secret, tenant: need.route.tenant, instance: need.route.instance, slot: need.slot)
-      refreshToken = renewed?.reveal { String(decoding: $0, as: UTF8.self) } ?? given
-    }
+    let refreshToken = try renewal(of: need)?.reveal { String(decoding: $0, as: UTF8.self) } ?? given
     let (headers, body) = TokenGrant.request(
       need.grant, clientID: id, clientSecret: secret, refreshToken: refreshToken, base64: Base64.encode)
     var request = need.route.request("POST", base + need.grant.path, to: need.grant.endpoint)
@@ -173,12 +213,24 @@ final class AccessTokens {
   private func collect(_ need: Need, _ status: Int, _ body: [UInt8]) {
     asking[need.place]?.read(bytesMax: Self.bodyBytesMax) { [self] result in
       switch result {
-      case .failure(let failure): ended(need, .unclear(failure.message))
+      case .failure(let failure): failed(need, failure)
       case .success((let part, let isEnd)):
         guard isEnd else { return collect(need, status, body + part) }
         ended(need, TokenGrant.read(status: status, body: body + part))
       }
     }
+  }
+
+  /// What no trying again mends is told as it is: a wrong login at the proxy, say.
+  private func failed(_ need: Need, _ failure: EgressFailure) {
+    let told = HTTPFailure(failure)
+    guard told.status != .transient else {
+      let sentence = failure.message
+      return ended(need, .unclear(sentence.last == "." ? String(sentence.dropLast()) : sentence))
+    }
+    asking[need.place] = nil
+    metrics.token(instance: need.route.throttleKey, ending: "unclear")
+    end(need, .failure(told))
   }
 
   private func ended(_ need: Need, _ answer: TokenGrant.Answer) {
@@ -187,8 +239,7 @@ final class AccessTokens {
     case .token(let token):
       metrics.token(instance: need.route.throttleKey, ending: "given")
       if need.grant.kind == .refreshToken, token.refreshToken != nil {
-        entries[need.place]!.unkept = token
-        keep(token, need)
+        keep(Unkept(token: token, need: need), thenFor: need)
       } else {
         hold(token, need)
       }
@@ -203,15 +254,21 @@ final class AccessTokens {
     }
   }
 
-  /// Makes the rotated refresh token durable, away from the loop, and only then lets the access token be used.
-  private func keep(_ token: TokenGrant.Token, _ need: Need) {
+  /// Makes the rotated refresh token durable, away from the loop, and only then lets the access token be used, or asks
+  /// anew where that was for another need.
+  /// - Parameter next: Who waits; nil while the host stops.
+  private func keep(_ unkept: Unkept, thenFor next: Need? = nil) {
+    let need = unkept.need
     let (secret, tenant, instance, slot) = (need.secret, need.route.tenant, need.route.instance, need.slot)
-    let rotated = Array((token.refreshToken ?? "").utf8)
+    let rotated = Array((unkept.token.refreshToken ?? "").utf8)
+    entries[need.place]!.unkept = unkept
+    entries[need.place]!.unkept!.isUnderWay = true
     let box = OnLoop { [self] isKept in
-      guard !isClosed, let entry = entries[need.place], entry.unkept?.bytes == token.bytes else { return }
-      guard isKept else { return end(need, .failure(HTTPFailure(.transient, TokenError.notKept(need)))) }
-      entries[need.place]!.unkept = nil
-      hold(token, need)
+      entries[need.place]!.unkept!.isUnderWay = false
+      if isKept { entries[need.place]!.unkept = nil }
+      guard let next, !isClosing else { return closeIfDone() }
+      guard isKept else { return end(next, .failure(HTTPFailure(.transient, TokenError.notKept(next)))) }
+      if need.origin == next.origin { hold(unkept.token, next) } else { ask(next) }
     }
     Task.detached { [loop, vault, crash] in
       crash.reach(.tokenBeforeKept)
@@ -231,66 +288,24 @@ final class AccessTokens {
   }
 
   private func hold(_ token: TokenGrant.Token, _ need: Need) {
+    let renewal: Secret?
+    do { renewal = try self.renewal(of: need) } catch {
+      return end(need, .failure(HTTPFailure(.transient, TokenError.notRead(need))))
+    }
     lastNumber += 1
     // A tenth of its life before its end, a minute at most: what is under way then must still arrive in time.
     let lifeMs = token.expiresIn.map { min(max($0, 0), 10_000_000) * 1000 }
     let held = Held(
-      bytes: token.bytes, place: need.place, number: lastNumber,
+      bytes: token.bytes, renewal: renewal, place: need.place, number: lastNumber,
       goodUntilMs: lifeMs.map { SystemSources.monotonicMs() + $0 - min($0 / 10, 60_000) })
     entries[need.place]!.held = held
     end(need, .success(held))
   }
-}
 
-/// Why there is no access token.
-package enum TokenError: OperatorError, Equatable {
-  case refused(instance: String, slot: String, reason: String)
-  case unreachable(instance: String, slot: String, reason: String)
-  case notKept(instance: String, slot: String)
-  case notRead(instance: String, slot: String)
-
-  static func refused(_ need: AccessTokens.Need, _ reason: String) -> TokenError {
-    .refused(instance: need.route.instance.rawValue, slot: need.slot, reason: reason)
-  }
-  static func unreachable(_ need: AccessTokens.Need, _ reason: String) -> TokenError {
-    .unreachable(instance: need.route.instance.rawValue, slot: need.slot, reason: reason)
-  }
-  static func notKept(_ need: AccessTokens.Need) -> TokenError {
-    .notKept(instance: need.route.instance.rawValue, slot: need.slot)
-  }
-  static func notRead(_ need: AccessTokens.Need) -> TokenError {
-    .notRead(instance: need.route.instance.rawValue, slot: need.slot)
-  }
-
-  package var code: String {
-    switch self {
-    case .refused: "token.refused"
-    case .unreachable: "token.unreachable"
-    case .notKept: "token.not_kept"
-    case .notRead: "token.not_read"
-    }
-  }
-  package var message: String {
-    switch self {
-    case .refused(let instance, let slot, let reason):
-      "The token endpoint refused the client of the slot \"\(slot)\" of \(instance): \(reason)."
-    case .unreachable(let instance, let slot, let reason):
-      "The token endpoint for the slot \"\(slot)\" of \(instance) gave no token: \(reason)."
-    case .notKept(let instance, let slot):
-      "The new refresh token of the slot \"\(slot)\" of \(instance) could not be stored, so what came with it is not used."
-    case .notRead(let instance, let slot):
-      "The refresh token of the slot \"\(slot)\" of \(instance) could not be read."
-    }
-  }
-  package var remedy: String {
-    switch self {
-    case .refused(let instance, let slot, let reason):
-      (reason == "invalid_grant"
-        ? "It has ended, was revoked or was used elsewhere: authorise the client again, then"
-        : "Correct the client at the upstream or its secret here, then")
-        + " `sluice secret set \(instance) \(slot) < FILE` and `sluice connector resume \(instance)`."
-    case .unreachable: "It is tried again with growing pauses; check the upstream."
-    case .notKept, .notRead: "It is tried again; make room on the disk, and check that the data folder can be written."
-    }
+  /// The rotated refresh token that counts in place of the operator's; nil where there is none.
+  private func renewal(of need: Need) throws -> Secret? {
+    guard need.grant.kind == .refreshToken else { return nil }
+    return try vault.renewal(
+      of: need.secret, tenant: need.route.tenant, instance: need.route.instance, slot: need.slot)
   }
 }

@@ -52,9 +52,13 @@ package final class EgressGate {
     tokens = AccessTokens(loop: loop, client: client, vault: vault, metrics: metrics, crash: crash)
   }
 
-  package func close() {
-    tokens.close()
-    client.close()
+  /// - Parameter closed: Called once access tokens that are on their way have come and been kept; nothing else is
+  ///   waited for.
+  package func close(_ closed: @escaping () -> Void = {}) {
+    tokens.close { [client] in
+      client.close()
+      closed()
+    }
   }
 
   /// Sends what was admitted, when the throttle lets it.
@@ -110,7 +114,7 @@ package final class EgressGate {
     _ answered: @escaping (Result<GatedExchange, HTTPFailure>) -> Void
   ) {
     let route = sending.route
-    let (request, secrets) = sending.request(token: token?.bytes, nowMs: SystemSources.wallClockMs())
+    let (request, secrets) = sending.request(token: token, nowMs: SystemSources.wallClockMs())
     gated.keepOut(secrets)
     let sentAt = SystemSources.monotonicMs()
     gated.keepAlive = gated  // until it has ended: libcurl's callbacks must find it

@@ -68,6 +68,9 @@ package struct Enabling: Codable, Sendable, Equatable {
     return left == right
   }
 
+  /// Whether its address takes deliveries.
+  var hasDoor: Bool { settings.enabled && manifest["webhook"] != nil }
+
   /// Every slot that may hold a secret: the manifest's, and the proxy's.
   func slotNames(_ manifest: Manifest) -> [String] {
     manifest.slotNames + (proxy == nil ? [] : [Manifest.proxySlot])
@@ -179,18 +182,31 @@ extension RunningHost {
     return (enabling, manifest)
   }
 
+  /// What a slot is for.
+  enum SlotUse { case unknown, sending, receiving }
+
   /// The manifest's word on a slot and its secret, once the instance is known here; before that, `unfitSecrets` gives it.
-  func checkSlot(_ slot: SlotName, of instance: InstanceID, _ tenant: TenantID, value: [UInt8]) throws {
+  func checkSlot(
+    _ slot: SlotName, of instance: InstanceID, _ tenant: TenantID, value: [UInt8]
+  ) throws -> SlotUse {
     let row = try self.tenant(tenant).view { try $0.value(FabricStage.instances, instance.rawValue) }
-    guard let enabling = try row?.decode(Enabling.self) else { return }
+    guard let enabling = try row?.decode(Enabling.self) else { return .unknown }
     let manifest = try Manifest(SourceDocument(name: enabling.source, value: enabling.manifest, marks: [:]))
     let known = enabling.slotNames(manifest)
     guard known.contains(slot.rawValue) else {
       throw EnablingError.unknownSlot(slot: slot.rawValue, instance: instance.rawValue, known: known)
     }
-    // What the slot of webhooks may hold is their scheme's matter.
-    let scheme = slot.rawValue == Manifest.proxySlot ? SlotScheme.basic : manifest.slot(slot.rawValue)?.scheme
-    if let scheme { try SecretError.check(value, for: scheme, slot: slot.rawValue, of: instance) }
+    if let scheme = Self.scheme(of: slot.rawValue, manifest) {
+      try SecretError.check(value, for: scheme, slot: slot.rawValue, of: instance)
+      return .sending
+    }
+    try SecretError.check(value, received: manifest, slot: slot.rawValue, of: instance)
+    return .receiving
+  }
+
+  /// By which requests bear what a slot holds; nil where the slot is only for what is received.
+  private static func scheme(of slot: String, _ manifest: Manifest) -> SlotScheme? {
+    slot == Manifest.proxySlot ? .basic : manifest.slot(slot)?.scheme
   }
 
   /// Findings: secrets of slots that this manifest does not have, or that do not fit its schemes.
@@ -202,8 +218,7 @@ extension RunningHost {
       guard known.contains(held.slot) else {
         return EnablingError.unknownSlot(slot: held.slot, instance: held.instance, known: known)
       }
-      let scheme = held.slot == Manifest.proxySlot ? SlotScheme.basic : manifest.slot(held.slot)?.scheme
-      guard let scheme else { return nil }
+      guard let scheme = Self.scheme(of: held.slot, manifest) else { return nil }
       let secret = try vault.secret(tenant: tenant, instance: enabling.instance, slot: held.slot)
       do throws(SecretError) {
         _ = try SecretError.check(secret.reveal { $0 }, for: scheme, slot: held.slot, of: enabling.instance)

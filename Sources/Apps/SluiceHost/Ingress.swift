@@ -56,14 +56,15 @@ final class Ingress: Sendable {
     self.log = log
   }
 
-  /// From now on deliveries to `id` belong to the instance. Without a secret in its slot nothing is accepted.
+  /// From now on deliveries to `id` belong to the instance, with the secrets of now. Without one in its slot nothing is
+  /// accepted.
   func open(
     _ id: String, route: InstanceRoute, vault: Vault, tenant: TenantRuntime, wake: @escaping @Sendable () async -> Void
   ) {
     guard let webhook = route.manifest.webhook else { return }
     guard let secret = try? vault.secret(tenant: route.tenant, instance: route.instance, slot: webhook.slot) else {
       log.warning("ingress.no_secret", "The slot \(webhook.slot) holds no secret: webhooks are refused.", route.fields)
-      return
+      return close(route.key)
     }
     if let lacking = Self.lacking(webhook, settings) {
       log.warning(lacking.code, "\(lacking.message) \(lacking.remedy)", route.fields)
@@ -77,8 +78,9 @@ final class Ingress: Sendable {
     hooks.withLock { $0[id] = hook }
   }
 
-  func close(_ route: InstanceRoute) {
-    hooks.withLock { $0 = $0.filter { $0.value.route.key != route.key } }
+  /// From now on nothing is accepted for the instance of this key.
+  func close(_ key: String) {
+    hooks.withLock { $0 = $0.filter { $0.value.route.key != key } }
   }
 
   /// What the operator must say before a proof of this kind can be checked; nil when nothing is missing.

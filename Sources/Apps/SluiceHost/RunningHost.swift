@@ -225,29 +225,26 @@ extension RunningHost {
     "/hooks/" + (try hookID(try self.instance(tenant, instance).route))
   }
 
-  private func waking(_ route: InstanceRoute) -> @Sendable () async -> Void {
-    { [weak self] in await self?.wakeReceivers(of: route.tenant, hook: route.instance) }
-  }
-
-  /// Takes changed secrets into use.
+  /// Takes changed secrets into use: an address without its secret takes nothing.
   package func refreshHooks(of tenant: TenantID) throws {
-    for instance in instances.values where instance.route.tenant == tenant && instance.route.manifest.webhook != nil {
-      ingress.close(instance.route)
-      ingress.open(
-        try hookID(instance.route), route: instance.route, vault: vault, tenant: try self.tenant(tenant),
-        wake: waking(instance.route))
-    }
+    for instance in instances.values where instance.route.tenant == tenant { try refreshHook(instance.route) }
   }
 
-  /// Lets instances look for deliveries that wait for them.
-  /// - Parameter hook: those that may have got what came to its address; nil: all of the tenant.
-  func wakeReceivers(of tenant: TenantID, hook: InstanceID? = nil) async {
-    let led = hook.flatMap { name in
-      try? self.tenant(tenant).view { try FabricStage.receivers(of: name, in: $0) } ?? [name]
+  private func refreshHook(_ route: InstanceRoute) throws {
+    guard route.manifest.webhook != nil else { return ingress.close(route.key) }
+    ingress.open(
+      try hookID(route), route: route, vault: vault, tenant: try tenant(route.tenant),
+      wake: { [weak self] in await self?.wakeReceivers(of: route.tenant) })
+  }
+
+  /// Lets the tenant's instances look for deliveries that wait for them. By what waits, not by the routes: those in force
+  /// now may be others than those that led it.
+  func wakeReceivers(of tenant: TenantID) async {
+    let instances = instances.values.filter { $0.route.tenant == tenant }
+    let awaited = try? self.tenant(tenant).view { view in
+      try instances.filter { try FabricStage.isAwaited($0.route.instance, in: view) }
     }
-    for instance in instances.values where instance.route.tenant == tenant {
-      if led?.contains(instance.route.instance) ?? true { await instance.takeDeliveries() }
-    }
+    for instance in awaited ?? instances { await instance.takeDeliveries() }
   }
 
   private func startInstances(of tenant: TenantID) async throws {
@@ -266,12 +263,18 @@ extension RunningHost {
         }
         continue
       }
-      await instances.removeValue(forKey: key)?.stop()
+      let stopped = instances.removeValue(forKey: key)
+      // First the door, or what comes meanwhile would wait for nobody; where it opens again, what comes meanwhile waits.
+      if !enabling.hasDoor { ingress.close(key) }
+      await stopped?.stop()
+      // Enabled or disabled once more meanwhile: that is who starts it now.
+      guard running[key] == enabling else { continue }
       refused[key] = nil
       guard enabling.settings.enabled else { continue }
       do { try await start(enabling, key, of: tenant, runtime) } catch let error as any OperatorError {
         // What this version cannot run, for one instance, keeps no other from running.
         refused[key] = error.message
+        ingress.close(key)
         log.error(error, ["tenant": "\(tenant)", "instance": "\(enabling.instance)"])
       }
     }
@@ -306,10 +309,7 @@ extension RunningHost {
       route: route, clock: clock, pausedFor: enabling.settings.pausedFor, workers: pool, tenant: runtime,
       metrics: metrics, log: log)
     instances[key] = instance
-    if manifest.webhook != nil {
-      ingress.close(route)
-      ingress.open(try hookID(route), route: route, vault: vault, tenant: runtime, wake: waking(route))
-    }
+    try refreshHook(route)
     if manifest.kind == .source { await instance.start() }
   }
 }

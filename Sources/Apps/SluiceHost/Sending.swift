@@ -50,10 +50,10 @@ struct Sending {
   var mayBeSentAgain: Bool { declared.effect == .read || declared.idempotencyHeader != nil }
 
   /// - Returns: The request, and what of it must not come back.
-  func request(token: [UInt8]?, nowMs: Int64) -> (EgressRequest, [Secret]) {
+  func request(token: AccessTokens.Held?, nowMs: Int64) -> (EgressRequest, [Secret]) {
     let added = credential.map {
       RequestCredential(
-        $0.slot.scheme, $0.read, token: token, for: target, nowMs: nowMs, base64: Base64.encode)
+        $0.slot.scheme, $0.read, token: token?.bytes, for: target, nowMs: nowMs, base64: Base64.encode)
     }
     var request = route.request(target.method, target.url(query: added?.query ?? target.query), to: declared.endpoint)
     request.proxy = proxy
@@ -61,7 +61,7 @@ struct Sending {
     request.body = target.body
     request.identity = added?.identity
     request.headers += (target.headers + (added?.headers ?? [])).map { ($0.name, $0.value) }
-    return (request, (added?.echoes ?? []).map { Secret($0) })
+    return (request, (added?.echoes ?? []).map { Secret($0) } + [token?.renewal].compactMap(\.self))
   }
 }
 
@@ -116,6 +116,18 @@ package enum SecretError: OperatorError, Equatable {
         slot: slot, instance: instance.rawValue, scheme: scheme.name.rawValue, reason: error.reason,
         expected: error.expected)
     }
+  }
+
+  /// The secret of a slot by which is only received: some secrets, one a line, any of which counts.
+  static func check(
+    _ bytes: [UInt8], received manifest: Manifest, slot: String, of instance: InstanceID
+  ) throws(SecretError) {
+    let lines = bytes.split(separator: UInt8(ascii: "\n")).count
+    guard lines > WebhookProof.secretsMax else { return }
+    throw .wrongShape(
+      slot: slot, instance: instance.rawValue, scheme: manifest.webhook?.scheme ?? "",
+      reason: "it holds \(lines) lines",
+      expected: "at most \(WebhookProof.secretsMax) secrets, one a line")
   }
 
   package var code: String {

@@ -136,11 +136,14 @@ final class WorkerPool: Sendable {
     try? await loop.run { [onLoop] in onLoop.slots.removeValue(forKey: route.key)?.worker?.stop() }
   }
 
+  /// Ends every worker, and returns once no access token is on its way any more.
   func close() async {
-    try? await loop.run { [onLoop] in
-      for slot in onLoop.slots.values { slot.worker?.stop() }
-      onLoop.slots = [:]
-      onLoop.gate?.close()
+    await withCheckedContinuation { done in
+      loop.post { [onLoop] in
+        for slot in onLoop.slots.values { slot.worker?.stop() }
+        onLoop.slots = [:]
+        onLoop.gate!.close { done.resume() }
+      }
     }
   }
 

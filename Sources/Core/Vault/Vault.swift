@@ -81,9 +81,12 @@ extension Vault {
   }
 
   /// Stores a secret; durable when it returns. One trailing newline, as files and terminals add, is not part of it.
-  package func put(_ bytes: [UInt8], tenant: TenantID, instance: InstanceID, slot: String) throws {
+  /// - Parameter mayHaveLines: Whether no request bears it, so that a line break in it ends no header.
+  package func put(
+    _ bytes: [UInt8], tenant: TenantID, instance: InstanceID, slot: String, mayHaveLines: Bool = false
+  ) throws {
     let bytes = Vault.withoutLastNewline(bytes)
-    guard (1...16_384).contains(bytes.count), Vault.isPlain(bytes) else {
+    guard (1...16_384).contains(bytes.count), Vault.isPlain(bytes, mayHaveLines: mayHaveLines) else {
       throw VaultError.unusableSecret(slot: slot)
     }
     let name = name(tenant, instance, slot)
@@ -95,9 +98,9 @@ extension Vault {
     bytes.last == UInt8(ascii: "\n") ? Array(bytes.dropLast()) : bytes
   }
 
-  /// Lines may stand in a certificate and in an object only: anywhere else they would end a header.
-  private static func isPlain(_ bytes: [UInt8]) -> Bool {
-    let mayHaveLines = bytes.starts(with: "-----BEGIN ".utf8) || bytes.first == UInt8(ascii: "{")
+  /// Where requests bear it, lines may stand in a certificate and in an object only: else they would end a header.
+  private static func isPlain(_ bytes: [UInt8], mayHaveLines: Bool) -> Bool {
+    let mayHaveLines = mayHaveLines || bytes.starts(with: "-----BEGIN ".utf8) || bytes.first == UInt8(ascii: "{")
     let breaks: [UInt8] = mayHaveLines ? [UInt8(ascii: "\n"), UInt8(ascii: "\r"), UInt8(ascii: "\t")] : []
     return bytes.allSatisfy { ($0 >= 0x20 && $0 != 0x7F) || breaks.contains($0) }
   }
@@ -178,7 +181,7 @@ package enum VaultError: OperatorError, Equatable {
     case .noKeys: "Create it with `sluice tenant create`; if it existed, restore the keystore from a backup."
     case .noSecret(let instance, let slot): "Set it: `sluice secret set \(instance) \(slot) < FILE`."
     case .unusableSecret:
-      "Give 1 to 16384 bytes by standard input or file, in one line unless it is PEM or a JSON object."
+      "Give 1 to 16384 bytes by standard input or file, in one line unless it is PEM, a JSON object, or of a slot by which an enabled connector only receives."
     }
   }
 }

@@ -112,7 +112,8 @@ package struct Challenge: Sendable, Equatable {
       return Reply(type: "application/json", body: value.canonicalBytes)
     case .form(let templates):
       let pairs = try members(templates).sorted { $0.key < $1.key }
-      let text = pairs.map { "\(QueryText.encoded($0.key))=\(QueryText.encoded($0.value))" }.joined(separator: "&")
+      let text = pairs.map { "\(PercentEncoding.encode($0.key.utf8))=\(PercentEncoding.encode($0.value.utf8))" }.joined(
+        separator: "&")
       return Reply(type: "application/x-www-form-urlencoded", body: Array(text.utf8))
     }
   }

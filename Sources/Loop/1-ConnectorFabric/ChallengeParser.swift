@@ -21,7 +21,7 @@ extension Challenge {
       conditions.append(Condition(place: .query(name), value: try Self.expected(value)))
     }
     for (path, value) in try when["body"].members() {
-      conditions.append(Condition(place: .body(try Self.path(path, value)), value: try Self.expected(value)))
+      conditions.append(Condition(place: .body(try value.memberPath(path)), value: try Self.expected(value)))
     }
     guard !conditions.isEmpty else { throw when.error("true of every request", allowed: "a `query` or a `body`") }
     self.conditions = conditions
@@ -35,14 +35,6 @@ extension Challenge {
   private static func expected(_ r: DocumentReader) throws(DocumentError) -> String? {
     if r.value == .bool(true) { return nil }
     return try r.string("the text that must stand there, or true for any")
-  }
-
-  fileprivate static func path(_ text: String, _ r: DocumentReader) throws(DocumentError) -> [String] {
-    let path = text.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
-    guard (1...8).contains(path.count), path.allSatisfy({ !$0.isEmpty }) else {
-      throw r.error("at \"\(text)\"", allowed: "names joined by dots, e.g. `payload.token`")
-    }
-    return path
   }
 
   private static func answer(_ r: DocumentReader, isSigned: Bool) throws(DocumentError) -> Answer {
@@ -64,29 +56,30 @@ extension Challenge {
   private static func template(_ r: DocumentReader, _ isSigned: Bool) throws(DocumentError) -> [Part] {
     let text = try r.string(templateAllowed)
     let wrong = r.error("\"\(text.prefix(60))\"", allowed: templateAllowed)
-    guard text.utf8.count <= 1_024, text.utf8.allSatisfy({ (0x20...0x7E).contains($0) }) else { throw wrong }
+    guard text.utf8.count <= 1_024, text.utf8.allSatisfy({ (0x20...0x7E).contains($0) }),
+      let pieces = BracedText(text)?.pieces
+    else { throw wrong }
     var parts: [Part] = []
-    var rest = text[...]
-    while let open = rest.firstIndex(of: "{") {
-      if open > rest.startIndex { parts.append(.text(String(rest[..<open]))) }
-      guard let close = rest[open...].firstIndex(of: "}") else { throw wrong }
-      let name = rest[rest.index(after: open)..<close]
-      if let query = name.removing("query."), !query.isEmpty {
-        parts.append(.value(.query(query)))
-      } else if let body = name.removing("body.") {
-        parts.append(.value(.body(try path(body, r))))
-      } else if isSigned, let body = name.removing("hmac_hex.body.") {
-        // Of a sender who is not known it would sign anything, deliveries included.
-        parts.append(.hmac(.body(try path(body, r)), .hex))
-      } else if isSigned, let body = name.removing("hmac_base64.body.") {
-        parts.append(.hmac(.body(try path(body, r)), .base64))
-      } else {
-        throw wrong
+    for piece in pieces {
+      switch piece {
+      case .text(let text): parts.append(.text(text))
+      case .name(let name):
+        guard let part = try part(name, r, isSigned) else { throw wrong }
+        parts.append(part)
       }
-      rest = rest[rest.index(after: close)...]
     }
-    if !rest.isEmpty { parts.append(.text(String(rest))) }
     return parts
+  }
+
+  /// What a name in braces stands for; nil when it stands for nothing.
+  private static func part(_ name: String, _ r: DocumentReader, _ isSigned: Bool) throws(DocumentError) -> Part? {
+    if let query = name.removing("query.") { return query.isEmpty ? nil : .value(.query(query)) }
+    if let body = name.removing("body.") { return .value(.body(try r.memberPath(body))) }
+    // Of a sender who is not known it would sign anything, deliveries included.
+    guard isSigned else { return nil }
+    if let body = name.removing("hmac_hex.body.") { return .hmac(.body(try r.memberPath(body)), .hex) }
+    if let body = name.removing("hmac_base64.body.") { return .hmac(.body(try r.memberPath(body)), .base64) }
+    return nil
   }
 }
 
@@ -95,14 +88,14 @@ extension Challenge.Token {
     try r.allow(["query", "body", "slot"])
     switch (r["query"].isPresent, r["body"].isPresent) {
     case (true, false): place = .query(try r["query"].string("a name of the query"))
-    case (false, true): place = .body(try WebhookScheme.readPath(r["body"]))
+    case (false, true): place = .body(try r["body"].memberPath())
     default: throw r.error("not one place", allowed: "either `query` or `body`")
     }
-    slot = try r["slot"].string("the slot that holds the token")
+    slot = try Manifest.receivingSlot(r["slot"], "the slot that holds the token")
   }
 }
 
-extension Substring {
+extension String {
   /// What follows `prefix`; nil when it does not begin so.
   fileprivate func removing(_ prefix: String) -> String? { hasPrefix(prefix) ? String(dropFirst(prefix.count)) : nil }
 }

@@ -1,4 +1,4 @@
-package import Domain
+import Domain
 
 /// A pattern of events in EventBridge's grammar, as AWS's event-ruler documents it: an event matches when it has, for every
 /// field of the pattern, one of the values that the pattern lists.
@@ -47,47 +47,6 @@ package struct EventPattern: Sendable, Equatable {
   }
 
   let root: Node
-
-  package func matches(_ event: JSONValue) -> Bool { Self.matches(root, event, event, []) }
-
-  /// - Parameter path: of the fields that lead to `value`.
-  private static func matches(_ node: Node, _ value: JSONValue?, _ event: JSONValue, _ path: [String]) -> Bool {
-    switch node {
-    case .all(let nodes): nodes.allSatisfy { matches($0, value, event, path) }
-    case .any(let nodes): nodes.contains { matches($0, value, event, path) }
-    case .field(let name, let below):
-      if case .values(let matchers) = below {
-        holds(matchers, value?[name], isAbsent: !hasLeaf(path + [name], event))
-      } else {
-        // Within one object of a list; where there is none, as if all below were absent.
-        objects(value?[name]).contains { matches(below, $0, event, path + [name]) }
-      }
-    case .values: false
-    }
-  }
-
-  private static func objects(_ value: JSONValue?) -> [JSONValue?] {
-    let found = flat(value).filter { $0.object != nil }
-    return found.isEmpty ? [nil] : found
-  }
-
-  private static func holds(_ matchers: [Matcher], _ value: JSONValue?, isAbsent: Bool) -> Bool {
-    let scalars = flat(value).filter { $0.object == nil }
-    return matchers.contains { matcher in
-      matcher == .exists(false) ? isAbsent : scalars.contains { matcher.matches($0) }
-    }
-  }
-
-  /// The elements of a list, those of lists in it too; else the value itself.
-  private static func flat(_ value: JSONValue?) -> [JSONValue] {
-    guard let value else { return [] }
-    return value.array.map { $0.flatMap { flat($0) } } ?? [value]
-  }
-
-  private static func hasLeaf(_ path: [String], _ value: JSONValue?) -> Bool {
-    guard let name = path.first else { return flat(value).contains { $0.object == nil } }
-    return flat(value).contains { $0.object != nil && hasLeaf(Array(path.dropFirst()), $0[name]) }
-  }
 }
 
 extension EventPattern.Matcher {
@@ -138,6 +97,9 @@ struct Wildcard: Sendable, Equatable {
     }
     self.pieces = pieces
   }
+
+  /// At each place of a text as many bytes may be compared before they turn out to be others.
+  var bytes: Int { pieces.reduce(0) { $0 + $1.count } }
 
   /// Each piece at the first place where it fits, the last at the end: no other choice matches more.
   func matches(_ text: [UInt8]) -> Bool {

@@ -5,23 +5,27 @@ package import Domain
 enum DeliveryFault {
   case unrouted
   case noReceiver(String)
+  case tooMuchWork
 
   var code: String {
     switch self {
     case .unrouted: "fabric.unrouted"
     case .noReceiver: "fabric.no_receiver"
+    case .tooMuchWork: "fabric.too_much_work"
     }
   }
   var message: String {
     switch self {
     case .unrouted: "No route takes it."
-    case .noReceiver(let instance): "A route leads to \(instance), which is not enabled."
+    case .noReceiver(let instance): "A route leads to \(instance), which is no source that is enabled."
+    case .tooMuchWork: "To match it with the patterns of the routes takes more steps than one delivery may take."
     }
   }
   var remedy: String {
     switch self {
     case .unrouted: "Add a route to routes.yaml, apply it and replay the letter, or drop it."
-    case .noReceiver: "Enable the instance and replay the letter, or correct the route and drop it."
+    case .noReceiver: "Enable the source and replay the letter, or correct the route and drop it."
+    case .tooMuchWork: "Name fewer fields in routes.yaml, apply it and replay the letter, or drop it."
     }
   }
 }
@@ -33,12 +37,11 @@ extension FabricStage {
     guard let name = InstanceID(rawValue: hook), let routes = try Routes.inForce(in: state), routes.names(name) else {
       return try state.set(Self.deliveries, Self.key(hook, position), delivery)
     }
-    let receivers = routes.receivers(of: Routes.event(of: delivery), at: name)
-    guard !receivers.isEmpty else {
-      let key = RowKey.of("unrouted", hook)
-      try state.set(Self.counts, key, .integer((try state.value(Self.counts, key)?.integer ?? 0) + 1))
-      return try bury(delivery, .unrouted, Self.deadKey(position, nil), state)
+    let receivers: [InstanceID]
+    do throws(TooMuchWork) { receivers = try routes.receivers(of: Routes.event(of: delivery), at: name) } catch {
+      return try bury(delivery, .tooMuchWork, Self.deadKey(position, nil), state)
     }
+    guard !receivers.isEmpty else { return try bury(delivery, .unrouted, Self.deadKey(position, nil), state) }
     var members = delivery.object ?? [:]
     members["hook"] = .string(hook)
     for receiver in receivers {
@@ -50,7 +53,8 @@ extension FabricStage {
   /// To who was led to by a route.
   func give(_ delivery: JSONValue, to receiver: String, _ position: Position, _ state: any StateTransaction) throws {
     let enabling = try state.value(Self.instances, receiver)
-    guard enabling?["settings"]?["enabled"]?.bool == true else {
+    // An executor takes no deliveries: nobody would ever look at what waits for it.
+    guard enabling?["settings"]?["enabled"]?.bool == true, enabling?["manifest"]?["kind"] == "source" else {
       return try bury(delivery, .noReceiver(receiver), Self.deadKey(position, receiver), state)
     }
     try state.set(Self.deliveries, Self.key(receiver, position), delivery)
@@ -66,10 +70,20 @@ extension FabricStage {
     try state.set(Self.deadDeliveries, key, .object((delivery.object ?? [:]).merging(why) { $1 }))
   }
 
-  /// The instances that may have got what came to the address of `hook`; nil when that is `hook` alone.
-  package static func receivers(of hook: InstanceID, in view: any StateView) throws -> [InstanceID]? {
-    guard let routes = try Routes.inForce(in: view), routes.names(hook) else { return nil }
-    return routes.routes.filter { $0.hook == hook }.flatMap(\.receivers)
+  /// What has become of a delivery that was led again: who it waits for, and the dead letters that it still is. Neither:
+  /// it has been taken in.
+  package static func whereabouts(
+    ofLetter id: String, in view: any StateView
+  ) throws -> (waitsFor: [InstanceID], letters: [JSONValue]) {
+    guard let position = Order.delivery(ofLetter: id) else { return ([], []) }
+    let receiver = Order.receiver(ofLetter: id)
+    let waitsFor = try view.scan(instances).compactMap { InstanceID(rawValue: $0.0) }.filter { name in
+      try (receiver ?? name.rawValue) == name.rawValue && view.value(deliveries, key(name.rawValue, position)) != nil
+    }
+    let letters = try view.scan(
+      deadDeliveries, from: key(position), until: key(position.next), reversed: false, countMax: 1_000
+    ).filter { row in receiver.map { row.0 == deadKey(position, $0) } ?? true }
+    return (waitsFor, letters.compactMap { named($1, $0) })
   }
 
   /// What nobody took of all that came from one position to another, and why: the fault's code without its room.

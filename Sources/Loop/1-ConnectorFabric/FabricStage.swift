@@ -15,8 +15,6 @@ package struct FabricStage: Stage {
 
   /// `routes.yaml` → the routes in force.
   static let routes = Space("fabric.route")
-  /// `unrouted/INSTANCE` → how many deliveries to its address no route took.
-  package static let counts = Space("fabric.count")
 
   package init() {}
 
@@ -85,7 +83,7 @@ package struct FabricStage: Stage {
     for name in ["reason", "code", "remedy"] { delivery[name] = nil }
     try state.remove(Self.deadDeliveries, key)
     switch code {
-    case DeliveryFault.unrouted.code: try route(.object(delivery), position, state)
+    case DeliveryFault.unrouted.code, DeliveryFault.tooMuchWork.code: try route(.object(delivery), position, state)
     case DeliveryFault.noReceiver("").code:
       try give(.object(delivery), to: delivery["instance"]?.string ?? "", position, state)
     default:
@@ -115,6 +113,11 @@ package struct FabricStage: Stage {
     }
   }
 
+  /// Whether any delivery waits for an instance.
+  package static func isAwaited(_ instance: InstanceID, in view: any StateView) throws -> Bool {
+    try !deliveries(for: instance, after: .origin, countMax: 1, in: view).isEmpty
+  }
+
   /// A delivery that was given up; nil when there is none of this id.
   package static func deadDelivery(_ id: String, in view: any StateView) throws -> JSONValue? {
     guard let key = deadKey(ofLetter: id), let row = try view.value(deadDeliveries, key) else { return nil }
@@ -135,7 +138,7 @@ package struct FabricStage: Stage {
     try view.scan(deadDeliveries, countMax: countMax).compactMap { key, row in named(row, key) }
   }
 
-  private static func named(_ row: JSONValue, _ key: String) -> JSONValue? {
+  static func named(_ row: JSONValue, _ key: String) -> JSONValue? {
     let parts = key.split(separator: "/", maxSplits: 1)
     guard let position = parts.first.flatMap({ UInt64($0) }).map({ Position($0) }) else { return nil }
     let receiver = parts.count > 1 ? String(parts[1]) : nil

@@ -21,7 +21,7 @@ extension Manifest {
     slots = try Self.slots(root["slots"], endpoints)
     requests = try Self.requests(root["requests"], endpoints, slots)
     streams = try Self.streams(root["streams"], kind)
-    webhook = try Self.webhook(root["webhook"])
+    webhook = try Self.webhook(root["webhook"], kind)
     limits = try Self.limits(root["limits"])
     schedule = root["schedule"].isPresent ? try PullSchedule(root["schedule"]) : nil
     actions = try Self.actions(root["actions"], kind, requests)

@@ -24,16 +24,6 @@ package enum QueryText {
     }
   }
 
-  /// Percent-encodes all but RFC 3986's unreserved characters.
-  static func encoded(_ text: String) -> String {
-    text.utf8.map { byte in
-      let isKept =
-        (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
-        || "-._~".utf8.contains(byte)
-      return isKept ? String(UnicodeScalar(byte)) : "%" + Hex.encode([byte]).uppercased()
-    }.joined()
-  }
-
   /// Percent-decoded; nil when that is no UTF-8, or a percent sign has no two digits behind it.
   static func decoded(_ text: Substring, plusIsSpace: Bool = true) -> String? {
     var bytes: [UInt8] = []

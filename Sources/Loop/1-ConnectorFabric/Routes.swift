@@ -51,9 +51,13 @@ package struct Routes: Sendable, Equatable {
   func names(_ hook: InstanceID) -> Bool { routes.contains { $0.hook == hook } }
 
   /// Every receiver once, in the order of the routes.
-  func receivers(of event: JSONValue, at hook: InstanceID) -> [InstanceID] {
-    routes.filter { $0.hook == hook && $0.pattern.matches(event) }.flatMap(\.receivers)
-      .reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
+  func receivers(of event: JSONValue, at hook: InstanceID) throws(TooMuchWork) -> [InstanceID] {
+    var look = EventLook(event)
+    var found: [InstanceID] = []
+    for route in routes where route.hook == hook {
+      if try route.pattern.matches(&look) { found += route.receivers.filter { !found.contains($0) } }
+    }
+    return found
   }
 
   /// A journaled delivery as patterns look at it: `hook`, `headers` and `query` as they were kept, and the JSON of `body`.

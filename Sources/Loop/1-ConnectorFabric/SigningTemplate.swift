@@ -17,17 +17,16 @@ package struct SigningTemplate: Sendable, Equatable, CustomStringConvertible {
 
   /// - Returns: nil when a brace stands alone or encloses another name than those in `allowed`.
   package init?(_ text: String, allowed: Set<Name> = Set(Name.allCases)) {
+    guard let braced = BracedText(text) else { return nil }
     var pieces: [Piece] = []
-    var rest = text[...]
-    while let open = rest.firstIndex(where: { $0 == "{" || $0 == "}" }) {
-      guard rest[open] == "{", let close = rest[open...].firstIndex(of: "}"),
-        let name = Name(rawValue: String(rest[rest.index(after: open)..<close])), allowed.contains(name)
-      else { return nil }
-      if open > rest.startIndex { pieces.append(.text(String(rest[..<open]))) }
-      pieces.append(.name(name))
-      rest = rest[rest.index(after: close)...]
+    for piece in braced.pieces {
+      switch piece {
+      case .text(let text): pieces.append(.text(text))
+      case .name(let text):
+        guard let name = Name(rawValue: text), allowed.contains(name) else { return nil }
+        pieces.append(.name(name))
+      }
     }
-    if !rest.isEmpty { pieces.append(.text(String(rest))) }
     self.pieces = pieces
     description = text
     names = Set(pieces.compactMap { if case .name(let name) = $0 { name } else { nil } })

@@ -6,8 +6,9 @@ extension Manifest {
     "challenges",
   ]
 
-  static func webhook(_ r: DocumentReader) throws(DocumentError) -> Webhook? {
+  static func webhook(_ r: DocumentReader, _ kind: Kind) throws(DocumentError) -> Webhook? {
     guard r.isPresent else { return nil }
+    guard kind == .source else { throw r.error("given", allowed: "no webhook, as the kind is executor") }
     let names = WebhookScheme.all.map(\.name)
     let name = try r["scheme"].string(names.joined(separator: ", "))
     guard let scheme = WebhookScheme.all.first(where: { $0.name == name }) else {
@@ -20,10 +21,17 @@ extension Manifest {
       throw tolerance.error("given", allowed: "nothing, as the scheme \(name) signs no time")
     }
     return Webhook(
-      scheme: name, proof: proof, id: id, slot: try r["slot"].string("the slot that holds its secret"),
+      scheme: name, proof: proof, id: id, slot: try receivingSlot(r["slot"], "the slot that holds its secret"),
       toleranceMs: proof.hasClock ? try tolerance.integer(in: 1_000...3_600_000) : 0,
       bodyBytesMax: try r["body_bytes_max"].integer(in: 1...(768 << 10)), kept: try kept(r, proof),
       challenges: try Challenge.list(r["challenges"]))
+  }
+
+  /// The name of a slot by which senders are known. An operator's login at a proxy is no sender's to know.
+  static func receivingSlot(_ r: DocumentReader, _ allowed: String) throws(DocumentError) -> String {
+    let name = try r.string(allowed)
+    guard name != proxySlot else { throw r.error("\"\(name)\"", allowed: "\(allowed), which is not the proxy's") }
+    return name
   }
 
   private static func kept(_ r: DocumentReader, _ proof: WebhookProof) throws(DocumentError) -> Webhook.Kept {

@@ -104,7 +104,7 @@ package enum WebhookProof: Sendable, Equatable {
   }
 
   /// At most so many secrets count at once.
-  private static let secretsMax = 4
+  package static let secretsMax = 4
 
   static func lines(of secret: [UInt8]) -> [[UInt8]] {
     secret.split(separator: UInt8(ascii: "\n")).map { line in

@@ -94,22 +94,18 @@ extension WebhookScheme {
     let allowed = "texts and {timestamp}, {id}, {method}, {uri}, with {body} once"
     let text = try r.string(allowed)
     var parts: [SignatureRecipe.Part] = []
-    var rest = text[...]
-    while let open = rest.firstIndex(of: "{") {
-      if open > rest.startIndex { parts.append(.text(String(rest[..<open]))) }
-      guard let close = rest[open...].firstIndex(of: "}") else { throw r.error("\"\(text)\"", allowed: allowed) }
-      switch (rest[rest.index(after: open)..<close], id) {
-      case ("body", _): parts.append(.body)
-      case ("timestamp", _): parts.append(.timestamp)
-      case ("method", _): parts.append(.method)
-      case ("uri", _): parts.append(.uri)
-      case ("id", .header(let name)): parts.append(.id(name))
-      case ("id", _): throw r.error("with {id}", allowed: "that only with `id: {header: NAME}`")
-      default: throw r.error("\"\(text)\"", allowed: allowed)
+    for piece in BracedText(text)?.pieces ?? [] {
+      switch (piece, id) {
+      case (.text(let text), _): parts.append(.text(text))
+      case (.name("body"), _): parts.append(.body)
+      case (.name("timestamp"), _): parts.append(.timestamp)
+      case (.name("method"), _): parts.append(.method)
+      case (.name("uri"), _): parts.append(.uri)
+      case (.name("id"), .header(let name)): parts.append(.id(name))
+      case (.name("id"), _): throw r.error("with {id}", allowed: "that only with `id: {header: NAME}`")
+      case (.name, _): throw r.error("\"\(text)\"", allowed: allowed)
       }
-      rest = rest[rest.index(after: close)...]
     }
-    if !rest.isEmpty { parts.append(.text(String(rest))) }
     guard parts.filter({ $0 == .body }).count == 1 else { throw r.error("\"\(text)\"", allowed: allowed) }
     return parts
   }
@@ -132,19 +128,9 @@ extension WebhookScheme {
     try r.allow(["header", "body"])
     switch (r["header"].isPresent, r["body"].isPresent) {
     case (true, false): return .header(try readHeader(r["header"]))
-    case (false, true): return .body(try readPath(r["body"]))
+    case (false, true): return .body(try r["body"].memberPath())
     default: throw r.error("not one place", allowed: "either `header` or `body`")
     }
-  }
-
-  /// Names of members, joined by dots.
-  static func readPath(_ r: DocumentReader) throws(DocumentError) -> [String] {
-    let allowed = "names joined by dots, e.g. `event.id`"
-    let path = try r.string(allowed).split(separator: ".", omittingEmptySubsequences: false).map(String.init)
-    guard path.count <= 8, path.allSatisfy({ !$0.isEmpty }) else {
-      throw r.error("\"\(path.joined(separator: "."))\"", allowed: allowed)
-    }
-    return path
   }
 
   static func readHeader(_ r: DocumentReader) throws(DocumentError) -> String {

@@ -24,10 +24,16 @@ extension HostCommand {
     HostCommand("deadletter.replay", "Try a delivery or record again that did not fit", role: .operator) { call in
       let letter = try await call.deadLetter()
       _ = try await call.order(.replayDeadLetter, target: letter.id, argument: nil)
-      if let name = letter.deliveredTo {
-        // Its plugin takes it in its own time: whether it fits shows in the list.
+      if letter.isDelivery {
+        let (waitsFor, left) = try await call.view { try FabricStage.whereabouts(ofLetter: letter.id, in: $0) }
         await call.host.wakeReceivers(of: try call.tenant())
-        return ["id": .string(letter.id), "taken": .null, "given_to": .string(name.rawValue)]
+        // Their plugins take it in their own time: whether it fits shows in the list.
+        let isTaken: JSONValue = waitsFor.isEmpty ? .bool(left.isEmpty) : .null
+        return [
+          "id": .string(letter.id), "taken": isTaken, "given_to": .array(waitsFor.map { .string($0.rawValue) }),
+          "left": .array(left.map { $0["id"] ?? .null }), "reason": left.first?["reason"] ?? .null,
+          "remedy": left.first?["remedy"] ?? .null,
+        ]
       }
       let left = try await call.view { try PerceptionQueries($0).deadLetter(letter.id) }
       return [
@@ -47,18 +53,18 @@ extension HostCommand.Call {
   fileprivate struct Letter {
     let id: String
     let content: JSONValue
-    /// The instance whose delivery it is; nil for a record.
-    let deliveredTo: InstanceID?
+    /// Whether it is a whole delivery, not a record.
+    let isDelivery: Bool
   }
 
   fileprivate func deadLetter() async throws -> Letter {
     let id = try string("id")
     if let delivery = try await view({ try FabricStage.deadDelivery(id, in: $0) }) {
-      return Letter(id: id, content: delivery, deliveredTo: delivery["instance"]?.string.flatMap(InstanceID.init))
+      return Letter(id: id, content: delivery, isDelivery: true)
     }
     guard let record = try await view({ try PerceptionQueries($0).deadLetter(id) }) else {
       throw HostError.unknown("the dead letter \(id)")
     }
-    return Letter(id: id, content: record, deliveredTo: nil)
+    return Letter(id: id, content: record, isDelivery: false)
   }
 }

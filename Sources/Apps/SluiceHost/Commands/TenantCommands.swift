@@ -26,9 +26,9 @@ extension HostCommand {
       let instance = try InstanceID(parsing: try call.string("instance"))
       let slot = try SlotName(parsing: try call.string("slot"))
       let value = Vault.withoutLastNewline(Array(try call.string("value").utf8))
-      try await call.host.checkSlot(slot, of: instance, try call.tenant(), value: value)
+      let use = try await call.host.checkSlot(slot, of: instance, try call.tenant(), value: value)
       try call.host.vault.put(
-        value, tenant: try call.tenant(), instance: instance, slot: slot.rawValue)
+        value, tenant: try call.tenant(), instance: instance, slot: slot.rawValue, mayHaveLines: use == .receiving)
       try await call.host.refreshHooks(of: try call.tenant())
       return ["slot": .string(try call.string("slot"))]
     },
@@ -48,6 +48,7 @@ extension HostCommand {
       else { throw HostError.unknown("the secret \(instance)/\(slot)") }
       try call.host.vault.revoke(
         tenant: try call.tenant(), instance: instance, slot: slot)
+      try await call.host.refreshHooks(of: try call.tenant())
       return ["slot": .string(try call.string("slot"))]
     },
   ]
