@@ -35,10 +35,13 @@ struct ConnectorFiles {
     let place = plugin.hasSuffix(".yaml") && !plugin.hasPrefix("/") ? "\(home)/\(plugin)" : plugin
     var arguments: [String: JSONValue] = ["name": .string(place)]
     guard let instance = InstanceID(rawValue: String(name.dropLast(5))) else {
-      throw root.error("in a file called \(name)", allowed: "an instance's name before .yaml: small letters, digits, hyphens")
+      throw root.error(
+        "in a file called \(name)", allowed: "an instance's name before .yaml: small letters, digits, hyphens")
     }
     arguments["instance"] = .string(instance.rawValue)
-    for (endpoint, base) in try root["endpoints"].members() { _ = (endpoint, try base.string("http://host:port or https://host")) }
+    for (endpoint, base) in try root["endpoints"].members() {
+      _ = (endpoint, try base.string("http://host:port or https://host"))
+    }
     for key in ["endpoints", "config", "schedule"] { arguments[key] = root[key].value }
     if root["proxy"].isPresent { arguments["proxy"] = .string(try root["proxy"].string()) }
     for key in ["allow_private", "replay"] where root[key].isPresent { arguments[key] = .bool(try root[key].bool()) }

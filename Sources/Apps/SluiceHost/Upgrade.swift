@@ -65,7 +65,9 @@ extension RunningHost {
     let manifest = try Manifest(SourceDocument(name: new.source, value: new.manifest, marks: [:]))
     // What it may do was granted when it ran.
     var back = Upgrade(old: old, new: new, manifest: manifest, asked: [])
-    for stream in manifest.streams { back.fallback[stream.name.rawValue] = .some(before.checkpoints[stream.name.rawValue]) }
+    for stream in manifest.streams {
+      back.fallback[stream.name.rawValue] = .some(before.checkpoints[stream.name.rawValue])
+    }
     return back
   }
 

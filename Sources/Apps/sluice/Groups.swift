@@ -32,7 +32,8 @@ struct ConnectorGroup: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "connector", abstract: "Sources and executors of a tenant.",
     subcommands: [
-      Enable.self, Upgrade.self, Rollback.self, Disable.self, Pause.self, Resume.self, Run.self, Hook.self, Show.self, List.self,
+      Enable.self, Upgrade.self, Rollback.self, Disable.self, Pause.self, Resume.self, Run.self, Hook.self, Show.self,
+      List.self,
     ])
 
   struct Enable: AsyncParsableCommand {

@@ -312,6 +312,7 @@ struct Apply: AsyncParsableCommand {
       guard ["y", "yes"].contains(readLine()?.lowercased()) else { return }
     }
     arguments["plan"] = false
-    print(Printer.text(try await everywhere.answer("apply", .object(arguments)), asJSON: everywhere.json), terminator: "")
+    print(
+      Printer.text(try await everywhere.answer("apply", .object(arguments)), asJSON: everywhere.json), terminator: "")
   }
 }

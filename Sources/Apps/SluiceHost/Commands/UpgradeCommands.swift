@@ -42,7 +42,8 @@ extension Upgrade.Place {
   fileprivate var row: JSONValue {
     let what = new == nil ? "begins anew" : new == old ? "goes on" : "goes on, written anew"
     return [
-      "stream": .string(stream.rawValue), "place": .string(what), "state_version_before": .integer(Int64(old.stateVersion)),
+      "stream": .string(stream.rawValue), "place": .string(what),
+      "state_version_before": .integer(Int64(old.stateVersion)),
       "state_version": new.map { .integer(Int64($0.stateVersion)) } ?? .null,
     ]
   }
