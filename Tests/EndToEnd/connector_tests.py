@@ -117,7 +117,7 @@ def test_dead_letters_by_hand(rig):
     expect_equal(sluice("deadletter", "drop", third, *words).returncode, 0, "exit of deadletter drop")
     expect_equal(sluice("deadletter", "replay", third, *words).returncode, 1, "exit of a replay of one that was given up")
     reviewed = os.path.join(Settings.programs, "plugins", "crm.yaml")
-    done = sluice("connector", "enable", reviewed, "--as", "crm", "--endpoint", f"crm={scenario.world.url}", "--allow-private", *words)
+    done = sluice("connector", "enable", reviewed, "--as", "crm", "--endpoint", f"crm={scenario.world.url}", "--allow-private", "--accept", *words)
     expect_equal(done.returncode, 0, f"exit of connector enable ({done.stderr})")
     for letter in letters:
         if letter["id"] != third:

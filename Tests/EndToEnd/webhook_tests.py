@@ -190,7 +190,7 @@ def test_door_that_closes(rig):
         return by_github(host, path, secret)
 
     def enable(manifest):
-        host.ask("connector.enable", name=os.path.join(folder, manifest + ".yaml"), instance="github", config={"attack": "tell_delivery"})
+        host.ask("connector.enable", name=os.path.join(folder, manifest + ".yaml"), instance="github", config={"attack": "tell_delivery"}, accept=True)
     expect_equal(answer(), 202, "the answer while all is well")
     host.ask("secret.revoke", instance="github", slot="webhook")
     expect_equal(answer(), 401, "the answer after the secret was revoked")

@@ -70,15 +70,10 @@ package enum OperatorFile {
     }
   }
 
-  /// The same where a file may stand: whole under its name, or what was there before.
+  /// The same where a file may stand, which then gives way: its rights are not kept.
   package static func replace(_ path: String, _ bytes: [UInt8], mode: UInt32) throws {
-    let aside = "\(path).\(UUID().uuidString.prefix(8))"
-    try create(aside, bytes, mode: mode)
-    guard rename(aside, path) == 0 else {
-      let reason = PlainReason.text(errno)
-      unlink(aside)
-      throw OperatorFileError.unwritable(path: path, reason: reason)
-    }
+    unlink(path)
+    try create(path, bytes, mode: mode)
   }
 
   /// Runs what writes at `path`; what the system refuses is said of that path.
