@@ -194,7 +194,7 @@ let rooms: [Room] = [
     uses: [
       "SluiceHost", "ConnectorFabric", "Domain", "CanonicalJSON", "Cryptography", "Egress", "PluginHost",
       "MemoryStorage", "UVLoop",
-      "Vault",
+      "Vault", "TrustLedger", "LedgerVerifier", "WholeLoop", "SQLiteStorage", "FileStorage",
       "TestKit",
     ]),
   Room(
@@ -265,8 +265,9 @@ let rooms: [Room] = [
     name: "Action", path: "Sources/Loop/7-Action", uses: ["Domain", "CanonicalJSON", "Cryptography", "Policy"]),
   Room(
     name: "TrustLedger", path: "Sources/Loop/8-TrustLedger", uses: ["Domain", "CanonicalJSON", "Cryptography"]),
-  // Shares no code with TrustLedger, so that a fault in one is seen by the other.
-  Room(name: "LedgerVerifier", path: "Sources/Loop/8-LedgerVerifier", uses: ["Domain", "Cryptography"]),
+  // Shares no code with TrustLedger but Core's, so that a fault in one is seen by the other.
+  Room(
+    name: "LedgerVerifier", path: "Sources/Loop/8-LedgerVerifier", uses: ["Domain", "CanonicalJSON", "Cryptography"]),
 
   // The reviewed playbooks against the tools of the reviewed manifest; the rooms themselves see Core alone.
   Room(

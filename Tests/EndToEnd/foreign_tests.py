@@ -1,5 +1,6 @@
 """A real host's ledger and metrics, checked by other people's programs."""
 from approval_tests import holding
+from keep_tests import LEDGER, Kept, ask
 from rig import *
 
 SOURCE = os.path.join(PROJECT, "Tests", "Foreign", "tlog")
@@ -46,6 +47,65 @@ def test_go_verifies_an_export(rig):
         f.write(data)
     expect_equal(subprocess.run([program, log], capture_output=True, timeout=60).returncode, 1, "exit of the foreign verifier after a flipped bit")
     return f"golang.org/x/mod/sumdb: {done.stdout.strip()}"
+
+
+def test_go_verifies_restored_logs(rig):
+    """Go's checksum database finds both logs of a restored tenant sound and joined, and not so when the older one ends elsewhere or the newer one's first payload is another"""
+    program, kept = verifier(rig), Kept(rig)
+    kept.host.ask("ledger.publish")
+    kept.scenario.run(days=1)
+    backup = kept.create()
+    kept.scenario.run(days=1)
+    kept.host.ask("ledger.publish")
+    kept.host.stop()
+    first, done = kept.restore(backup)
+    host = kept.opened(first)
+    host.start()
+    host.ask("ledger.publish")
+    host.stop()
+    name = json.loads(done.stdout)["tenants"][0]["log"].rsplit("/", 1)[1]
+    checkpoints = (os.path.join(kept.host.data, LEDGER, "checkpoint"), os.path.join(first, LEDGER, name, "checkpoint"))
+    to, _ = kept.restore(backup, *(word for path in checkpoints for word in ("--checkpoint", path)))
+    log = os.path.join(rig.folder, "log")
+    ask(0, "ledger", "export", "--to", log, "--data-dir", to, "--host-key", kept.key)
+    newer, = [entry for entry in os.listdir(log) if entry.startswith("epoch-")]
+    expect(newer.startswith("epoch-3-"), f"the log of the second restore: {newer}")
+
+    def found(folder):
+        done = subprocess.run([program, folder], capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stdout
+
+    code, sound = found(log)
+    expect_equal(code, 0, f"exit of the foreign verifier ({sound[-500:]})")
+    expect(sound.startswith("2 logs: "), sound)
+    number = 0
+
+    def check_found(change, words):
+        nonlocal number
+        number += 1
+        copy = os.path.join(rig.folder, f"changed{number}")
+        shutil.copytree(log, copy)
+        change(copy)
+        code, said = found(copy)
+        expect(code == 1 and words in said, f"after a change: {code} {said}")
+
+    def shorten(folder):
+        sizes = sorted(int(entry.split(".")[1]) for entry in os.listdir(folder) if entry.startswith("checkpoint."))
+        expect(len(sizes) > 1, f"the older log has one checkpoint only: {sizes}")
+        shutil.copy(os.path.join(folder, f"checkpoint.{sizes[0]}"), os.path.join(folder, "checkpoint"))
+
+    def rewrite(folder):
+        for base, _, names in os.walk(os.path.join(folder, newer, "payload")):
+            for entry in names:
+                with open(os.path.join(base, entry), "r+b") as f:
+                    data = f.read()
+                    if b'"alsoPublished"' in data:
+                        f.seek(40)
+                        f.write(bytes([data[40] ^ 1]))
+
+    check_found(shorten, "goes on where the log before ends")
+    check_found(rewrite, "its payload is another one")
+    return sound.strip()
 
 
 def test_promtool_accepts_the_metrics(rig):

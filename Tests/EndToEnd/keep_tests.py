@@ -321,12 +321,13 @@ def test_death_in_a_backup(rig):
         if isThere:
             ask(0, "backup", "verify", to)
         elif point == "backup.before_parts":
-            ask(1, "backup", "verify", to + ".making", names=("[backup.",))
+            making, = [name for name in os.listdir(rig.folder) if name.endswith(".making")]
+            ask(1, "backup", "verify", os.path.join(rig.folder, making), names=("[backup.",))
         kept.host.start()
         if not isThere:
             ask(0, "backup", "create", "--to", to, "--data-dir", kept.host.data)
             ask(0, "backup", "verify", to)
-        left = [name for name in os.listdir(rig.folder) if name.endswith((".making", ".part"))]
+        left = [name for name in os.listdir(rig.folder) if name.endswith(".making")] + [name for name in os.listdir(kept.host.data) if name == "staging"]
         expect(not left, f"{point}: {left} is left")
 
 

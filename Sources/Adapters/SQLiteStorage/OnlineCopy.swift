@@ -1,13 +1,22 @@
 import Domain
+import Foundation
 import GRDB
 import Synchronization
 
 /// Copies of databases that are being written to, for backups: each as it was at one moment, in one file.
 enum OnlineCopy {
+  /// - Parameter path: Where there is nothing yet. Only its owner may read it.
   /// - Throws: `DiskFull`, `StorageError`.
   static func make<Result>(
     of source: any DatabaseReader, at path: String, _ purpose: StorageError.Purpose, look: (Database) throws -> Result
   ) throws -> Result {
+    // SQLite would follow a link, and let everybody read whom the umask lets.
+    let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    guard file >= 0 else {
+      if errno == ENOSPC { throw DiskFull(path: path) }
+      throw StorageError.unusable(path: path, purpose: purpose, reason: String(cString: strerror(errno)))
+    }
+    close(file)
     do {
       let copy = try DatabaseQueue(path: path)
       defer { try? copy.close() }
@@ -43,5 +52,8 @@ extension SQLiteJournal {
 
 extension SQLiteKeystore {
   /// Copies the keystore as it is now.
-  package func copy(to path: String) throws { try OnlineCopy.make(of: queue, at: path, .keystore) { _ in } }
+  /// - Returns: The names in the copy.
+  package func copy(to path: String) throws -> [String] {
+    try OnlineCopy.make(of: queue, at: path, .keystore) { try String.fetchAll($0, sql: "SELECT name FROM keystore") }
+  }
 }

@@ -70,6 +70,9 @@ package actor SQLiteJournal: Journal {
     }
   }
 
+  /// The names of all partitions that have entries.
+  package var partitionNames: [String] { heads.keys.sorted() }
+
   /// Takes the partition over: every earlier owner is refused from now on.
   package func acquire(_ partition: Partition) throws -> UInt64 {
     let epoch = (epochs[partition.name] ?? 0) + 1

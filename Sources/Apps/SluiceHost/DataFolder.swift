@@ -6,6 +6,8 @@ package final class DataFolder: Sendable {
   package static let formatVersion = 1
   /// Stands in a folder as long as it is being restored.
   package static let restoringMark = "restoring"
+  /// Holds copies of databases while a backup is made.
+  static let staging = "staging"
   package let path: String
   private let lock: Int32
 
@@ -49,6 +51,8 @@ package final class DataFolder: Sendable {
     }
     self.path = path
     try checkFormat()
+    // What a backup left whose host was killed. Nobody else makes one now: the lock is ours.
+    if files.fileExists(atPath: file(Self.staging)) { try files.removeItem(atPath: file(Self.staging)) }
   }
 
   deinit { close(lock) }

@@ -23,7 +23,7 @@ package struct Enabling: Codable, Sendable, Equatable {
   /// The manifest's file, for messages, and its whole content.
   package var source: String
   package var manifest: JSONValue
-  /// The folder of the library.
+  /// The folder of the library, as `PluginFolder` keeps it.
   package var folder: String
   package var config: JSONValue
   /// Operators' overrides of endpoints; private addresses are allowed for these.
@@ -176,7 +176,8 @@ extension RunningHost {
     let instance = try InstanceID(parsing: arguments["instance"]?.string ?? manifest.name)
     let enabling = Enabling(
       instance: instance, source: (path as NSString).lastPathComponent, manifest: document.value,
-      folder: (path as NSString).deletingLastPathComponent, config: config, endpoints: endpoints, proxy: proxy,
+      folder: PluginFolder.kept((path as NSString).deletingLastPathComponent, dataFolder: options.dataFolder),
+      config: config, endpoints: endpoints, proxy: proxy,
       replay: arguments["replay"]?.bool ?? false, schedule: arguments["schedule"])
     _ = try enabling.clock(manifest)
     return (enabling, manifest)

@@ -63,7 +63,7 @@ actor LedgerPublisher {
     let promised = try LedgerRelease.mark(promisedBy: try objects.read("checkpoint"), of: epoch, signer: signer)
     published = promised?.size ?? 0
     try objects.write([("log.vkey", Array((vkey + "\n").utf8))])
-    let tree = try tenant.view { try LedgerStage.tree(in: $0) }
+    let (tree, beginnings) = try tenant.view { (try LedgerStage.tree(in: $0), try LedgerStage.beginnings(in: $0)) }
     metrics.set("sluice_ledger_entries", tree.size, [("tenant", tenant.tenant.rawValue)])
     // The mark is the younger witness; where it is gone, the published checkpoint still tells what others have seen.
     var seen = [promised].compactMap(\.self)
@@ -73,14 +73,30 @@ actor LedgerPublisher {
       }
     }
     for mark in seen {
-      // What an earlier log came to is settled: this one's first entry commits to it.
-      if (mark.epoch ?? .first).number < epoch.number { continue }
+      if (mark.epoch ?? .first).number < epoch.number {
+        try checkAnswered(mark, beginnings)
+        continue
+      }
       guard mark.epoch ?? .first == epoch else {
         throw LedgerStateError.behindEpoch(tenant: tenant.tenant.rawValue, published: mark.epoch?.name ?? "")
       }
       guard tree.size >= mark.size, tree.size > mark.size || tree.root == mark.root else {
         throw LedgerStateError.behindHighWater(tenant: tenant.tenant.rawValue, size: tree.size, published: mark.size)
       }
+    }
+  }
+
+  /// What an earlier log came to is settled only when this one, or one between, began with an entry that commits to it.
+  private func checkAnswered(_ mark: HighWater, _ beginnings: [EpochBeginning]) throws {
+    let log = mark.epoch ?? .first
+    let restored = beginnings.first { $0.previous == log }?.restored.size ?? 0
+    // As far as it was restored, its own leaves tell.
+    let isAnswered =
+      mark.size <= restored
+      ? try tenant.view { try LedgerStage.root(of: log, at: mark.size, in: $0) } == mark.root
+      : try beginnings.commit(to: .init(size: mark.size, root: mark.root), of: log, of: tenant.tenant)
+    guard isAnswered else {
+      throw LedgerStateError.unansweredMark(log: log.origin(of: tenant.tenant), size: mark.size, path: highWaterPath)
     }
   }
 
@@ -147,12 +163,14 @@ package enum LedgerStateError: OperatorError, Equatable {
   case behindHighWater(tenant: String, size: Int, published: Int)
   case behindEpoch(tenant: String, published: String)
   case markDamaged(path: String)
+  case unansweredMark(log: String, size: Int, path: String)
 
   package var code: String {
     switch self {
     case .behindHighWater: "ledger.behind_high_water"
     case .behindEpoch: "ledger.behind_epoch"
     case .markDamaged: "ledger.mark_damaged"
+    case .unansweredMark: "ledger.unanswered_mark"
     }
   }
   package var message: String {
@@ -161,6 +179,8 @@ package enum LedgerStateError: OperatorError, Equatable {
       "The journal of \(tenant) holds \(size) ledger entries, but \(published) were already published: it is older, or another one, than what others have seen."
     case .behindEpoch(let tenant, let published):
       "The log \(published) of \(tenant) was already published, but the journal does not come to it: it is older, or another one, than what others have seen."
+    case .unansweredMark(let log, let size, let path):
+      "\(path) says that the log \(log) was published with \(size) entries; no log that was begun here since commits to that."
     case .markDamaged(let path): "\(path) does not hold the size and root of a published checkpoint."
     }
   }
@@ -168,6 +188,8 @@ package enum LedgerStateError: OperatorError, Equatable {
     switch self {
     case .behindHighWater, .behindEpoch:
       "Put the newest journal back. To go on would sign a second history; `sluice restore` begins a new log instead."
+    case .unansweredMark:
+      "Restore the backup again, with the newest checkpoint of that log: `sluice restore --checkpoint FILE`."
     case .markDamaged: "Remove the file once `sluice ledger verify` finds the published log sound; it is written again."
     }
   }

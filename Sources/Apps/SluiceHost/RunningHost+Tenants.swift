@@ -41,8 +41,7 @@ extension RunningHost {
   func ledgerCheck(_ tenant: TenantID) throws -> LedgerCheck {
     let open = try opened(tenant)
     return LedgerCheck(
-      tenant: tenant, vkey: open.ledger.vkey, folder: try folder.folder("tenants/\(tenant)/ledger"),
-      beginnings: try open.runtime.view { try LedgerStage.beginnings(in: $0) })
+      origin: open.ledger.origin, vkey: open.ledger.vkey, folder: try folder.folder("tenants/\(tenant)/ledger"))
   }
 
   /// From now on what is applied leads to effects and publications.

@@ -18,8 +18,10 @@ package import Vault
 package actor RunningHost {
   package struct Options: Sendable {
     package var dataFolder: String
-    /// A file, or `-` for standard input.
-    package var hostKeyPath: String
+    /// A file, or `-` for standard input. Absolute: what lies beside it is written by its name.
+    package var hostKeyPath: String {
+      didSet { if hostKeyPath != "-" { hostKeyPath = OperatorFile.absolute(hostKeyPath) } }
+    }
     /// The key itself, when it was read already.
     package var hostKey: [UInt8]?
     /// Where `sluice-worker` stands.
@@ -146,6 +148,8 @@ package actor RunningHost {
 // Tenants and connectors.
 extension RunningHost {
   package func createTenant(_ tenant: TenantID) async throws {
+    // Before anything is made for it. Its old journal may still be here, sealed with keys that are gone.
+    guard !erasures.contains(tenant) else { throw HostError.erased(tenant) }
     // Reserved before the first wait, so that of two who ask at once one is told that it exists.
     guard tenants[tenant] == nil, opening.insert(tenant).inserted else {
       throw HostError.exists("The tenant \(tenant)")
@@ -213,7 +217,7 @@ extension RunningHost {
 
   /// The unguessable part of an instance's webhook address; made when first asked for.
   private func hookID(_ route: InstanceRoute) throws -> String {
-    let name = "hook/\(route.tenant)/\(route.instance)"
+    let name = TenantRow.hook.name(.tenant(route.tenant), route.instance.rawValue)
     if let known = try keystore.value(name) { return String(decoding: known, as: UTF8.self) }
     let id = Hex.encode(SystemSources.random(24))
     try keystore.set(name, Array(id.utf8))
@@ -247,10 +251,14 @@ extension RunningHost {
     for instance in awaited ?? instances { await instance.takeDeliveries() }
   }
 
+  /// Every instance that was ever enabled, as it is now.
+  func enablings(of tenant: TenantID) throws -> [Enabling] {
+    try self.tenant(tenant).view { try $0.scan(FabricStage.instances).map { try $0.1.decode() } }
+  }
+
   private func startInstances(of tenant: TenantID) async throws {
     let runtime = try self.tenant(tenant)
-    let enabled = try runtime.view { try $0.scan(FabricStage.instances).map { try $0.1.decode(Enabling.self) } }
-    for enabling in enabled {
+    for enabling in try enablings(of: tenant) {
       let key = "\(tenant)/\(enabling.instance)"
       if upgrading.contains(key) { continue }
       let before = running.updateValue(enabling, forKey: key)
@@ -297,7 +305,7 @@ extension RunningHost {
 
   private func route(_ enabling: Enabling, _ manifest: Manifest, _ tenant: TenantID) -> InstanceRoute {
     InstanceRoute(
-      tenant: tenant, instance: enabling.instance, manifest: manifest, folder: enabling.folder,
+      tenant: tenant, instance: enabling.instance, manifest: manifest, folder: pluginFolder(of: enabling),
       overrides: enabling.endpoints, proxy: enabling.proxy, config: enabling.config.canonicalBytes)
   }
 
@@ -311,29 +319,5 @@ extension RunningHost {
     instances[key] = instance
     try refreshHook(route)
     if manifest.kind == .source { await instance.start() }
-  }
-}
-
-package enum HostError: OperatorError, Equatable {
-  case exists(String)
-  case unknown(String)
-
-  package var code: String {
-    switch self {
-    case .exists: "host.exists"
-    case .unknown: "host.unknown"
-    }
-  }
-  package var message: String {
-    switch self {
-    case .exists(let what): "\(what) exists already."
-    case .unknown(let what): "There is no \(what.hasPrefix("the ") ? String(what.dropFirst(4)) : what) here."
-    }
-  }
-  package var remedy: String {
-    switch self {
-    case .exists: "Choose another name, or use the one that exists."
-    case .unknown: "List what there is: `sluice tenant list`, `sluice connector list`."
-    }
   }
 }

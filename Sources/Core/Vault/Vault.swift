@@ -56,8 +56,18 @@ package final class Vault: Sealer {
   /// The seed of the partition's ledger-signing key (Ed25519).
   package func ledgerSeed(_ partition: Partition) throws -> [UInt8] { try key(partition, .ledger) }
 
+  /// What only whoever has the host key can say of a message: HMAC-SHA256 under a key that is made of it for one purpose.
+  package static func authenticationCode(for message: [UInt8], as purpose: String, hostKey: [UInt8]) -> Digest {
+    let key = HMACSHA256.authenticationCode(for: Array("sluice \(purpose)".utf8), key: hostKey)
+    return HMACSHA256.authenticationCode(for: message, key: key.bytes)
+  }
+
+  package func authenticationCode(for message: [UInt8], as purpose: String) -> Digest {
+    Self.authenticationCode(for: message, as: purpose, hostKey: hostKey)
+  }
+
   private func name(_ partition: Partition, _ purpose: Purpose) -> String {
-    "key/\(partition.name)/\(purpose.rawValue)"
+    TenantRow.key.name(partition, purpose.rawValue)
   }
 
   private func key(_ partition: Partition, _ purpose: Purpose) throws -> [UInt8] {
@@ -77,7 +87,7 @@ package final class Vault: Sealer {
 // Secrets by slot.
 extension Vault {
   private func name(_ tenant: TenantID, _ instance: InstanceID, _ slot: String) -> String {
-    "secret/\(tenant)/\(instance)/\(slot)"
+    TenantRow.secret.name(.tenant(tenant), instance.rawValue, slot)
   }
 
   /// Stores a secret; durable when it returns. One trailing newline, as files and terminals add, is not part of it.
@@ -120,7 +130,7 @@ extension Vault {
   }
 
   private func renewalName(_ tenant: TenantID, _ instance: InstanceID, _ slot: String) -> String {
-    "renewal/\(tenant)/\(instance)/\(slot)"
+    TenantRow.renewal.name(.tenant(tenant), instance.rawValue, slot)
   }
 
   /// Keeps what an upstream gave in place of a part of a slot's secret, such as a rotated refresh token; durable when it
@@ -144,7 +154,7 @@ extension Vault {
 
   /// Which slots hold a secret: names only.
   package func slots(tenant: TenantID) throws -> [(instance: String, slot: String)] {
-    try keystore.names(withPrefix: "secret/\(tenant)/").map { name in
+    try keystore.names(withPrefix: TenantRow.secret.prefix(tenant)).map { name in
       let parts = name.split(separator: "/", maxSplits: 3)
       return (String(parts[2]), String(parts[3]))
     }

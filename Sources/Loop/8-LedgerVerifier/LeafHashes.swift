@@ -60,6 +60,12 @@ enum EntryFields {
     "{", "at", "", "commitment", ":", "", ",", "id", ":", "", ",", "kind", ":", "", ",", "v", ":1}",
   ]
 
+  /// The kind of an entry of this form.
+  static func kind(in entry: ArraySlice<UInt8>) -> String {
+    let pieces = entry.split(separator: 0x22, omittingEmptySubsequences: false)
+    return pieces.count == frame.count ? String(decoding: pieces[13], as: UTF8.self) : ""
+  }
+
   /// - Returns: The commitment; nil when the entry is not of this form.
   static func commitment(in entry: ArraySlice<UInt8>) -> Digest? {
     let pieces = entry.split(separator: 0x22, omittingEmptySubsequences: false)

@@ -20,6 +20,7 @@ package enum LedgerFinding: OperatorError, Equatable {
   case historyRewritten(size: Int, expected: Digest, found: Digest)
   case proofMalformed(reason: String)
   case entryNotProven(index: Int, expected: Digest, found: Digest)
+  case linkBroken(log: String, reason: String)
 
   package var code: String {
     switch self {
@@ -41,6 +42,7 @@ package enum LedgerFinding: OperatorError, Equatable {
     case .historyRewritten: "ledger.history_rewritten"
     case .proofMalformed: "ledger.proof_malformed"
     case .entryNotProven: "ledger.entry_not_proven"
+    case .linkBroken: "ledger.link_broken"
     }
   }
 
@@ -73,6 +75,7 @@ package enum LedgerFinding: OperatorError, Equatable {
     case .proofMalformed(let reason): "The proof is malformed: \(reason)."
     case .entryNotProven(let index, let expected, let found):
       "As entry \(index) these bytes lead to root \(found); the checkpoint says \(expected)."
+    case .linkBroken(let log, let reason): "The log \(log) does not fit the one beside it: \(reason)."
     }
   }
 
@@ -85,6 +88,7 @@ package enum LedgerFinding: OperatorError, Equatable {
       "Restore the file from a backup and verify again; keep the damaged one as evidence."
     case .entryMalformed: "Look for the host's version that wrote it; no proof can be read from it."
     case .entryNotProven: "Compare the entry's bytes with the log's; this proof is of another entry or of none."
+    case .linkBroken: "Restore the ledger's files from a copy; the journal holds what each log begins with."
     case .rootDiffers, .logShrank, .historyRewritten:
       "Keep both checkpoints and the log: together they prove that entries were changed after signing."
     }

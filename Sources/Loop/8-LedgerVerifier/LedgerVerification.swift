@@ -1,6 +1,6 @@
 // LedgerVerifier: a signed checkpoint, its key and the files of a log come in; out goes a report that names each thing
 // that is not as the checkpoint promised: which tile, entry or payload, with both hashes.
-// It shares no code with TrustLedger, writes nothing, and believes nothing that it did not hash itself.
+// It shares no code with TrustLedger but Core's, writes nothing, and believes nothing that it did not hash itself.
 
 import Cryptography
 package import Domain
@@ -43,6 +43,12 @@ package struct LedgerVerification {
   package static func verify(
     checkpoint: [UInt8], vkey: String, earlier: [UInt8]? = nil, read: @escaping (_ path: String) -> [UInt8]?
   ) -> LedgerReport {
+    verify(checkpoint: checkpoint, vkey: vkey, earlier: earlier.map { [$0] } ?? [], read: read)
+  }
+
+  static func verify(
+    checkpoint: [UInt8], vkey: String, earlier: [[UInt8]], read: @escaping (_ path: String) -> [UInt8]?
+  ) -> LedgerReport {
     var verification = LedgerVerification(vkey: vkey, read: read)
     do throws(LedgerFinding) {
       try verification.run(checkpoint: checkpoint, earlier: earlier)
@@ -52,7 +58,7 @@ package struct LedgerVerification {
     return verification.report
   }
 
-  private mutating func run(checkpoint: [UInt8], earlier: [UInt8]?) throws(LedgerFinding) {
+  private mutating func run(checkpoint: [UInt8], earlier: [[UInt8]]) throws(LedgerFinding) {
     let key = try LogKey(vkey: vkey)
     let promised = try key.open(checkpoint, which: "checkpoint")
     report.origin = promised.origin
@@ -63,7 +69,7 @@ package struct LedgerVerification {
     let computed = leaves.root(upTo: promised.size)
     if computed != promised.root { try blame(leaves, promised: promised.root, computed: computed) }
     try checkTiles(leaves)
-    if let earlier { try checkEarlier(earlier, key: key, leaves: leaves) }
+    for note in earlier { try checkEarlier(note, key: key, leaves: leaves) }
   }
 
   /// Reads all entry bundles and checks each entry's payload.

@@ -10,7 +10,8 @@ struct Promise {
 
 /// A log's public key; opens the notes it signed. Works on bytes, so that no two texts look alike.
 struct LogKey {
-  private let text: String
+  /// The key as text.
+  let vkey: String
   private let name: [UInt8]
   private let id: [UInt8]
   private let key: [UInt8]
@@ -29,7 +30,24 @@ struct LogKey {
     guard Hex.encode(id).utf8.elementsEqual(bytes[(first + 1)..<second]) else {
       throw .keyMalformed(reason: "its id is not the id of its key")
     }
-    text = vkey
+    self.vkey = vkey
+  }
+
+  private init(name: [UInt8], key: [UInt8], material: String) {
+    self.name = name
+    self.key = key
+    id = Array(SHA256.digest(parts: [name, [0x0A, 1], key]).bytes[0..<4])
+    vkey = "\(String(decoding: name, as: UTF8.self))+\(Hex.encode(id))+\(material)"
+  }
+
+  /// The name of its log.
+  var origin: String { String(decoding: name, as: UTF8.self) }
+
+  /// The same key under another log's name: to readers of notes another key.
+  func named(_ origin: String) -> LogKey {
+    // Base64 may hold a plus sign; neither the name nor the id does.
+    let material = vkey.utf8.drop { $0 != 0x2B }.dropFirst().drop { $0 != 0x2B }.dropFirst()
+    return LogKey(name: Array(origin.utf8), key: key, material: String(decoding: material, as: UTF8.self))
   }
 
   func open(_ note: [UInt8], which: String) throws(LedgerFinding) -> Promise {
@@ -48,11 +66,11 @@ struct LogKey {
       else { throw .checkpointMalformed(which: which, reason: "a signature line is miswritten") }
       guard parts[1].elementsEqual(name), material[0..<4].elementsEqual(id) else { continue }
       guard Ed25519.isValid(signature: Array(material[4...]), of: body, publicKey: key) else {
-        throw .checkpointForged(which: which, key: text)
+        throw .checkpointForged(which: which, key: vkey)
       }
       signed = true
     }
-    guard signed else { throw .checkpointUnsigned(which: which, key: text) }
+    guard signed else { throw .checkpointUnsigned(which: which, key: vkey) }
     guard let promise = CheckpointText.read(body), promise.origin.utf8.elementsEqual(name) else {
       throw .checkpointMalformed(which: which, reason: "its text is not origin, size and root of this log")
     }

@@ -74,6 +74,14 @@ package struct LedgerStage: Stage {
     try view.value(tree, "tree")?.decode() ?? LedgerTree()
   }
 
+  /// The root that a log had at a size; nil when it has no such size here.
+  package static func root(of epoch: LedgerEpoch, at size: Int, in view: any StateView) throws -> Digest? {
+    var tree = LedgerTree()
+    let rows = try view.scan(leaves, from: key(0, epoch), until: key(size, epoch), reversed: false, countMax: size)
+    for (_, value) in rows { _ = try tree.append(Array((value["leaf"]?.string ?? "").utf8)) }
+    return tree.size == size ? tree.root : nil
+  }
+
   /// The leaf that proves an entry; nil when the entry is not ledgered or not applied.
   package static func index(of entry: Digest, in view: any StateView) throws -> Int? {
     try view.value(index, entry.hex)?.integer.map(Int.init)

@@ -1,14 +1,21 @@
 // Checks an exported log with somebody else's code: golang.org/x/mod/sumdb, the checksum database of Go.
 //
 // usage: tlog FOLDER
-// FOLDER holds log.vkey, checkpoint, checkpoint.N (earlier ones, N counts from 1) and tile/... as C2SP tlog-tiles.
+// FOLDER holds log.vkey, checkpoint, checkpoint.N (earlier ones, N counts from 1) and tile/... as C2SP tlog-tiles; and the same
+// in a folder epoch-N-ID for each log that a restore began, whose first entry tells of the log before it.
 package main
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"sort"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
@@ -56,6 +63,11 @@ func tree(file string, verifier note.Verifier) (tlog.Tree, error) {
 	if err != nil {
 		return tree, err
 	}
+	return readTree(bytes, verifier)
+}
+
+func readTree(bytes []byte, verifier note.Verifier) (tlog.Tree, error) {
+	var tree tlog.Tree
 	opened, err := note.Open(bytes, note.VerifierList(verifier))
 	if err != nil {
 		return tree, err
@@ -94,11 +106,32 @@ func entries(root string, first, width int64) ([][]byte, error) {
 	return out, nil
 }
 
-func main() {
-	root := os.Args[1]
+// log is what was found of one log.
+type log struct {
+	verifier note.Verifier
+	key      []byte
+	tree     tlog.Tree
+	reader   tlog.HashReader
+	first    []byte
+}
+
+// key reads log.vkey: its name, a hash and the key itself, joined by plus signs.
+func key(root string) (note.Verifier, []byte, error) {
 	vkey, err := os.ReadFile(filepath.Join(root, "log.vkey"))
-	check("log.vkey is there", err)
-	verifier, err := note.NewVerifier(strings.TrimSpace(string(vkey)))
+	if err != nil {
+		return nil, nil, err
+	}
+	text := strings.TrimSpace(string(vkey))
+	verifier, err := note.NewVerifier(text)
+	if err != nil {
+		return nil, nil, err
+	}
+	material, err := base64.StdEncoding.DecodeString(strings.SplitN(text, "+", 3)[2])
+	return verifier, material, err
+}
+
+func checkLog(root string) *log {
+	verifier, material, err := key(root)
 	check("log.vkey is a key", err)
 	if failed > 0 {
 		report()
@@ -117,6 +150,7 @@ func main() {
 	}
 	check("the tiles have the checkpoint's root", err)
 
+	found := &log{verifier: verifier, key: material, tree: last, reader: reader}
 	for first := int64(0); first < last.N; first += 256 {
 		width := last.N - first
 		if width > 256 {
@@ -131,6 +165,9 @@ func main() {
 				err = tlog.CheckRecord(proof, last.N, last.Hash, index, tlog.RecordHash(entry))
 			}
 			check(fmt.Sprintf("entry %d is included", index), err)
+			if index == 0 {
+				found.first = entry
+			}
 		}
 	}
 
@@ -149,6 +186,137 @@ func main() {
 			check(fmt.Sprintf("checkpoint extends checkpoint.%d", n), consistent(now, last, reader))
 		}
 		before = now
+	}
+	return found
+}
+
+// epoch names a log, as the first entry of a later one does.
+type epoch struct {
+	Number int
+	ID     string
+}
+
+func (e epoch) folder() string {
+	if e.Number == 1 && e.ID == "" {
+		return ""
+	}
+	return fmt.Sprintf("epoch-%d-%s", e.Number, e.ID)
+}
+
+// beginning is what the first entry of a log that a restore began commits to.
+type beginning struct {
+	Epoch, Previous epoch
+	Restored        struct {
+		Size int64
+		Root string
+	}
+	Published     *string
+	AlsoPublished []string
+}
+
+func readBeginning(root string, entry []byte) (beginning, error) {
+	var begun beginning
+	var leaf struct{ Kind, Commitment string }
+	if err := json.Unmarshal(entry, &leaf); err != nil {
+		return begun, err
+	}
+	if leaf.Kind != "epoch" || len(leaf.Commitment) != 64 {
+		return begun, fmt.Errorf("it is of the kind %q", leaf.Kind)
+	}
+	object, err := os.ReadFile(filepath.Join(root, "payload", leaf.Commitment[:2], leaf.Commitment))
+	if err != nil {
+		return begun, err
+	}
+	sum := sha256.Sum256(object)
+	if hex.EncodeToString(sum[:]) != leaf.Commitment || len(object) < 32 {
+		return begun, fmt.Errorf("its payload is another one")
+	}
+	return begun, json.Unmarshal(object[32:], &begun)
+}
+
+// signed reads a checkpoint of a log by that log's name, which the same key signs.
+func signed(text string, key []byte) (string, tlog.Tree, error) {
+	name, _, _ := strings.Cut(text, "\n")
+	verifier, err := note.NewVerifier(fmt.Sprintf("%s+%08x+%s", name, keyHash(name, key), base64.StdEncoding.EncodeToString(key)))
+	if err != nil {
+		return name, tlog.Tree{}, err
+	}
+	found, err := readTree([]byte(text), verifier)
+	return name, found, err
+}
+
+// keyHash is the first four bytes of SHA-256(name, line feed, key), as C2SP signed-note says.
+func keyHash(name string, key []byte) uint32 {
+	sum := sha256.Sum256(append([]byte(name+"\n"), key...))
+	return binary.BigEndian.Uint32(sum[:])
+}
+
+// checkLink holds the first entry of a log against the log before it.
+func checkLink(root, name, previous string, logs map[string]*log) {
+	begun, err := readBeginning(filepath.Join(root, name), logs[name].first)
+	check(name+" begins with an entry that tells of the log before", err)
+	if err != nil {
+		return
+	}
+	check(name+" says its own name", equal(name, begun.Epoch.folder()))
+	check(name+" goes on after the log before it", equal(previous, begun.Previous.folder()))
+	before := logs[previous]
+	if begun.Restored.Size > 0 {
+		root, err := hex.DecodeString(begun.Restored.Root)
+		if err == nil && (before.tree.N != begun.Restored.Size || !bytes.Equal(root, before.tree.Hash[:])) {
+			err = fmt.Errorf("it ends at %d, not at %d", before.tree.N, begun.Restored.Size)
+		}
+		check(name+" goes on where the log before ends", err)
+	}
+	notes := begun.AlsoPublished
+	if begun.Published != nil {
+		notes = append([]string{*begun.Published}, notes...)
+	}
+	for _, text := range notes {
+		origin, found, err := signed(text, before.key)
+		check("a checkpoint in the first entry of "+name+" is signed", err)
+		for _, other := range logs {
+			if err == nil && other.verifier.Name() == origin && found.N <= other.tree.N {
+				check(origin+" extends a checkpoint in the first entry of "+name, consistent(found, other.tree, other.reader))
+			}
+		}
+	}
+}
+
+func equal(wanted, found string) error {
+	if wanted == found {
+		return nil
+	}
+	return fmt.Errorf("%q instead of %q", found, wanted)
+}
+
+func main() {
+	root := os.Args[1]
+	logs := map[string]*log{"": checkLog(root)}
+	paths, err := filepath.Glob(filepath.Join(root, "epoch-*"))
+	check("the folder is readable", err)
+	var names []string
+	for _, path := range paths {
+		names = append(names, filepath.Base(path))
+	}
+	number := func(name string) (n int) {
+		_, err := fmt.Sscanf(name, "epoch-%d-", &n)
+		check(name+" has a number", err)
+		return n
+	}
+	sort.Slice(names, func(a, b int) bool { return number(names[a]) < number(names[b]) })
+	for _, name := range names {
+		logs[name] = checkLog(filepath.Join(root, name))
+		check(name+" has the same key", equal(fmt.Sprintf("%x", logs[""].key), fmt.Sprintf("%x", logs[name].key)))
+		check(name+" has a name of its own", equal(logs[""].verifier.Name()+"/"+name, logs[name].verifier.Name()))
+	}
+	previous := ""
+	for _, name := range names {
+		checkLink(root, name, previous, logs)
+		previous = name
+	}
+	if len(logs) > 1 {
+		fmt.Printf("%d logs: ", len(logs))
 	}
 	report()
 }

@@ -11,6 +11,9 @@ enum BackupError: OperatorError, Equatable {
   case notEmpty(folder: String)
   case noErasures(path: String)
   case otherLog(file: String)
+  case rewritten(path: String)
+  case unknownPart(path: String, part: String)
+  case stateThere(path: String)
 
   var code: String {
     switch self {
@@ -23,6 +26,9 @@ enum BackupError: OperatorError, Equatable {
     case .notEmpty: "restore.not_empty"
     case .noErasures: "restore.no_erasures"
     case .otherLog: "restore.other_log"
+    case .rewritten: "restore.rewritten"
+    case .unknownPart: "restore.unknown_part"
+    case .stateThere: "restore.state_there"
     }
   }
   var message: String {
@@ -37,7 +43,11 @@ enum BackupError: OperatorError, Equatable {
     case .notEmpty(let folder): "\(folder) is not empty; a backup is restored into a folder of its own."
     case .noErasures(let path):
       "There is no list of erasures at \(path): tenants erased since the backup would come back."
-    case .otherLog(let file): "\(file) is no signed checkpoint of a log that is open in this backup."
+    case .otherLog(let file): "\(file) is no signed checkpoint of a log of any tenant in this backup."
+    case .rewritten(let path):
+      "The manifest of \(path) was not written by a host with this key: somebody has put other parts into it."
+    case .unknownPart(let path, let part): "\(path): the part \(part) has no place in a data folder."
+    case .stateThere(let path): "\(path) is there already; what is restored is made of the journal alone."
     }
   }
   var remedy: String {
@@ -50,6 +60,9 @@ enum BackupError: OperatorError, Equatable {
     case .noErasures:
       "Name the list with `--erasures FILE` (it lies beside the host key), or say `--erasures none` if no tenant was erased."
     case .otherLog: "Give the file `checkpoint` of the lost folder, or one that an auditor has kept."
+    case .rewritten: "Restore another backup; keep this one for whoever looks into what happened."
+    case .unknownPart: "Restore it with the version of Sluice that made it, or take another backup."
+    case .stateThere(let path): "Find out who wrote \(path) while `restore` ran, and restore again into a new folder."
     }
   }
 }

@@ -1,15 +1,31 @@
 import CanonicalJSON
+import Cryptography
 import Domain
 import Foundation
 import TrustLedger
+import Vault
 
-/// What a backup holds, part by part. It is the archive's last part but one, as canonical JSON; the last one is its SHA-256.
+/// What a backup holds, part by part, as canonical JSON. Three parts end the archive: this one; a code over it, which only whoever
+/// has the host key can make; and the sums of both, as `sha256sum` writes them.
 struct BackupManifest: Codable, Sendable {
-  static let formatVersion = 1
+  static let formatVersion = 2
   static let path = "manifest.json"
+  static let codePath = "manifest.mac"
   static let sumPath = "manifest.sha256"
+  /// How every archive ends.
+  static let lastPaths = [path, codePath, sumPath]
   static let keystorePath = "keystore.db"
   static let erasuresPath = "erasures"
+
+  /// What is held in memory as a whole has a bound.
+  static func bytesMax(of part: String) -> Int? {
+    switch part {
+    case path: 512 << 20
+    case codePath, sumPath: 256
+    case erasuresPath: OperatorFile.bytesMax
+    default: nil
+    }
+  }
 
   struct Part: Codable, Hashable, Sendable {
     let path: String
@@ -31,6 +47,9 @@ struct BackupManifest: Codable, Sendable {
   let madeAtMs: Int64
   /// The format of the data folder.
   let dataFormat: Int
+  /// Tells which host key it was made under, and nothing of the key.
+  let hostKeyID: Digest
+  /// Every one that the backup's journal or keystore knows, but those that were erased.
   let tenants: [Tenant]
   /// In the archive's order.
   let parts: [Part]
@@ -52,4 +71,27 @@ struct BackupManifest: Codable, Sendable {
         }),
     ]
   }
+}
+
+/// Which host a backup is of: by codes that its host key makes, so that what others have put together is not restored.
+enum BackupOrigin {
+  private static let keyPurpose = "backup host key"
+  private static let manifestPurpose = "backup manifest"
+
+  static func keyID(_ vault: Vault) -> Digest { vault.authenticationCode(for: [], as: keyPurpose) }
+
+  /// The bytes of the part `manifest.mac`.
+  static func code(of manifest: [UInt8], _ vault: Vault) -> [UInt8] {
+    line(vault.authenticationCode(for: manifest, as: manifestPurpose))
+  }
+
+  /// - Throws: `VaultError.wrongHostKey`, `BackupError.rewritten`.
+  static func check(_ contents: BackupReader.Contents, hostKey: [UInt8], path: String) throws {
+    let keyID = Vault.authenticationCode(for: [], as: keyPurpose, hostKey: hostKey)
+    guard contents.manifest.hostKeyID == keyID else { throw VaultError.wrongHostKey }
+    let code = Vault.authenticationCode(for: contents.manifestBytes, as: manifestPurpose, hostKey: hostKey)
+    guard constantTimeEqual(line(code), contents.code) else { throw BackupError.rewritten(path: path) }
+  }
+
+  private static func line(_ code: Digest) -> [UInt8] { Array("\(code.hex)\n".utf8) }
 }

@@ -4,6 +4,7 @@ import Domain
 import Foundation
 import SQLiteStorage
 import TrustLedger
+import Vault
 
 /// Makes a backup of a host that runs: the journal first, then what must be at least as new.
 ///
@@ -13,83 +14,112 @@ actor BackupWriter {
   private nonisolated let executor = BlockingExecutor(label: "sluice.backup")
   nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
-  /// One tenant, as far as it must be known before the journal is copied.
+  /// What is backed up.
+  struct Holdings: Sendable {
+    let journal: SQLiteJournal
+    let keystore: SQLiteKeystore
+    let vault: Vault
+    let erasures: Erasures
+    let dataFolder: String
+  }
+
+  /// A tenant's published logs, as far as they must be known before the journal is copied.
   struct Source: Sendable {
     let name: TenantID
     let epoch: LedgerEpoch
-    let vkey: String
     /// Each of its logs, by the folder within the tenant's `ledger`: empty for the first.
     let logs: [(folder: String, objects: any ObjectStore)]
   }
 
   private let path: String
+  private let staging: String
   private let crash: any CrashInjector
-  private let output: OutputFile
+  private let aside: AsideFile
+  private var output: OutputFile { aside.output }
   private var parts: [BackupManifest.Part] = []
-  private var making: String { path + ".making" }
-  private var staged: String { path + ".part" }
+  private var stagedCount = 0
 
-  /// - Parameter path: Where there is nothing yet.
-  init(path: String, crash: any CrashInjector) throws {
+  /// - Parameters:
+  ///   - path: Where there is nothing yet.
+  ///   - staging: Where there is no folder yet: it holds copies of databases, for nobody else to read, and is removed in the end.
+  init(path: String, staging: String, crash: any CrashInjector) throws {
     guard access(path, F_OK) != 0 else { throw BackupError.exists(path: path) }
     self.path = path
+    self.staging = staging
     self.crash = crash
-    output = try OutputFile(path: path + ".making")
+    aside = try AsideFile(of: path)
   }
 
-  func write(
-    _ tenants: [Source], journal: SQLiteJournal, keystore: SQLiteKeystore, erasures: Erasures, nowMs: Int64
-  ) throws -> BackupManifest {
+  func write(_ sources: [Source], of holdings: Holdings, nowMs: Int64) throws -> BackupManifest {
+    defer { try? FileManager.default.removeItem(atPath: staging) }
     do {
-      let manifest = try writeParts(tenants, journal, keystore, erasures, nowMs)
+      try FileManager.default.createDirectory(
+        atPath: staging, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+      let manifest = try writeParts(sources, holdings, nowMs)
       crash.reach(.backupBeforeName)
-      guard link(making, path) == 0 else {
-        if errno == EEXIST { throw BackupError.exists(path: path) }
-        throw OperatorFileError.unwritable(path: path, reason: PlainReason.text(errno))
-      }
-      unlink(making)
-      try OutputFile.synchronize(folder: (path as NSString).deletingLastPathComponent)
+      try aside.giveName()
       crash.reach(.backupAfterName)
       return manifest
     } catch {
-      unlink(making)
-      unlink(staged)
-      // The names of databases are ours; the operator knows the backup's.
-      throw error is DiskFull ? OperatorFileError.unwritable(path: path, reason: PlainReason.text(ENOSPC)) : error
+      aside.remove()
+      // The names of databases are ours; the operator knows the folder.
+      throw error is DiskFull ? OperatorFileError.unwritable(path: staging, reason: PlainReason.text(ENOSPC)) : error
     }
   }
 
-  private func writeParts(
-    _ tenants: [Source], _ journal: SQLiteJournal, _ keystore: SQLiteKeystore, _ erasures: Erasures, _ nowMs: Int64
-  ) throws -> BackupManifest {
+  private func writeParts(_ sources: [Source], _ holdings: Holdings, _ nowMs: Int64) throws -> BackupManifest {
     crash.reach(.backupBeforeParts)
     // Read before the journal is copied: no checkpoint in the backup promises more than its journal holds.
-    let checkpoints = try tenants.map { try $0.logs.map { try $0.objects.read("checkpoint") } }
+    let checkpoints = try sources.map { try $0.logs.map { try $0.objects.read("checkpoint") } }
     var heads: [String: UInt64] = [:]
-    for number in journal.segmentNumbers {
-      heads.merge(try journal.copySegment(number, to: staged)) { max($0, $1) }
-      try addStaged("journal/\(SQLiteJournal.fileName(number))")
+    for number in holdings.journal.segmentNumbers {
+      heads.merge(
+        try addStaged("journal/\(SQLiteJournal.fileName(number))") { try holdings.journal.copySegment(number, to: $0) }
+      ) { max($0, $1) }
     }
-    try keystore.copy(to: staged)
-    try addStaged(BackupManifest.keystorePath)
-    try add(BackupManifest.erasuresPath, try erasures.bytes)
-    for (tenant, notes) in zip(tenants, checkpoints) {
-      for (log, note) in zip(tenant.logs, notes) { try add(log.objects, of: tenant.name, log.folder, note) }
+    let rows = try addStaged(BackupManifest.keystorePath) { try holdings.keystore.copy(to: $0) }
+    try add(BackupManifest.erasuresPath, try holdings.erasures.bytes)
+    try addPlugins(of: holdings.dataFolder)
+    for (source, notes) in zip(sources, checkpoints) {
+      for (log, note) in zip(source.logs, notes) { try add(log.objects, of: source.name, log.folder, note) }
     }
-    let manifest = BackupManifest(
-      format: BackupManifest.formatVersion, madeAtMs: nowMs, dataFormat: DataFolder.formatVersion,
-      tenants: try zip(tenants, checkpoints).map { tenant, notes in
-        let note = try notes.last?.map { try Checkpoint(text: try SignedNote(parsing: $0).text) }
-        return BackupManifest.Tenant(
-          name: tenant.name, position: heads[tenant.name.rawValue] ?? 0, epoch: tenant.epoch, vkey: tenant.vkey,
-          published: note.map { EpochBeginning.Mark(size: $0.size, root: $0.root) })
-      }, parts: parts)
+    // Whom the copies know counts: a tenant may have been made since the sources were listed.
+    let known = Set(heads.keys.compactMap(TenantID.init(rawValue:)) + rows.compactMap(TenantRow.key.tenant(of:)))
+    let found = Dictionary(
+      zip(sources, checkpoints).map { ($0.name, (epoch: $0.epoch, note: $1.last ?? nil)) }, uniquingKeysWith: { $1 })
+    let tenants = try known.filter { !holdings.erasures.contains($0) }.sorted().map { name in
+      let epoch = found[name]?.epoch ?? .first
+      let seed = try holdings.vault.ledgerSeed(.tenant(name))
+      let published = try found[name]?.note.map { try Checkpoint(text: try SignedNote(parsing: $0).text) }
+      return BackupManifest.Tenant(
+        name: name, position: heads[name.rawValue] ?? 0, epoch: epoch,
+        vkey: try NoteSigner(name: epoch.origin(of: name), seed: seed).key.vkey,
+        published: published.map { EpochBeginning.Mark(size: $0.size, root: $0.root) })
+    }
+    return try end(
+      BackupManifest(
+        format: BackupManifest.formatVersion, madeAtMs: nowMs, dataFormat: DataFolder.formatVersion,
+        hostKeyID: BackupOrigin.keyID(holdings.vault), tenants: tenants, parts: parts), holdings.vault)
+  }
+
+  private func end(_ manifest: BackupManifest, _ vault: Vault) throws -> BackupManifest {
     let bytes = try JSONValue(encoding: manifest).canonicalBytes
+    if let bytesMax = BackupManifest.bytesMax(of: BackupManifest.path), bytes.count > bytesMax {
+      throw OperatorFileError.tooLarge(path: "\(path), \(BackupManifest.path)", bytesMax: bytesMax)
+    }
     try add(BackupManifest.path, bytes)
-    try add(BackupManifest.sumPath, Array((SHA256.digest(bytes).hex + "\n").utf8))
+    try add(BackupManifest.codePath, BackupOrigin.code(of: bytes, vault))
+    try add(BackupManifest.sumPath, BackupReader.sums(parts.suffix(2)))
     try output.write([UInt8](repeating: 0, count: 2 * TarFile.blockBytes))
     try output.synchronize()
     return manifest
+  }
+
+  /// Whole versions only: one that is removed meanwhile is left out.
+  private func addPlugins(of dataFolder: String) throws {
+    for files in try InstalledPlugins.files(dataFolder: dataFolder) {
+      for (path, file) in files { try add("plugins/\(path)", file) }
+    }
   }
 
   /// One log as its checkpoint of before says. Later checkpoints are left out; later tiles and payloads do no harm.
@@ -111,16 +141,24 @@ actor BackupWriter {
     parts.append(.init(path: path, bytes: bytes.count, sha256: SHA256.digest(bytes)))
   }
 
-  private func addStaged(_ path: String) throws {
+  /// Copies a database and adds the copy.
+  private func addStaged<Result>(_ path: String, _ copy: (_ to: String) throws -> Result) throws -> Result {
+    stagedCount += 1
+    let staged = "\(staging)/\(stagedCount).db"
     defer { unlink(staged) }
-    let input = try InputFile(path: staged)
-    let size = (try FileManager.default.attributesOfItem(atPath: staged)[.size] as? Int) ?? 0
+    let result = try copy(staged)
+    try add(path, try InputFile(path: staged))
+    return result
+  }
+
+  private func add(_ path: String, _ input: InputFile) throws {
+    let size = try input.bytes
     try output.write(try header(path, size))
     let sum = try SHA256Sum()
     var left = size
     while left > 0 {
       let piece = try input.read(min(left, TarFile.pieceBytes))
-      guard !piece.isEmpty else { throw BackupError.cutOff(path: staged, part: path) }
+      guard !piece.isEmpty else { throw BackupError.cutOff(path: input.path, part: path) }
       sum.add(piece)
       try output.write(piece)
       left -= piece.count

@@ -26,24 +26,41 @@ struct NewEpoch {
   /// - Returns: What was restored, for people.
   func begin(seen: inout [String: [UInt8]], mayAct: Bool) async throws -> JSONValue {
     try vault.prepare(.tenant(tenant))
-    let store = try SQLiteStateStore(path: folder + "/state.db")
+    let path = folder + "/state.db"
+    for name in [path, path + "-wal", path + "-journal"] where access(name, F_OK) == 0 {
+      throw BackupError.stateThere(path: name)
+    }
+    let store = try SQLiteStateStore(path: path)
     defer { try? store.close() }
     try await rebuild(store)
     let old = try store.view { try LedgerStage.epoch(in: $0) }
     let signer = try NoteSigner(name: old.origin(of: tenant), seed: try vault.ledgerSeed(.tenant(tenant)))
     let closed = try close(old, signer, store)
-    let last = try lastPublished(closed.note, closed.objects, signer, seen: &seen)
-    let published = try last.map { try Checkpoint(signed: try SignedNote(parsing: $0), by: signer.key) }
-    let new = LedgerEpoch(number: old.number + 1, id: Hex.encode(SystemSources.random(8)))
+    let notes = SeenNote.take(from: &seen, of: tenant, key: signer.key)
+    var news = try news(in: notes, known: try store.view { try LedgerStage.beginnings(in: $0) }, signer.key)
+    // The open log's newest checkpoint, of all that the backup and the operator know.
+    var last = try closed.note.map { try SeenNote($0, of: old, key: signer.key) }
+    if let newest = news.filter({ $0.log == old }).max(by: { $0.checkpoint.size < $1.checkpoint.size }) {
+      last = newest
+      // A smaller one it covers; another one of the same size it does not.
+      news.removeAll {
+        $0.log == old && ($0.text == newest.text || $0.checkpoint.size < newest.checkpoint.size)
+      }
+    }
+    let publishedSize = last?.checkpoint.size ?? 0
+    let number = news.map(\.log.number).reduce(old.number, max) + 1
+    let new = LedgerEpoch(number: number, id: Hex.encode(SystemSources.random(8)))
     let beginning = EpochBeginning(
-      epoch: new, previous: old, restored: closed.mark, published: last.map { String(decoding: $0, as: UTF8.self) },
+      epoch: new, previous: old, restored: closed.mark, published: last?.text, alsoPublished: news.map(\.text),
       backupMadeAtMs: backupMadeAtMs, by: by)
     try await append(beginning, mayAct: mayAct)
     return [
       "tenant": .string(tenant.rawValue), "log": .string(new.origin(of: tenant)),
       "previous_log": .string(signer.key.name), "restored_size": .integer(Int64(closed.mark.size)),
-      "published_size": .integer(Int64(published?.size ?? 0)),
-      "lost_entries": .integer(Int64(max(0, (published?.size ?? 0) - closed.mark.size))),
+      "published_size": .integer(Int64(publishedSize)),
+      "also_published": .array(
+        news.map { ["log": .string($0.checkpoint.origin), "size": .integer(Int64($0.checkpoint.size))] }),
+      "lost_entries": .integer(Int64(max(0, publishedSize - closed.mark.size))),
       "vkey": .string(
         try NoteSigner(name: new.origin(of: tenant), seed: try vault.ledgerSeed(.tenant(tenant))).key.vkey),
     ]
@@ -82,25 +99,22 @@ struct NewEpoch {
     return (.init(size: due.tree.size, root: due.tree.root), try objects.read("checkpoint"), objects)
   }
 
-  /// The newest of what the backup and the operator know. An older one must be a beginning of what was restored.
-  private func lastPublished(
-    _ closed: [UInt8]?, _ objects: any ObjectStore, _ signer: NoteSigner, seen: inout [String: [UInt8]]
-  ) throws -> [UInt8]? {
-    var last = closed
-    var size = try closed.map { try Checkpoint(signed: try SignedNote(parsing: $0), by: signer.key).size } ?? 0
-    for (file, note) in seen.sorted(by: { $0.key < $1.key }) {
-      guard let checkpoint = try? Checkpoint(signed: try SignedNote(parsing: note), by: signer.key) else { continue }
-      seen[file] = nil
-      if checkpoint.size > size {
-        (last, size) = (note, checkpoint.size)
-      } else if let closed {
-        let report = LedgerVerification.verify(checkpoint: closed, vkey: signer.key.vkey, earlier: note) {
-          try? objects.read($0)
-        }
-        if let finding = report.findings.mostSpecific { throw finding }
+  /// The notes that say more than what was restored. One that says less must be a beginning of it.
+  private func news(in notes: [SeenNote], known: [EpochBeginning], _ key: NoteKey) throws -> [SeenNote] {
+    let logs = [.first] + known.map(\.epoch)
+    return try notes.filter { note in
+      guard logs.contains(note.log) else { return true }
+      let objects = try FileObjectStore(root: LedgerPublisher.folder(of: note.log, in: folder + "/ledger"))
+      guard let here = try objects.read("checkpoint"),
+        note.checkpoint.size <= (try Checkpoint(text: try SignedNote(parsing: here).text).size)
+      else { return true }
+      let vkey = key.named(note.checkpoint.origin).vkey
+      let report = LedgerVerification.verify(checkpoint: here, vkey: vkey, earlier: Array(note.text.utf8)) {
+        try? objects.read($0)
       }
+      if let finding = report.findings.mostSpecific { throw finding }
+      return false
     }
-    return last
   }
 
   private func append(_ beginning: EpochBeginning, mayAct: Bool) async throws {
@@ -125,12 +139,43 @@ struct NewEpoch {
   }
 }
 
+/// A signed checkpoint that others have seen, of any log of one tenant: the restored one's, or one that another restore began.
+private struct SeenNote {
+  let log: LedgerEpoch
+  let checkpoint: Checkpoint
+  let text: String
+
+  /// - Throws: `LedgerError` when this key has not signed it as a checkpoint of that log.
+  init(_ bytes: [UInt8], of log: LedgerEpoch, key: NoteKey) throws {
+    self.log = log
+    checkpoint = try Checkpoint(signed: try SignedNote(parsing: bytes), by: key)
+    text = String(decoding: bytes, as: UTF8.self)
+  }
+
+  /// Takes those that the tenant's key has signed under the name of one of its logs, each once, by log and size.
+  static func take(from seen: inout [String: [UInt8]], of tenant: TenantID, key: NoteKey) -> [SeenNote] {
+    var notes: [String: SeenNote] = [:]
+    for (file, bytes) in seen {
+      let origin = String(decoding: bytes.prefix { $0 != 0x0A }, as: UTF8.self)
+      guard let log = LedgerEpoch(origin: origin, of: tenant),
+        let note = try? SeenNote(bytes, of: log, key: key.named(origin))
+      else { continue }
+      seen[file] = nil
+      notes[note.text] = note
+    }
+    return notes.values.sorted {
+      ($0.log.number, $0.log.id, $0.checkpoint.size, $0.text) < ($1.log.number, $1.log.id, $1.checkpoint.size, $1.text)
+    }
+  }
+}
+
 /// A tenant's rows of the keystore.
 enum TenantKeys {
-  /// Removes its keys, its secrets and its webhooks' addresses. What was sealed with them opens for nobody any more.
+  /// Removes its keys, its secrets, what replaced them and its webhooks' addresses. What was sealed with them opens for nobody
+  /// any more.
   static func destroy(_ tenant: TenantID, in keystore: any Keystore) throws {
-    for prefix in ["key", "secret", "hook"] {
-      for name in try keystore.names(withPrefix: "\(prefix)/\(tenant)/") { try keystore.remove(name) }
+    for kind in TenantRow.allCases {
+      for name in try keystore.names(withPrefix: kind.prefix(tenant)) { try keystore.remove(name) }
     }
   }
 }

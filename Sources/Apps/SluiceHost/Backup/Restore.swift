@@ -44,19 +44,22 @@ package struct Restore {
   /// - Throws: `BackupError`, `DataFolderError`, `VaultError`; then the folder is as empty as it was.
   package static func run(_ wish: Wish) async throws -> JSONValue {
     var listed: [UInt8] = []
-    let manifest = try BackupReader.read(wish.backup) { part, _ in
+    let contents = try BackupReader.read(wish.backup) { part, _ in
       part == BackupManifest.erasuresPath ? { listed += $0 } : nil
     }
+    let hostKey = try HostKey.load(path: wish.options.hostKeyPath, keystoreExists: true) { SystemSources.random($0) }
+    // Nothing of what it says counts before it is known who made it.
+    try BackupOrigin.check(contents, hostKey: hostKey, path: wish.backup)
+    let manifest = contents.manifest
     guard manifest.dataFormat == DataFolder.formatVersion else {
       throw DataFolderError.otherFormat(
         path: wish.backup, found: "\(manifest.dataFormat)", understood: DataFolder.formatVersion)
     }
-    let hostKey = try HostKey.load(path: wish.options.hostKeyPath, keystoreExists: true) { SystemSources.random($0) }
     var erasures = try Erasures.parse(listed, path: "\(wish.backup), \(BackupManifest.erasuresPath)")
     erasures.add(try knownErasures(wish))
     let restore = Restore(wish, hostKey: hostKey)
     try restore.claim()
-    do { return try await restore.fill(manifest, erasures, hostKey) } catch {
+    do { return try await restore.fill(contents, erasures, hostKey) } catch {
       // A refused restore leaves nothing that somebody could take for one.
       for name in try FileManager.default.contentsOfDirectory(atPath: restore.folder) where name != "lost+found" {
         try? FileManager.default.removeItem(atPath: "\(restore.folder)/\(name)")
@@ -97,10 +100,13 @@ package struct Restore {
     try OutputFile.synchronize(folder: folder)
   }
 
-  private func fill(_ manifest: BackupManifest, _ erasures: Erasures, _ hostKey: [UInt8]) async throws -> JSONValue {
+  private func fill(
+    _ contents: BackupReader.Contents, _ erasures: Erasures, _ hostKey: [UInt8]
+  ) async throws -> JSONValue {
     crash.reach(.restoreBeforeParts)
+    let manifest = contents.manifest
     let data = try DataFolder(path: folder, isRestoring: true)
-    try takeParts(manifest, erasures)
+    try takeParts(contents, erasures)
     try erasures.write(data.file("erasures"))
     let keystore = try SQLiteKeystore(path: data.file(BackupManifest.keystorePath))
     let vault = try Vault(hostKey: hostKey, keystore: keystore, random: { SystemSources.random($0) })
@@ -110,8 +116,9 @@ package struct Restore {
     let journal = try SQLiteJournal(
       folder: try data.folder("journal"), sealer: vault, random: { SystemSources.random($0) }, crash: crash)
     var unknown = Dictionary(wish.checkpoints.map { ($0.file, $0.note) }, uniquingKeysWith: { $1 })
+    let names = try await tenants(in: journal, keystore, erasures)
     var tenants: [JSONValue] = []
-    for tenant in manifest.tenants.map(\.name) where !erasures.contains(tenant) {
+    for tenant in names {
       let path = try data.folder("tenants/\(tenant)")
       let beginning = NewEpoch(
         tenant: tenant, folder: path, journal: journal, vault: vault, backupMadeAtMs: manifest.madeAtMs, by: wish.by)
@@ -121,56 +128,82 @@ package struct Restore {
     if let file = unknown.keys.sorted().first { throw BackupError.otherLog(file: file) }
     data.unlock()
     crash.reach(.restoreBeforeOpening)
-    try await open(manifest.tenants.map(\.name).filter { !erasures.contains($0) })
+    let lacking = try await open(names)
     try finish()
     return [
       "data_dir": .string(folder), "made_at": manifest.json["made_at"] ?? .null, "tenants": .array(tenants),
       "erased": .array(erasures.erased.map { .string($0.tenant.rawValue) }),
+      "missing_libraries": .array(lacking),
       "next": wish.mayAct
         ? "Start it with `sluice up`." : "Start it with `sluice up`, look, then `sluice unkill all` for each tenant.",
     ]
   }
 
+  /// Everybody of whom there is an entry or a key: whoever went on in an old log would sign a second history.
+  private func tenants(
+    in journal: SQLiteJournal, _ keystore: SQLiteKeystore, _ erasures: Erasures
+  ) async throws -> [TenantID] {
+    let keys = try keystore.names(withPrefix: "\(TenantRow.key)/").compactMap(TenantRow.key.tenant(of:))
+    var known = Set(keys)
+    for name in await journal.partitionNames where name != Partition.host.name {
+      guard let tenant = TenantID(rawValue: name) else {
+        throw BackupError.notOne(path: wish.backup, reason: "its journal has entries of \(name), which is no tenant")
+      }
+      known.insert(tenant)
+    }
+    return known.filter { !erasures.contains($0) }.sorted()
+  }
+
   /// Writes every part to its place. What belongs to an erased tenant keeps its log's hashes and no payload.
-  private func takeParts(_ manifest: BackupManifest, _ erasures: Erasures) throws {
+  private func takeParts(_ contents: BackupReader.Contents, _ erasures: Erasures) throws {
+    let tenants = Set(contents.manifest.tenants.map(\.name))
     let again = try BackupReader.read(wish.backup) { part, _ in
-      guard let target = try place(of: part, erasures) else { return nil }
+      guard let (target, mode) = try place(of: part, tenants, erasures) else { return nil }
       try FileManager.default.createDirectory(
         atPath: (target as NSString).deletingLastPathComponent, withIntermediateDirectories: true,
         attributes: [.posixPermissions: 0o700])
-      let file = try OutputFile(path: target)
+      let file = try OutputFile(path: target, mode: mode)
       return { try file.write($0) }
     }
-    guard again.parts == manifest.parts else {
+    guard again.manifestBytes == contents.manifestBytes else {
       throw BackupError.notOne(path: wish.backup, reason: "it changed while it was read")
     }
     try FileObjectStore(root: folder).synchronizeAll()
   }
 
-  private func place(of part: String, _ erasures: Erasures) throws -> String? {
-    let steps = part.split(separator: "/", omittingEmptySubsequences: false)
-    guard !steps.contains(where: { $0.isEmpty || $0 == "." || $0 == ".." }) else {
-      throw BackupError.partDiffers(path: wish.backup, part: part, reason: "its name leads elsewhere")
+  /// - Returns: nil when the part is not written by itself.
+  private func place(
+    of part: String, _ tenants: Set<TenantID>, _ erasures: Erasures
+  ) throws -> (path: String, mode: UInt32)? {
+    switch BackupPart(part) {
+    case .segment, .keystore: return ("\(folder)/\(part)", 0o600)
+    // What is written is the union of this list and the operator's.
+    case .erasures: return nil
+    case .ledger(let tenant, let inside) where erasures.contains(tenant) && tenants.contains(tenant):
+      return inside.split(separator: "/").contains("payload")
+        ? nil : ("\(folder)/erased/\(tenant)/ledger/\(inside)", 0o600)
+    case .ledger(let tenant, let inside) where tenants.contains(tenant):
+      return ("\(folder)/tenants/\(tenant)/ledger/\(inside)", 0o600)
+    case .plugin(let inside):
+      return ("\(InstalledPlugins.folder(dataFolder: folder))/\(inside)", InstalledPlugins.mode(of: inside))
+    case .ledger, nil: throw BackupError.unknownPart(path: wish.backup, part: part)
     }
-    if part == BackupManifest.erasuresPath { return nil }
-    guard steps[0] == "ledger", steps.count > 2, let tenant = TenantID(rawValue: String(steps[1])) else {
-      return "\(folder)/\(part)"
-    }
-    let inside = steps.dropFirst(2).joined(separator: "/")
-    guard erasures.contains(tenant) else { return "\(folder)/tenants/\(tenant)/ledger/\(inside)" }
-    return steps.contains("payload") ? nil : "\(folder)/erased/\(tenant)/ledger/\(inside)"
   }
 
   /// The folder must be one on which a host starts; and the new logs are published, each with its first entry.
-  private func open(_ tenants: [TenantID]) async throws {
+  /// - Returns: The enabled instances whose library is not here.
+  private func open(_ tenants: [TenantID]) async throws -> [JSONValue] {
     let host = try await RunningHost(options)
     do {
+      var lacking: [JSONValue] = []
       for tenant in tenants {
         let open = try await host.opened(tenant)
         try await open.runtime.settle()
         try await open.ledger.publishNow()
+        lacking += try await host.missingLibraries(of: tenant)
       }
       try await host.stop()
+      return lacking
     } catch {
       try? await host.stop()
       throw error

@@ -29,11 +29,14 @@ extension RunningHost {
       let logs = try epochs.map { epoch in
         (folder: epoch.name ?? "", objects: try FileObjectStore(root: LedgerPublisher.folder(of: epoch, in: folder)))
       }
-      sources.append(.init(name: tenant, epoch: epochs.last!, vkey: open.ledger.vkey, logs: logs))
+      sources.append(.init(name: tenant, epoch: epochs.last!, logs: logs))
     }
-    let writer = try BackupWriter(path: path, crash: options.crash)
+    let writer = try BackupWriter(path: path, staging: folder.file(DataFolder.staging), crash: options.crash)
     let manifest = try await writer.write(
-      sources, journal: journal, keystore: keystore, erasures: erasures, nowMs: nowMs)
+      sources,
+      of: .init(
+        journal: journal, keystore: keystore, vault: vault, erasures: erasures, dataFolder: options.dataFolder),
+      nowMs: nowMs)
     log.info("backup.made", "A backup was made.", ["path": path, "parts": "\(manifest.parts.count)"])
     guard case .object(var answer) = manifest.json else { return .null }
     answer["path"] = .string(path)

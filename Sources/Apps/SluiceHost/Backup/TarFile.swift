@@ -44,7 +44,7 @@ package enum TarFile {
   package static func read(_ block: [UInt8]) -> (path: String, bytes: Int)? {
     func text(_ range: Range<Int>) -> String { String(decoding: block[range].prefix { $0 != 0 }, as: UTF8.self) }
     let (name, prefix) = (text(0..<100), text(345..<500))
-    guard let bytes = Int(text(124..<136), radix: 8), !name.isEmpty else { return nil }
+    guard let bytes = Int(text(124..<136), radix: 8), bytes >= 0, !name.isEmpty else { return nil }
     let path = prefix.isEmpty ? name : "\(prefix)/\(name)"
     return header(path: path, bytes: bytes) == block ? (path, bytes) : nil
   }
@@ -57,11 +57,13 @@ final class OutputFile {
   let path: String
   let descriptor: Int32
 
-  /// Makes the file, or begins it anew.
-  init(path: String) throws {
+  /// Makes the file, where there is nothing yet.
+  init(path: String, mode: UInt32 = 0o600) throws {
     self.path = path
-    descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)
     guard descriptor >= 0 else { throw OperatorFileError.unwritable(path: path, reason: PlainReason.text(errno)) }
+    // Whatever the umask takes away.
+    fchmod(descriptor, mode)
   }
 
   deinit { close(descriptor) }
@@ -82,13 +84,24 @@ final class InputFile {
   let path: String
   private let descriptor: Int32
 
-  init(path: String) throws {
+  init(path: String, followsLink: Bool = true) throws {
     self.path = path
-    descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    descriptor = open(path, O_RDONLY | O_CLOEXEC | (followsLink ? 0 : O_NOFOLLOW))
     guard descriptor >= 0 else { throw OperatorFileError.unreadable(path: path, reason: PlainReason.text(errno)) }
   }
 
   deinit { close(descriptor) }
+
+  /// As long as it is now.
+  var bytes: Int {
+    get throws {
+      var status = stat()
+      guard fstat(descriptor, &status) == 0 else {
+        throw OperatorFileError.unreadable(path: path, reason: PlainReason.text(errno))
+      }
+      return Int(status.st_size)
+    }
+  }
 
   /// So many bytes, or fewer at the end of the file.
   func read(_ count: Int) throws -> [UInt8] {

@@ -32,10 +32,9 @@ extension HostCommand {
       call in
       var rows: [JSONValue] = []
       for tenant in await call.host.tenantNames() {
-        let found = try await call.host.tenant(tenant).view { try $0.scan(FabricStage.instances) }
-        rows += found.compactMap { key, row in
-          row["settings"]?["enabled"]?.bool == true
-            ? ["instance": .string("\(tenant)/\(key)"), "folder": row["folder"] ?? .null] : nil
+        for enabling in try await call.host.enablings(of: tenant) where enabling.settings.enabled {
+          let folder = await call.host.pluginFolder(of: enabling)
+          rows.append(["instance": .string("\(tenant)/\(enabling.instance)"), "folder": .string(folder)])
         }
       }
       return .array(rows)

@@ -1,0 +1,30 @@
+package import Domain
+
+/// Why a host refuses a name.
+package enum HostError: OperatorError, Equatable {
+  case exists(String)
+  case unknown(String)
+  case erased(TenantID)
+
+  package var code: String {
+    switch self {
+    case .exists: "host.exists"
+    case .unknown: "host.unknown"
+    case .erased: "tenant.erased"
+    }
+  }
+  package var message: String {
+    switch self {
+    case .exists(let what): "\(what) exists already."
+    case .erased(let tenant): "The tenant \(tenant) was erased; its name is not used again."
+    case .unknown(let what): "There is no \(what.hasPrefix("the ") ? String(what.dropFirst(4)) : what) here."
+    }
+  }
+  package var remedy: String {
+    switch self {
+    case .exists: "Choose another name, or use the one that exists."
+    case .erased: "Choose another name."
+    case .unknown: "List what there is: `sluice tenant list`, `sluice connector list`."
+    }
+  }
+}
