@@ -54,6 +54,18 @@ static sluice_status_t die(const char *name) {
     if (strcmp(name, "exit") == 0) exit(0);
     if (strcmp(name, "quick_exit") == 0) _exit(0);
     if (strcmp(name, "busy") == 0) for (;;) never = 0;
+    if (strcmp(name, "blocked_refusal") == 0) {  // whose report cannot be delivered
+        sigset_t all;
+        sigfillset(&all);
+        pthread_sigmask(SIG_BLOCK, &all, NULL);
+        syscall(SYS_socket, 2, 1, 0);
+    }
+    if (strcmp(name, "memory_death") == 0) {
+        for (;;) {  // as a plugin does that looks at no result
+            char *p = malloc(4 << 20);
+            memset(p, 1, 4 << 20);
+        }
+    }
     if (strcmp(name, "hang") == 0) for (;;) sleep(1000);
 #if defined(__x86_64__)
     if (strcmp(name, "x32_call") == 0) syscall(0x40000000 | SYS_getpid);
@@ -168,7 +180,7 @@ static sluice_status_t lie_on_channel(const char *name) {
 }
 
 sluice_status_t rule_attack_run(const sluice_host_t *host, const char *name, int *found) {
-    static const char *const deaths[] = {"segfault", "abort", "exit", "quick_exit", "busy", "hang", "x32_call", "i386_call"};
+    static const char *const deaths[] = {"segfault", "abort", "exit", "quick_exit", "busy", "hang", "blocked_refusal", "memory_death", "x32_call", "i386_call"};
     *found = 1;
     for (size_t i = 0; i < sizeof deaths / sizeof *deaths; i++) {
         if (strcmp(name, deaths[i]) == 0) return die(name);
