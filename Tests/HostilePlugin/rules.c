@@ -1,11 +1,13 @@
 // Breaches of the host's rules: crashes, hangs, lies on the channel, requests nobody declared.
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "hostile.h"
@@ -74,6 +76,25 @@ static sluice_status_t die(const char *name) {
         __asm__ volatile("int $0x80" : "+a"(number) : : "memory");
     }
 #endif
+    return SLUICE_OK;
+}
+
+// Asks the host for the time, for ever.
+static sluice_status_t clock_flood(const sluice_host_t *host) {
+    int64_t now;
+    for (;;) {
+        host->clock_now(host, SLUICE_CLOCK_MONOTONIC, &now);  // and does not look whether it is cancelled
+        sched_yield();
+    }
+    return SLUICE_OK;
+}
+
+// Not an attack: 0.4 s of honest work.
+static sluice_status_t burn(void) {
+    struct timespec from, now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+    do clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    while ((now.tv_sec - from.tv_sec) * 1000 + (now.tv_nsec - from.tv_nsec) / 1000000 < 400);
     return SLUICE_OK;
 }
 
@@ -187,6 +208,8 @@ sluice_status_t rule_attack_run(const sluice_host_t *host, const char *name, int
     }
     if (strncmp(name, "frame_", 6) == 0) return lie_on_channel(name);
     if (strcmp(name, "flood") == 0) return flood(host);
+    if (strcmp(name, "clock_flood") == 0) return clock_flood(host);
+    if (strcmp(name, "burn") == 0) return burn();
     if (strcmp(name, "oversized") == 0) return oversized(host);
     if (strcmp(name, "malformed") == 0) return emit(host, "attacks", "bad", "{\"not json", 10);
     if (strcmp(name, "undeclared_stream") == 0) return emit(host, "nobody_declared_me", "k", "{}", 2);

@@ -59,6 +59,8 @@ package actor RunningHost {
   let journal: SQLiteJournal
   private let loop = EventLoop()
   let pool: WorkerPool
+  /// What holds workers to their limits here; nil before `run`.
+  package private(set) var enforcement: LimitEnforcement?
   private var tenants: [TenantID: OpenTenant] = [:]
   private var opening: Set<TenantID> = []
   private var instances: [String: ConnectorInstance] = [:]
@@ -118,6 +120,9 @@ package actor RunningHost {
   /// Starts every enabled connector of every tenant.
   package func run() async throws {
     isRunningInstances = true
+    let enforcement = LimitEnforcement.prepare(options.settings.controlGroups)
+    self.enforcement = enforcement
+    await pool.use(enforcement.groups)
     for (tenant, open) in tenants.sorted(by: { $0.key < $1.key }) {
       try await startInstances(of: tenant)
       try await startActing(open)

@@ -73,6 +73,14 @@ package final class ChildProcess: HandleOwner {
     }
   }
 
+  /// How much processor time its threads have used so far, in milliseconds; nil once it is gone.
+  package var processorMs: Int64? {
+    var clock = clockid_t()
+    var time = timespec()
+    guard !hasEnded, clock_getcpuclockid(processID, &clock) == 0, clock_gettime(clock, &time) == 0 else { return nil }
+    return Int64(time.tv_sec) * 1_000 + Int64(time.tv_nsec) / 1_000_000
+  }
+
   /// SIGKILL: nothing in the child runs any more.
   package func kill() {
     guard !hasEnded, !isClosed, processID > 0 else { return }
