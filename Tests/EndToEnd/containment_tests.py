@@ -3,7 +3,12 @@
 The table in SECURITY.md names these rooms' rows; a test compares them.
 """
 import hashlib
+import os
+import sys
+import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "Benchmarks"))
+from crowd_bench import crash, standing
 from hostile_tests import MANIFEST, fixture, states
 from rig import *
 
@@ -188,3 +193,17 @@ def test_parked_and_resumed(rig):
     done = sluice("connector", "resume", "dying", "--data-dir", host.data, "--tenant", "demo")
     expect_equal(done.returncode, 0, f"exit of resume ({done.stderr})")
     wait_for(lambda: host.metric("sluice_worker_spawns_total", instance="demo/dying") > before, lambda: f"it runs again: {states(host)}")
+
+
+def test_host_stays_flat(rig):
+    """three hundred crashes of workers leave the host as large as the first hundred did: memory, files, threads, no zombies (ten thousand: `make bench ONLY=crashes`)"""
+    host = started(rig, identities()[0], "h")
+    manifest = install(rig, host, "p", "attacker.so")
+    seen = crash(host, manifest, 300, (100, 300), instances=10, conduct="segfault")
+    first, last = seen[100], seen[300]
+    # A leak of a worker's buffers, of its pipes or of its table's row would show many times over.
+    expect(last["rss"] - first["rss"] < 24 << 20, f"resident memory grew: {seen}")
+    for what in ("files", "threads"):
+        expect(last[what] <= first[what] + 24, f"{what} grew: {seen}")
+    wait_for(lambda: standing(host)["zombies"] == 0, lambda: f"zombies: {standing(host)}", 10)
+    return f"after 100: {first['rss'] / 1e6:.0f} MB, after 300: {last['rss'] / 1e6:.0f} MB, {last['rss'] / first['rss']:.2f} to 1"

@@ -180,7 +180,7 @@ extension RunningHost {
     try await activate(
       [(.instance, name: enabling.instance.rawValue, document: try JSONValue(encoding: enabling))], for: tenant,
       by: user)
-    if isRunningInstances { try await startInstances(of: tenant) }
+    if isRunningInstances { try await startInstances(of: tenant, only: enabling.instance) }
   }
 
   /// Journals that a connector is off; its checkpoints stay.
@@ -253,9 +253,15 @@ extension RunningHost {
     }
   }
 
-  private func startInstances(of tenant: TenantID) async throws {
+  /// - Parameter only: the one that has changed, so that enabling a thousand does not look a thousand times at all.
+  private func startInstances(of tenant: TenantID, only: InstanceID? = nil) async throws {
     let runtime = try self.tenant(tenant)
-    let enabled = try runtime.view { try $0.scan(FabricStage.instances).map { try $0.1.decode(Enabling.self) } }
+    let enabled = try runtime.view { view in
+      if let only {
+        return try view.value(FabricStage.instances, only.rawValue).map { [try $0.decode(Enabling.self)] } ?? []
+      }
+      return try view.scan(FabricStage.instances).map { try $0.1.decode(Enabling.self) }
+    }
     for enabling in enabled {
       let key = "\(tenant)/\(enabling.instance)"
       let before = running.updateValue(enabling, forKey: key)
