@@ -201,8 +201,8 @@ def test_host_stays_flat(rig):
     manifest = install(rig, host, "p", "attacker.so")
     seen = crash(host, manifest, 300, (100, 300), instances=10, conduct="segfault")
     first, last = seen[100], seen[300]
-    # A leak of a worker's buffers, of its pipes or of its table's row would show many times over.
-    expect(last["rss"] - first["rss"] < 24 << 20, f"resident memory grew: {seen}")
+    # 40 KB a crash: less than what one worker touches of its buffers in the host, more than the allocator does by itself.
+    expect(last["rss"] - first["rss"] < 8 << 20, f"resident memory grew: {seen}")
     for what in ("files", "threads"):
         expect(last[what] <= first[what] + 24, f"{what} grew: {seen}")
     wait_for(lambda: standing(host)["zombies"] == 0, lambda: f"zombies: {standing(host)}", 10)

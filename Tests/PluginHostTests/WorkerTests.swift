@@ -200,6 +200,21 @@ struct `A worker` {
     #expect(pipe.lastWords == "bye" && !pipe.saidOutOfMemory)
   }
 
+  @Test func `leaves nothing in the host when it has ended`() async throws {
+    final class Weak: @unchecked Sendable { weak var worker: Worker? }
+    let kept = Weak()
+    for attack in ["segfault", "burn"] {
+      let recorder = Recorder()
+      _ = try await pull(
+        built + "/tests/attacker.so", config: #"{"attack": "\#(attack)"}"#, recorder: recorder,
+        change: { $0.cpuSeconds = 100 })
+      kept.worker = recorder.worker
+      #expect(kept.worker != nil)
+      recorder.worker = nil
+      #expect(kept.worker == nil, "\(attack)")
+    }
+  }
+
   @Test func `whose library is missing, foreign or broken names the step`() async throws {
     let cases = [
       ("/nowhere.so", "worker.load_failed.open_file"), ("/tests/broken_NOTE_MAJOR.so", "worker.load_failed.note"),

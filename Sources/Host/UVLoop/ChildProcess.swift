@@ -11,7 +11,7 @@ package final class ChildProcess: HandleOwner {
   }
 
   private let process: UnsafeMutablePointer<uv_process_t>
-  private let finished: (Ending) -> Void
+  private var finished: (Ending) -> Void
   package let channel: ByteStream
   package let errorOutput: ByteStream
   package private(set) var processID: Int32 = 0
@@ -39,6 +39,8 @@ package final class ChildProcess: HandleOwner {
     }
     processID = process.pointee.pid
   }
+
+  override func forget() { finished = { _ in } }
 
   private func spawn(_ program: String, _ arguments: [String]) -> Int32 {
     var argv: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) } + [nil]
