@@ -16,7 +16,7 @@ C_HEADERS := $(wildcard $(C_ABI)/include/sluice/*.h $(C_ABI)/include/sluice/*/*.
 C_FRAMES_SOURCES := $(wildcard $(C_FRAMES)/*.c)
 C_WORKER_SOURCES := $(wildcard $(C_WORKER)/*.c)
 C_PLUGINS := $(C_BUILD)/plugins/counter.so
-C_FAULTY := $(C_BUILD)/tests/hostile.so $(C_BUILD)/tests/hostile-executor.so $(C_BUILD)/tests/contract.so
+C_FAULTY := $(C_BUILD)/tests/hostile.so $(C_BUILD)/tests/attacker.so $(C_BUILD)/tests/hostile-executor.so $(C_BUILD)/tests/contract.so
 C_VERSIONS := $(patsubst %,$(C_BUILD)/tests/contract_%.so,WEBHOOK_SLOT WEBHOOK_SIZE WEBHOOK_RESERVED) \
 	$(C_BUILD)/tests/abi-dump $(C_BUILD)/later/sluice-worker $(C_BUILD)/tests/contract-1.9.so $(C_BUILD)/tests/contract-2.0.so
 C_TEST_FILES := $(wildcard Tests/CSluiceFramesTests/*.c Tests/CSluiceFramesTests/*.h)
@@ -29,11 +29,13 @@ $(C_BUILD)/profile_%.h: $(C_PROFILES)/%.txt $(C_PROFILES)/generate.awk
 	@mkdir -p $(@D)
 	awk -v name=$* -f $(C_PROFILES)/generate.awk $< > $@.new && mv $@.new $@
 
+# What goes before the C library's for plugins, so that the worker can tell of it (refusals.c).
+C_EXPORTS := -Wl,--export-dynamic-symbol=pthread_create
 # Standard hardening: the worker is the one process that runs foreign code. No Swift library is linked.
 $(C_BUILD)/sluice-worker: $(C_WORKER_SOURCES) $(C_FRAMES_SOURCES) $(C_HEADERS) $(C_BUILD)/profile_load.h $(C_BUILD)/profile_run.h
 	@mkdir -p $(@D)
 	$(CC) $(C_FLAGS) -fPIE -pie -fstack-protector-strong -D_FORTIFY_SOURCE=2 -Wl,-z,relro,-z,now $(C_INCLUDE) \
-		-I$(C_FRAMES) -I$(C_WORKER) -I$(C_BUILD) $(C_WORKER_SOURCES) $(C_FRAMES_SOURCES) -o $@ -ldl
+		-I$(C_FRAMES) -I$(C_WORKER) -I$(C_BUILD) $(C_WORKER_SOURCES) $(C_FRAMES_SOURCES) $(C_EXPORTS) -o $@ -ldl
 
 # A plugin in another language links this object to carry the ABI note.
 $(C_BUILD)/plugin_note.o: $(C_ABI)/plugin_note.c $(C_HEADERS)
@@ -47,6 +49,12 @@ $(C_BUILD)/plugins/%.so: Plugins/%/*.c $(C_HEADERS)
 $(C_BUILD)/tests/hostile.so: $(wildcard Tests/HostilePlugin/*) $(C_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(C_FLAGS) -fPIC -shared -fvisibility=hidden $(C_INCLUDE) -ITests/HostilePlugin \
+		Tests/HostilePlugin/hostile.c Tests/HostilePlugin/kernel.c Tests/HostilePlugin/rules.c -o $@
+
+# The same, doing nothing while it is loaded: what it is refused, the switch led to.
+$(C_BUILD)/tests/attacker.so: $(wildcard Tests/HostilePlugin/*) $(C_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(C_FLAGS) -fPIC -shared -fvisibility=hidden -DQUIET_CONSTRUCTOR $(C_INCLUDE) -ITests/HostilePlugin \
 		Tests/HostilePlugin/hostile.c Tests/HostilePlugin/kernel.c Tests/HostilePlugin/rules.c -o $@
 
 $(C_BUILD)/tests/hostile-executor.so: Tests/HostilePlugin/executor.c $(C_HEADERS)
@@ -81,7 +89,7 @@ $(C_BUILD)/tests/contract-%.so: Tests/WorkerTests/plugins/contract.c $(C_BUILD)/
 
 $(C_BUILD)/later/sluice-worker: $(C_BUILD)/sluice-worker $(C_BUILD)/later/1.1/sluice/sluice.h
 	$(CC) $(C_FLAGS) -fPIE -pie -I$(C_BUILD)/later/1.1 $(C_INCLUDE) -I$(C_FRAMES) -I$(C_WORKER) -I$(C_BUILD) \
-		$(C_WORKER_SOURCES) $(C_FRAMES_SOURCES) -o $@ -ldl
+		$(C_WORKER_SOURCES) $(C_FRAMES_SOURCES) $(C_EXPORTS) -o $@ -ldl
 
 C_BROKEN := NOTE_MAGIC NOTE_MAJOR NOTE_MISSING CONSTRUCTOR_CRASH CONSTRUCTOR_ABORT CONSTRUCTOR_EXIT CONSTRUCTOR_HANG \
 	SYMBOL ENTRY_NULL ENTRY_CRASH ENTRY_MAGIC ENTRY_MAJOR ENTRY_SLOT ENTRY_RESERVED UNRESOLVED

@@ -1,21 +1,21 @@
 # The benchmarks, on the release build. Included by the main Makefile.
-# ONLY=intake,webhooks,ledger,loop,workers runs those; RUNS=number repeats what is compared (default 3).
+# ONLY=intake,webhooks,ledger,loop,workers,crowd,crashes runs those; RUNS=number repeats what is compared (default 3).
 BENCH_BUILD := $(C_BUILD)/bench
-BENCH_TOOLS := $(BENCH_BUILD)/records.so $(BENCH_BUILD)/records.yaml $(BENCH_BUILD)/sqlite_baseline $(BENCH_BUILD)/webhook_load
+BENCH_TOOLS := $(BENCH_BUILD)/records.so $(BENCH_BUILD)/records.yaml $(BENCH_BUILD)/crowd.so $(BENCH_BUILD)/crowd.yaml $(BENCH_BUILD)/sqlite_baseline $(BENCH_BUILD)/webhook_load
 BENCH_DATA ?= $(wildcard $(SLUICE_SHARED)/data/crm-pipeline)
 
 .PHONY: bench bench-tools
-bench: build bench-tools ## Measure everything: make bench [ONLY=intake,webhooks,ledger,loop,workers] [RUNS=3]
+bench: build bench-tools ## Measure everything: make bench [ONLY=intake,webhooks,ledger,loop,workers,crowd,crashes] [RUNS=3]
 	@python3 -u Benchmarks/run.py --programs $(RELEASE) --c-build $(C_BUILD) $(if $(BENCH_DATA),--data $(BENCH_DATA)) \
 		$(if $(ONLY),--only $(ONLY)) $(if $(RUNS),--runs $(RUNS))
 
 bench-tools: $(BENCH_TOOLS)
 
-$(BENCH_BUILD)/records.so: Benchmarks/plugin/records.c Benchmarks/record_text.h $(C_HEADERS)
+$(BENCH_BUILD)/%.so: Benchmarks/plugin/%.c Benchmarks/record_text.h $(C_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(C_FLAGS) -fPIC -shared -fvisibility=hidden $(C_INCLUDE) $< -o $@
 
-$(BENCH_BUILD)/records.yaml: Benchmarks/plugin/records.yaml manifests/stamp.sh $(BENCH_BUILD)/records.so
+$(BENCH_BUILD)/%.yaml: Benchmarks/plugin/%.yaml manifests/stamp.sh $(BENCH_BUILD)/%.so
 	sh manifests/stamp.sh $< $(@D) > $@.new && mv $@.new $@
 
 $(BENCH_BUILD)/sqlite_baseline: Benchmarks/sqlite_baseline.c Benchmarks/record_text.h

@@ -15,6 +15,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(HERE, "..", "Tests", "EndToEnd"))
+import crowd_bench
 import intake_bench
 import loop_bench
 import webhook_bench
@@ -37,7 +38,7 @@ def ledger(options):
 
 
 BENCHES = {"intake": intake_bench.run, "loop": loop_bench.loop, "workers": loop_bench.workers, "webhooks": webhook_bench.run,
-           "ledger": ledger}
+           "ledger": ledger, "crowd": crowd_bench.crowd, "crashes": crowd_bench.crashes}
 
 
 def main():
@@ -51,6 +52,10 @@ def main():
     parser.add_argument("--batch", type=int, default=1_000)
     parser.add_argument("--deliveries", type=int, default=10_000)
     parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--instances", type=int, default=1_000)
+    parser.add_argument("--window", type=int, default=30, help="seconds over which the crowd's pulls are counted, twice")
+    parser.add_argument("--apart", action="store_true", help="the crowd's misbehaving instances in a tenant of their own")
+    parser.add_argument("--crashes", type=int, default=10_000)
     parser.add_argument("--json", default="")
     options = parser.parse_args()
     wanted = options.only.split(",")

@@ -21,6 +21,7 @@ class Host(Standing):
         self.port = free_port()
         self.process = None
         self.options = ()
+        self.wrapper = []  # goes before the program, as setpriv does
         self.address = f"127.0.0.1:{self.port}"
         self.state = Database(os.path.join(self.data, "tenants", tenant, "state.db"))
 
@@ -31,7 +32,7 @@ class Host(Standing):
         begin = os.path.getsize(self.log) if os.path.exists(self.log) else 0
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [program("sluice"), "up", "--data-dir", self.data, "--listen", self.address, *self.options],
+                [*self.wrapper, program("sluice"), "up", "--data-dir", self.data, "--listen", self.address, *self.options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=PROJECT, env=environment)
         self.state.close()
 

@@ -11,19 +11,21 @@
 
 SLUICE_PLUGIN_NOTE
 
-enum { ATTACKS_MAX = 96 };
+enum { ATTACKS_MAX = 128 };
 
 static const sluice_host_t *host;
 static char attack[64];
 static char configuration[256];
 static int in_constructor[ATTACKS_MAX];
 
+#ifndef QUIET_CONSTRUCTOR
 __attribute__((constructor)) static void attack_while_loading(void) {
     for (size_t i = 0; kernel_attacks[i].name != NULL && i < ATTACKS_MAX; i++) {
         // dlopen() inside dlopen(), a library in reach: both are allowed while loading, and harmless.
         in_constructor[i] = kernel_attacks[i].run();
     }
 }
+#endif
 
 static const char *word(int error_number) {
     const char *name = error_number == 0 ? "none" : strerrorname_np(error_number);

@@ -15,6 +15,8 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -74,12 +76,66 @@ NAMED(another_filter, syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, NULL))
 NAMED(device_control, syscall(SYS_ioctl, 3, 0x8901 /* FIOSETOWN */, &(int){1}))
 NAMED(clone_modern, syscall(SYS_clone3, (char[256]){0}, 88))
 
+// Of which a plugin cannot know the pid: every one near its own but itself and its parent.
+static int neighbours(long (*attempt)(pid_t)) {
+    pid_t self = (pid_t)syscall(SYS_getpid);
+    for (pid_t pid = self > 64 ? self - 64 : 1; pid < self + 64; pid++) {
+        if (pid != self && pid != parent() && attempt(pid) >= 0) return 0;
+    }
+    return errno;
+}
+static long end_one(pid_t pid) { return syscall(SYS_kill, pid, SIGKILL); }
+static long end_thread(pid_t pid) { return syscall(SYS_tgkill, pid, pid, SIGKILL); }
+static long starve_one(pid_t pid) { return syscall(SYS_prlimit64, pid, RLIMIT_NOFILE, &(struct rlimit){3, 3}, NULL); }
+static long slow_one(pid_t pid) { return syscall(SYS_setpriority, PRIO_PROCESS, pid, 19); }
+static long pin_one(pid_t pid) { return syscall(SYS_sched_setaffinity, pid, 8, (unsigned long[]){1}); }
+static long trace_one(pid_t pid) { return syscall(SYS_ptrace, PTRACE_ATTACH, pid, 0, 0); }
+static int kill_neighbours(void) { return neighbours(end_one); }
+static int tgkill_neighbours(void) { return neighbours(end_thread); }
+static int limit_neighbours(void) { return neighbours(starve_one); }
+static int slow_neighbours(void) { return neighbours(slow_one); }
+static int pin_neighbours(void) { return neighbours(pin_one); }
+static int trace_neighbours(void) { return neighbours(trace_one); }
+
+// A whole message with a descriptor in it, each way.
+static int pass_fd(int receive) {
+    union { struct cmsghdr head; char bytes[CMSG_SPACE(sizeof(int))]; } control = {.head = {CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
+    char byte = 0;
+    struct iovec part = {&byte, 1};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+    memcpy(CMSG_DATA(&control.head), &(int){2}, sizeof(int));
+    return ATTEMPT(syscall(receive ? SYS_recvmsg : SYS_sendmsg, 3, &message, receive ? MSG_DONTWAIT : 0));
+}
+static int pass_fd_out(void) { return pass_fd(0); }
+static int pass_fd_in(void) { return pass_fd(1); }
+NAMED(copy_fd, syscall(SYS_dup, 3))
+NAMED(replace_fd, syscall(SYS_dup3, 3, 2, 0))
+NAMED(close_errors, syscall(SYS_close, 2))
+NAMED(set_clock, syscall(SYS_clock_settime, CLOCK_REALTIME, &(struct timespec){0, 0}))
+NAMED(set_time, syscall(SYS_settimeofday, &(struct timespec){0, 0}, NULL))
+NAMED(bend_clock, syscall(SYS_adjtimex, (char[256]){1}))
+NAMED(alarm_clock, syscall(SYS_setitimer, ITIMER_REAL, &(struct itimerval){{0, 1}, {0, 1}}, NULL))
+NAMED(timer, syscall(SYS_timer_create, CLOCK_REALTIME, NULL, &(int){0}))
+NAMED(alarm_host, syscall(SYS_timer_create, CLOCK_REALTIME, &(struct sigevent){.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL}, &(int){0}))
+NAMED(hide_refusals, syscall(SYS_rt_sigaction, SIGSYS, (char[64]){0}, NULL, 8))
+
 static int forked(long child) {
     if (child == 0) _exit(0);
     return child < 0 ? errno : 0;
 }
 static int fork_child(void) { return forked(syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0)); }
 static int clone_parent(void) { return forked(syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0)); }
+// As many as it gets; 0 when one was born.
+static int fork_bomb(void) {
+    int born = 0, error = 0;
+    for (int i = 0; i < 1000; i++) {
+        long child = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+        if (child == 0) for (;;) syscall(SYS_sched_yield);
+        if (child < 0) error = errno;
+        else born++;
+    }
+    return born > 0 ? 0 : error;
+}
 #ifdef SYS_fork
 static int old_fork(void) { return forked(syscall(SYS_fork)); }
 NAMED(old_open, syscall(SYS_open, "/etc/passwd", O_RDONLY))
@@ -123,6 +179,12 @@ const kernel_attack_t kernel_attacks[] = {
     {"mount", mount_tmp}, {"shared_memory", shared_memory}, {"message_queue", message_queue},
     {"semaphores", semaphores}, {"dumpable", dumpable}, {"outlive_parent", outlive_parent},
     {"become_root", become_root}, {"personality", personality}, {"another_filter", another_filter},
+    {"kill_neighbours", kill_neighbours}, {"tgkill_neighbours", tgkill_neighbours}, {"limit_neighbours", limit_neighbours},
+    {"slow_neighbours", slow_neighbours}, {"pin_neighbours", pin_neighbours}, {"trace_neighbours", trace_neighbours},
+    {"pass_fd_out", pass_fd_out}, {"pass_fd_in", pass_fd_in}, {"copy_fd", copy_fd}, {"replace_fd", replace_fd},
+    {"close_errors", close_errors}, {"set_clock", set_clock}, {"set_time", set_time}, {"bend_clock", bend_clock},
+    {"alarm_clock", alarm_clock}, {"timer", timer}, {"alarm_host", alarm_host}, {"hide_refusals", hide_refusals},
+    {"fork_bomb", fork_bomb},
     {"device_control", device_control}, {"clone3", clone_modern}, {"mmap_rwx", map_write_exec},
     {"mprotect_exec", make_executable}, {"dlopen_late", load_library}, {"thread", thread},
 #ifdef SYS_fork

@@ -1,11 +1,13 @@
 // Breaches of the host's rules: crashes, hangs, lies on the channel, requests nobody declared.
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "hostile.h"
@@ -54,6 +56,18 @@ static sluice_status_t die(const char *name) {
     if (strcmp(name, "exit") == 0) exit(0);
     if (strcmp(name, "quick_exit") == 0) _exit(0);
     if (strcmp(name, "busy") == 0) for (;;) never = 0;
+    if (strcmp(name, "blocked_refusal") == 0) {  // whose report cannot be delivered
+        sigset_t all;
+        sigfillset(&all);
+        pthread_sigmask(SIG_BLOCK, &all, NULL);
+        syscall(SYS_socket, 2, 1, 0);
+    }
+    if (strcmp(name, "memory_death") == 0) {
+        for (;;) {  // as a plugin does that looks at no result
+            char *p = malloc(4 << 20);
+            memset(p, 1, 4 << 20);
+        }
+    }
     if (strcmp(name, "hang") == 0) for (;;) sleep(1000);
 #if defined(__x86_64__)
     if (strcmp(name, "x32_call") == 0) syscall(0x40000000 | SYS_getpid);
@@ -62,6 +76,25 @@ static sluice_status_t die(const char *name) {
         __asm__ volatile("int $0x80" : "+a"(number) : : "memory");
     }
 #endif
+    return SLUICE_OK;
+}
+
+// Asks the host for the time, for ever.
+static sluice_status_t clock_flood(const sluice_host_t *host) {
+    int64_t now;
+    for (;;) {
+        host->clock_now(host, SLUICE_CLOCK_MONOTONIC, &now);  // and does not look whether it is cancelled
+        sched_yield();
+    }
+    return SLUICE_OK;
+}
+
+// Not an attack: 0.4 s of honest work.
+static sluice_status_t burn(void) {
+    struct timespec from, now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+    do clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    while ((now.tv_sec - from.tv_sec) * 1000 + (now.tv_nsec - from.tv_nsec) / 1000000 < 400);
     return SLUICE_OK;
 }
 
@@ -168,13 +201,15 @@ static sluice_status_t lie_on_channel(const char *name) {
 }
 
 sluice_status_t rule_attack_run(const sluice_host_t *host, const char *name, int *found) {
-    static const char *const deaths[] = {"segfault", "abort", "exit", "quick_exit", "busy", "hang", "x32_call", "i386_call"};
+    static const char *const deaths[] = {"segfault", "abort", "exit", "quick_exit", "busy", "hang", "blocked_refusal", "memory_death", "x32_call", "i386_call"};
     *found = 1;
     for (size_t i = 0; i < sizeof deaths / sizeof *deaths; i++) {
         if (strcmp(name, deaths[i]) == 0) return die(name);
     }
     if (strncmp(name, "frame_", 6) == 0) return lie_on_channel(name);
     if (strcmp(name, "flood") == 0) return flood(host);
+    if (strcmp(name, "clock_flood") == 0) return clock_flood(host);
+    if (strcmp(name, "burn") == 0) return burn();
     if (strcmp(name, "oversized") == 0) return oversized(host);
     if (strcmp(name, "malformed") == 0) return emit(host, "attacks", "bad", "{\"not json", 10);
     if (strcmp(name, "undeclared_stream") == 0) return emit(host, "nobody_declared_me", "k", "{}", 2);

@@ -14,6 +14,7 @@ final class Recorder: OperationHandler, @unchecked Sendable {
   var records: [EmittedRecord] = []
   var checkpoints: [(state: [UInt8], watermarkMs: Int64?)] = []
   var logs: [String] = []
+  var reports: [WorkerReport] = []
   var requests: [HTTPOpen] = []
   var batches = 0
   var refillsCredit = true
@@ -44,7 +45,8 @@ final class Recorder: OperationHandler, @unchecked Sendable {
 /// Runs one operation, a pull unless told otherwise, of a plugin in a real, sandboxed worker.
 func pull(
   _ plugin: String, config: String, as kind: OperationStart.Kind = .pull, deadlineMs: Int = 5_000, graceMs: Int = 200,
-  window: Int = 200, state: [UInt8] = [], recorder: Recorder = Recorder()
+  window: Int = 200, state: [UInt8] = [], recorder: Recorder = Recorder(), operations: Int = 1,
+  change: (inout WorkerSpec) -> Void = { _ in }
 ) async throws -> (Result<OperationResult, WorkerFailure>, Recorder) {
   let loop = EventLoop()
   loop.start()
@@ -54,13 +56,16 @@ func pull(
   spec.extensions = ["sluice.http/1"]
   spec.graceMs = graceMs
   if geteuid() == 0 { spec.identity = .init(user: 61_234, group: 61_234) }
+  change(&spec)
   let finalSpec = spec
   let result = await withCheckedContinuation {
     (done: CheckedContinuation<Result<OperationResult, WorkerFailure>, Never>) in
     loop.post {
       let surroundings = Worker.Surroundings(
         wallClockMs: { 1_700_000_000_000 }, monotonicMs: { 1 }, random: { [UInt8](repeating: 4, count: $0) })
-      recorder.worker = Worker(loop: loop, spec: finalSpec, surroundings: surroundings) { ready in
+      recorder.worker = Worker(
+        loop: loop, spec: finalSpec, surroundings: surroundings, reported: { recorder.reports.append($0) }
+      ) { ready in
         guard case .success = ready else {
           if case .failure(let why) = ready { done.resume(returning: .failure(why)) }
           return
@@ -70,12 +75,23 @@ func pull(
         start.deadlineMs = deadlineMs
         start.state = state
         start.stateVersion = 1
-        recorder.worker!.run(start, handler: recorder) { done.resume(returning: $0) }
-        recorder.worker!.grant(records: window, bytes: window * 2048)
+        func run(_ left: Int) {
+          recorder.worker!.run(start, handler: recorder) { result in
+            if left > 1, case .success = result { run(left - 1) } else { done.resume(returning: result) }
+          }
+          recorder.worker!.grant(records: window, bytes: window * 2048)
+        }
+        run(operations)
       }
     }
   }
-  try await loop.run { recorder.worker?.stop() }
+  await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
+    loop.post {
+      guard let worker = recorder.worker, !worker.hasEnded else { return done.resume() }
+      worker.onEnd = { done.resume() }
+      worker.stop()
+    }
+  }
   return (result, recorder)
 }
 
@@ -131,6 +147,72 @@ struct `A worker` {
       built + "/tests/hostile.so", config: #"{"attack": "\#(attack)"}"#, deadlineMs: 300, graceMs: 100)
     let failure = #expect(throws: WorkerFailure.self) { try result.get() }
     #expect(failure?.code == code)
+  }
+
+  @Test func `is held to the processor time of each operation, and named with the limit and where it is raised`()
+    async throws
+  {
+    let (result, _) = try await pull(
+      built + "/tests/attacker.so", config: #"{"attack": "busy"}"#, deadlineMs: 60_000, change: { $0.cpuSeconds = 1 })
+    let failure = #expect(throws: WorkerFailure.self) { try result.get() }
+    #expect(failure == .overLimit(.processor(seconds: 1)) && failure?.code == "worker.over_limit.processor")
+    #expect(failure?.message.contains("1 s of processor time") == true)
+    #expect(failure?.remedy.contains("`cpu_seconds`") == true)
+  }
+
+  @Test func `may use its processor time anew in every operation`() async throws {
+    // Each burns 0.4 s; with one count over the worker's life the third would be over the limit.
+    let (result, _) = try await pull(
+      built + "/tests/attacker.so", config: #"{"attack": "burn"}"#, deadlineMs: 60_000, operations: 4,
+      change: { $0.cpuSeconds = 1 })
+    #expect(try result.get().status == .ok)
+  }
+
+  @Test func `that dies without memory is named with the limit and where it is raised`() async throws {
+    let (result, _) = try await pull(
+      built + "/tests/attacker.so", config: #"{"attack": "memory_death"}"#, change: { $0.memoryBytes = 128 << 20 })
+    let failure = #expect(throws: WorkerFailure.self) { try result.get() }
+    #expect(failure == .overLimit(.memory(bytes: 128 << 20)))
+    #expect(failure?.message.contains("134217728 bytes") == true && failure?.remedy.contains("`memory_bytes`") == true)
+  }
+
+  @Test func `tells of what the sandbox refused, and of threads beyond their number`() async throws {
+    for (attack, report) in [
+      ("socket", WorkerReport.refusedCall(number: 41, name: "socket")), ("thread_bomb", .reached(.threads(count: 0))),
+    ] {
+      let (result, recorder) = try await pull(built + "/tests/attacker.so", config: #"{"attack": "\#(attack)"}"#)
+      #expect(try result.get().status == .ok)
+      #expect(recorder.reports == [report], "\(attack)")
+    }
+  }
+
+  @Test func `says nothing that its host believes without bounds`() {
+    var pipe = ErrorPipe(WorkerSpec(program: "", plugin: "", role: .source))
+    let lines = [
+      "hello", "sluice-worker: refused call 41 socket", "sluice-worker: refused call -1 x",
+      "sluice-worker: refused call 99999 x", "sluice-worker: refused call 1 EVIL\u{1B}[2J",
+      "sluice-worker: refused call 1 a b", String(repeating: "x", count: 100_000), "bye",
+    ]
+    let reports = pipe.take(Array(lines.joined(separator: "\n").utf8))
+    #expect(reports == [.refusedCall(number: 41, name: "socket")])
+    #expect(pipe.lastWords.count == 512)
+    pipe.close()
+    #expect(pipe.lastWords == "bye" && !pipe.saidOutOfMemory)
+  }
+
+  @Test func `leaves nothing in the host when it has ended`() async throws {
+    final class Weak: @unchecked Sendable { weak var worker: Worker? }
+    let kept = Weak()
+    for attack in ["segfault", "burn"] {
+      let recorder = Recorder()
+      _ = try await pull(
+        built + "/tests/attacker.so", config: #"{"attack": "\#(attack)"}"#, recorder: recorder,
+        change: { $0.cpuSeconds = 100 })
+      kept.worker = recorder.worker
+      #expect(kept.worker != nil)
+      recorder.worker = nil
+      #expect(kept.worker == nil, "\(attack)")
+    }
   }
 
   @Test func `whose library is missing, foreign or broken names the step`() async throws {

@@ -177,6 +177,17 @@ class Worker:
             elif answer is not None:
                 answer(self, kind, call, payload)
 
+    def told(self):
+        """What the worker said on its pipe so far, by lines."""
+        os.set_blocking(self.stderr, False)
+        text = b""
+        try:
+            while part := os.read(self.stderr, 65536):
+                text += part
+        except BlockingIOError:
+            pass
+        return text.decode(errors="replace").splitlines()
+
     def end(self):
         """Waits for the process's end and returns its exit status (negative: signal)."""
         try:

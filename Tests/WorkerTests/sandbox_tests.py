@@ -89,6 +89,25 @@ def test_constructor_attacks(worker):
         assert not bad and len(got) >= 54, bad
 
 
+def test_refusals_are_told(worker):
+    """each refused system call is told once, by number and name, while loading too; and the report cannot be taken away"""
+    with hostile(worker, "kernel_all") as w:
+        w.pull()
+        lines = w.told()
+        calls = [line.split()[-1] for line in lines if line.startswith("sluice-worker: refused call ")]
+        wanted = {"openat", "socket", "connect", "clone", "execve", "kill", "tgkill", "ptrace", "prlimit64", "sched_setaffinity", "sendmsg",
+                  "recvmsg", "memfd_create", "io_uring_setup", "bpf", "mount", "close", "rt_sigaction", "clock_settime", "timer_create"}
+        assert wanted <= set(calls), wanted - set(calls)
+        assert len(calls) == len(set(calls)) and not [c for c in calls if c.isdigit()], calls
+        assert "sluice-worker: limit threads" in lines, lines
+    with counter(worker, {"records": 100}) as w:
+        w.pull()
+        assert w.told() == [], "an honest plugin is told of"
+    with hostile(worker, "blocked_refusal") as w:
+        w.start(PULL, 2, "attacks")
+        assert w.end() == -signal.SIGSYS
+
+
 def test_threads(worker):
     """threads are refused by default, and allowed up to the number where the user is ours alone"""
     with worker("tests/hostile.so", "--threads", "2") as w:
@@ -143,6 +162,12 @@ def test_memory(worker):
     """a memory bomb ends at the address limit"""
     with hostile(worker, "memory_bomb", "--address-bytes", str(128 << 20)) as w:
         assert int(reports(w.pull()[1])["memory_bomb"]["mib"]) < 128
+    with hostile(worker, "memory_death", "--address-bytes", str(128 << 20)) as w:
+        w.start(PULL, 2, "attacks")
+        assert (w.end(), w.told()[-1]) == (-signal.SIGSEGV, "sluice-worker: limit memory")
+    with hostile(worker, "segfault") as w:
+        w.start(PULL, 2, "attacks")
+        assert w.end() == -signal.SIGSEGV and "sluice-worker: limit memory" not in w.told()
 
 
 def test_load_failures(worker):

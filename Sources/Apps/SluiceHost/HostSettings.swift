@@ -1,6 +1,7 @@
 package import ConnectorFabric
 package import Domain
 import Foundation
+package import PluginHost
 
 /// What an operator sets for a whole host: the document `sluice.yaml`, or what stands here without one.
 package struct HostSettings: Sendable, Equatable {
@@ -29,6 +30,8 @@ package struct HostSettings: Sendable, Equatable {
   package var proxy: Proxy?
   /// Run although the kernel lacks a protection of the sandbox.
   package var isDegradedSandboxAllowed = false
+  /// Which control groups hold workers to their limits, beside each worker's own.
+  package var controlGroups = ControlGroups.Use.auto
   package var disk = Disk()
   /// The journal goes on in a new file when the open one is this large.
   package var segmentBytesMax = 256 << 20
@@ -42,7 +45,9 @@ extension HostSettings {
   /// Reads `sluice.yaml`: every key is optional but `sluice`, and an unknown one is refused.
   package init(_ document: SourceDocument) throws(DocumentError) {
     let root = DocumentReader(document)
-    try root.allow(["sluice", "listen", "behind_tls", "public_url", "proxy", "sandbox", "disk", "journal"])
+    try root.allow([
+      "sluice", "listen", "behind_tls", "public_url", "proxy", "sandbox", "control_groups", "disk", "journal",
+    ])
     _ = try root["sluice"].integer(in: Self.formatVersion...Self.formatVersion)
     if root["listen"].isPresent { listen = try Self.address(root["listen"]) }
     if root["behind_tls"].isPresent { isBehindTLS = try root["behind_tls"].bool() }
@@ -55,6 +60,7 @@ extension HostSettings {
     }
     if root["proxy"].isPresent { proxy = try Self.proxy(root["proxy"]) }
     if root["sandbox"].isPresent { isDegradedSandboxAllowed = try root["sandbox"].choice(Sandbox.self) == .degraded }
+    if root["control_groups"].isPresent { controlGroups = try root["control_groups"].choice(ControlGroups.Use.self) }
     let disk = root["disk"]
     if disk.isPresent {
       try disk.allow(["low_water_bytes", "ballast_bytes"])
@@ -127,6 +133,7 @@ extension HostSettings {
         ]
       } ?? .null,
       "behind_tls": .bool(isBehindTLS), "sandbox": .string(isDegradedSandboxAllowed ? "degraded" : "strict"),
+      "control_groups": .string(controlGroups.rawValue),
       "disk": [
         "low_water_bytes": .integer(Int64(disk.lowWaterBytes)), "ballast_bytes": .integer(Int64(disk.ballastBytes)),
       ], "journal": ["segment_bytes": .integer(Int64(segmentBytesMax))],

@@ -102,13 +102,21 @@ enum OperationEnding: Error, Equatable {
   /// While the disk is low, intake is asked for again and again; nothing is wrong with the instance.
   init(_ shortage: any OperatorError) { self = .pause(ms: 1_000, reason: shortage.message) }
 
+  /// Of what an operator set, it is said where to set it otherwise.
+  private static func reason(_ failure: WorkerFailure) -> String {
+    switch failure {
+    case .hung, .overLimit: "[\(failure.code)] \(failure.message) \(failure.remedy)"
+    default: failure.message
+    }
+  }
+
   /// Returns when the operation ended well.
   static func check(_ result: WorkerPool.Outcome) throws {
     if let fault = result.credentialFault, result.name != "ok" {
       throw OperationEnding.park(reason: "Its credential cannot be used: \(fault)")
     }
     switch result.result {
-    case .failure(let failure): throw OperationEnding.faulty(reason: failure.message)
+    case .failure(let failure): throw OperationEnding.faulty(reason: Self.reason(failure))
     case .success(let result):
       let reason = result.message.isEmpty ? "The plugin gave no reason." : result.message
       switch result.status {

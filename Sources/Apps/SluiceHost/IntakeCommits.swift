@@ -1,13 +1,11 @@
 import ConnectorFabric
 import Domain
+import Synchronization
 
 /// Makes durable what one pull emits, as it comes: one commit at a time, and while it is under way what comes
 /// meanwhile is assembled for the next one. So order is kept, disk and processor work at once, and a slow disk makes
 /// larger commits instead of more of them.
 struct IntakeCommits: Sendable {
-  /// Durable entries that may wait to be applied before a source must wait for them.
-  private static let lagMax: UInt64 = 256
-
   let route: InstanceRoute
   let workers: WorkerPool
   let tenant: TenantRuntime
@@ -18,10 +16,11 @@ struct IntakeCommits: Sendable {
   /// - Parameter durable: Gets the last durable checkpoint of each stream, also when this throws.
   func run(durable: inout [StreamName: IntakeBatch.Checkpoint]) async throws {
     var intake = Intake(route, origin: .pull)
+    let own = ApplyLag()
     var underWay: Task<Intake.Taken, any Error>?
     func begin() throws {
       let taken = try intake.take()
-      if !taken.isEmpty { underWay = Task { try await commit(taken) } }
+      if !taken.isEmpty { underWay = Task { try await commit(taken, own) } }
     }
     func finish() async throws {
       guard let ended = underWay else { return }
@@ -47,28 +46,54 @@ struct IntakeCommits: Sendable {
 
   /// Makes durable what was taken, and gives its credit back. When that fails, nothing more is taken in: a worker that
   /// waits for credit would not tell us.
-  private func commit(_ taken: Intake.Taken) async throws -> Intake.Taken {
-    do { try await append(taken.entries) } catch {
+  private func commit(_ taken: Intake.Taken, _ own: ApplyLag) async throws -> Intake.Taken {
+    do {
+      let positions = try await append(taken.entries)
+      own.add(positions)
+    } catch {
       mailbox.close()
       throw error
     }
     // Invariant 3: credit and `durable` are given only after the entries are.
     workers.complete(
       route, mailbox, records: taken.records, bytes: taken.bytes, durableTokens: taken.durableTokens)
-    if tenant.lag > Self.lagMax {
+    let (lag, applied) = (tenant.lag, tenant.appliedNumber)
+    if own.mustWait(lag: lag, applied: applied) {
       let since = SystemSources.monotonicMs()
-      try await tenant.catchUp(to: Self.lagMax / 2)
+      try await tenant.catchUp(to: lag > ApplyLag.lagMost ? ApplyLag.lagMost / 2 : ApplyLag.lagMax / 2)
       metrics.wait(.applyLag, instance: route.key, ms: Int(SystemSources.monotonicMs() - since))
     }
     mailbox.put(.committed)
     return taken
   }
 
-  private func append(_ contents: [IntakeAssembler.NewEntryContent]) async throws {
-    guard !contents.isEmpty else { return }
+  private func append(_ contents: [IntakeAssembler.NewEntryContent]) async throws -> [Position] {
+    guard !contents.isEmpty else { return [] }
     let since = SystemSources.monotonicMs()
-    try await tenant.append(contents)
+    let positions = try await tenant.append(contents)
     metrics.wait(.storageSlow, instance: route.key, ms: Int(SystemSources.monotonicMs() - since))
+    return positions
+  }
+}
+
+/// Who must wait for a tenant's durable entries to be applied: the sources that filled the line, not all that stand in it.
+///
+/// Beyond `lagMax` entries a pull waits that has more than its few in the line; beyond `lagMost` everyone does.
+final class ApplyLag: Sendable {
+  static let lagMax: UInt64 = 256
+  static let lagMost: UInt64 = 8 * lagMax
+  /// Entries of one pull that may always wait to be applied: what a small one brings, with its checkpoint.
+  static let ownMax = 2
+  private let own = Mutex<[UInt64]>([])
+
+  func add(_ positions: [Position]) { own.withLock { $0 += positions.map(\.number) } }
+
+  func mustWait(lag: UInt64, applied: UInt64) -> Bool {
+    let count = own.withLock { own in
+      own.removeAll { $0 <= applied }
+      return own.count
+    }
+    return lag > Self.lagMost || (lag > Self.lagMax && count > Self.ownMax)
   }
 }
 

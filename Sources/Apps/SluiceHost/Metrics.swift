@@ -70,6 +70,7 @@ package final class Metrics: Sendable {
     ("sluice_requests_refused_total", "counter", "Requests that the egress refused, by reason."),
     ("sluice_operations_total", "counter", "Operations of workers, by kind and ending."),
     ("sluice_worker_spawns_total", "counter", "Worker processes started."),
+    ("sluice_sandbox_refusals_total", "counter", "What the sandbox refused plugins, by system call or limit."),
     ("sluice_deliveries_total", "counter", "Webhook deliveries, by outcome."),
     ("sluice_rate_remaining", "gauge", "What the upstream says is left of its request budget."),
     ("sluice_journal_position", "gauge", "The last durable position of a tenant."),
@@ -114,6 +115,9 @@ extension Metrics {
   }
   func request(instance: String, status: Int) {
     add("sluice_requests_total", 1, [("instance", instance), ("status", status == 0 ? "none" : "\(status)")])
+  }
+  func refusedBySandbox(instance: String, what: String) {
+    add("sluice_sandbox_refusals_total", 1, [("instance", instance), ("call", what)])
   }
   func token(instance: String, ending: String) {
     add("sluice_tokens_total", 1, [("instance", instance), ("ending", ending)])

@@ -61,6 +61,8 @@ package actor RunningHost {
   let journal: SQLiteJournal
   private let loop = EventLoop()
   let pool: WorkerPool
+  /// What holds workers to their limits here; nil before `run`.
+  package private(set) var enforcement: LimitEnforcement?
   private var tenants: [TenantID: OpenTenant] = [:]
   private var opening: Set<TenantID> = []
   private var instances: [String: ConnectorInstance] = [:]
@@ -122,6 +124,9 @@ package actor RunningHost {
   /// Starts every enabled connector of every tenant.
   package func run() async throws {
     isRunningInstances = true
+    let enforcement = LimitEnforcement.prepare(options.settings.controlGroups)
+    self.enforcement = enforcement
+    await pool.use(enforcement.groups)
     for (tenant, open) in tenants.sorted(by: { $0.key < $1.key }) {
       try await startInstances(of: tenant)
       try await startActing(open)
@@ -181,7 +186,7 @@ extension RunningHost {
     try await activate(
       [(.instance, name: enabling.instance.rawValue, document: try JSONValue(encoding: enabling))], for: tenant,
       by: user)
-    if isRunningInstances { try await startInstances(of: tenant) }
+    if isRunningInstances { try await startInstances(of: tenant, only: enabling.instance) }
   }
 
   /// Journals that a connector is off; its checkpoints stay.
@@ -256,9 +261,13 @@ extension RunningHost {
     try self.tenant(tenant).view { try $0.scan(FabricStage.instances).map { try $0.1.decode() } }
   }
 
-  private func startInstances(of tenant: TenantID) async throws {
+  /// - Parameter only: the one that has changed, so that enabling a thousand does not look a thousand times at all.
+  private func startInstances(of tenant: TenantID, only: InstanceID? = nil) async throws {
     let runtime = try self.tenant(tenant)
-    for enabling in try enablings(of: tenant) {
+    let enabled = try only.map { name in
+      try runtime.view { try $0.value(FabricStage.instances, name.rawValue).map { [try $0.decode(Enabling.self)] } ?? [] }
+    }
+    for enabling in try enabled ?? enablings(of: tenant) {
       let key = "\(tenant)/\(enabling.instance)"
       if upgrading.contains(key) { continue }
       let before = running.updateValue(enabling, forKey: key)

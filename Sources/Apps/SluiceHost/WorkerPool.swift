@@ -57,8 +57,16 @@ final class WorkerPool: Sendable {
   private final class OnLoop: @unchecked Sendable {
     var slots: [String: Slot] = [:]
     var gate: EgressGate?
-    var nextIdentity = 0
+    var groups: ControlGroups?
+    var numbers = WorkerNumbers()
     var logs: [String: PluginLog] = [:]
+    var refusals: [String: ToldRefusals] = [:]
+    var whenNoneLives: (() -> Void)?
+    func tellNoneLives() {
+      let tell = whenNoneLives
+      whenNoneLives = nil
+      tell?()
+    }
   }
   private struct Slot {
     var worker: Worker?
@@ -81,6 +89,9 @@ final class WorkerPool: Sendable {
     self.log = log
     loop.post { [onLoop] in onLoop.gate = EgressGate(loop: loop, vault: vault, metrics: metrics, crash: crash) }
   }
+
+  /// From now on each worker gets a control group of its own.
+  func use(_ groups: ControlGroups?) async { try? await loop.run { [onLoop] in onLoop.groups = groups } }
 
   /// Runs one operation to its end.
   func run(
@@ -136,13 +147,23 @@ final class WorkerPool: Sendable {
     try? await loop.run { [onLoop] in onLoop.slots.removeValue(forKey: route.key)?.worker?.stop() }
   }
 
-  /// Ends every worker, and returns once no access token is on its way any more.
+  /// Ends every worker, and returns once no access token is on its way any more and the kernel has let go of the workers,
+  /// so that nothing of them is left.
   func close() async {
-    await withCheckedContinuation { done in
-      loop.post { [onLoop] in
+    await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
+      loop.post { [self] in
         for slot in onLoop.slots.values { slot.worker?.stop() }
         onLoop.slots = [:]
-        onLoop.gate!.close { done.resume() }
+        onLoop.gate!.close { [self] in
+          guard !onLoop.numbers.isEmpty else { return done.resume() }
+          // A process that the kernel cannot end (one that waits for a broken disk) is left to it.
+          let patience = LoopTimer(loop)
+          onLoop.whenNoneLives = {
+            patience.close()
+            done.resume()
+          }
+          patience.start(after: .seconds(5)) { [onLoop] in onLoop.tellNoneLives() }
+        }
       }
     }
   }
@@ -188,15 +209,25 @@ extension WorkerPool {
     let surroundings = Worker.Surroundings(
       wallClockMs: SystemSources.wallClockMs, monotonicMs: SystemSources.monotonicMs, random: SystemSources.random)
     let box = WorkerBox()
-    let worker = Worker(loop: loop, spec: spec(route), surroundings: surroundings) { ready in
+    let refusals = onLoop.refusals[route.key] ?? ToldRefusals(route, metrics: metrics, log: log)
+    onLoop.refusals[route.key] = refusals
+    let number = onLoop.numbers.take()
+    let worker = Worker(
+      loop: loop, spec: spec(route, number), surroundings: surroundings, reported: { refusals.tell($0) }
+    ) { ready in
       use(ready.map { _ in box.worker! })
+    }
+    if worker.hasEnded { onLoop.numbers.give(back: number) }
+    worker.onEnd = { [onLoop] in
+      onLoop.numbers.give(back: number)
+      if onLoop.numbers.isEmpty { onLoop.tellNoneLives() }
     }
     box.worker = worker
     onLoop.slots[route.key] = Slot(worker: worker, session: nil)
   }
   private final class WorkerBox { weak var worker: Worker? }
 
-  private func spec(_ route: InstanceRoute) -> WorkerSpec {
+  private func spec(_ route: InstanceRoute, _ number: Int) -> WorkerSpec {
     let limits = route.manifest.limits
     var spec = WorkerSpec(
       program: settings.program, plugin: route.library, role: route.manifest.kind == .source ? .source : .executor)
@@ -206,14 +237,15 @@ extension WorkerPool {
     spec.memoryBytes = limits.memoryBytes
     spec.cpuSeconds = limits.cpuSeconds
     spec.threads = limits.threads
+    spec.files = limits.files
     spec.graceMs = limits.graceMs
     spec.sandbox = settings.sandbox
     if geteuid() == 0 {
       // A user of its own for each live worker, so that none can touch another.
-      let number = 61_000 + onLoop.nextIdentity % 1_000
-      onLoop.nextIdentity += 1
-      spec.identity = .init(user: number, group: number)
+      spec.identity = .init(user: WorkerNumbers.firstUser + number, group: WorkerNumbers.firstUser + number)
     }
+    spec.group = onLoop.groups?.group(
+      number: number, processID: getpid(), memoryBytes: limits.memoryBytes, threads: limits.threads)
     return spec
   }
 

@@ -17,6 +17,8 @@ static const char usage[] =
     "  --cpu-seconds N             processor time (default 0: unlimited)\n"
     "  --files N                   open files (default 64)\n"
     "  --describe                  print what the library says of itself to fd 3 and stop\n"
+    "  --cgroup DIR                join this control group (at most 4)\n"
+    "  --threads-counted           a joined group holds the threads to their number\n"
     "  --check WHAT                report poison|calls|newer-host|system-calls; for the conformance kit\n";
 
 static bool number(const char *text, uint64_t max, uint64_t *out) {
@@ -60,11 +62,15 @@ static bool parse(int argc, char **argv, options_t *out) {
         else if (strcmp(name, "--sandbox=strict") == 0) out->degraded = false;
         else if (strcmp(name, "--sandbox=degraded") == 0) out->degraded = true;
         else if (strcmp(name, "--describe") == 0) out->describe = true;
+        else if (strcmp(name, "--threads-counted") == 0) out->threads_counted = true;
         else if (i + 1 >= argc) return false;
         else if (strcmp(name, "--check") == 0) { if (!checking_option(argv[++i], out)) return false; }
         else if (strcmp(name, "--allow-read") == 0) {
             if (out->allow_read_count == ALLOW_READ_MAX) return false;
             out->allow_read[out->allow_read_count++] = argv[++i];
+        } else if (strcmp(name, "--cgroup") == 0) {
+            if (out->group_count == GROUPS_MAX) return false;
+            out->groups[out->group_count++] = argv[++i];
         } else if (!numeric_option(name, argv[++i], out)) return false;
     }
     if (out->probe) return i == argc;

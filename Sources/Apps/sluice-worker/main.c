@@ -21,8 +21,9 @@ int main(int argc, char **argv) {
     if (plugin_fd < 0) load_failed(SLUICE_LOAD_OPEN_FILE, errno, options.plugin);
 
     protections_t protections = {0, 0, 0};
-    sandbox_enter(&options, plugin_fd, &protections);
     checking_begin(&options);
+    refusals_begin(&options);
+    sandbox_enter(&options, plugin_fd, &protections);
     const sluice_plugin_t *plugin = plugin_load(plugin_fd, &options, &protections);
     if (options.describe) describe(plugin, plugin_entry());
 

@@ -68,5 +68,5 @@ void load_watch_begin(sluice_load_step_t step) {
 void load_watch_end(void) {
     watched = 0;
     // From here on a crash is the plugin's: the host sees the signal itself.
-    for (size_t i = 0; i < sizeof crash_signals / sizeof *crash_signals; i++) signal(crash_signals[i], SIG_DFL);
+    deaths_watch(crash_signals, sizeof crash_signals / sizeof *crash_signals);
 }

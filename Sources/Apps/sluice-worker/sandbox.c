@@ -65,14 +65,29 @@ static void limit_resources(const options_t *options, protections_t *p) {
     p->active |= SLUICE_PROTECTION_RLIMITS;
 }
 
-// The filters can allow threads or not; only RLIMIT_NPROC counts them, and it counts per user.
-// So the number holds where the user is ours alone: its own uid, or its own user namespace.
+// By the worker itself and before anything of the plugin: what a child's parent wrote could come too late.
+static void join_groups(const options_t *options) {
+    for (uint32_t i = 0; i < options->group_count; i++) {
+        char path[4096];
+        int len = snprintf(path, sizeof path, "%s/cgroup.procs", options->groups[i]);
+        int fd = len < (int)sizeof path ? open(path, O_WRONLY | O_CLOEXEC) : -1;
+        if (fd < 0 || write(fd, "0", 1) != 1) load_failed(SLUICE_LOAD_RLIMITS, errno, options->groups[i]);
+        close(fd);
+    }
+}
+
+// The filters can allow threads or not; who counts them is a control group, or RLIMIT_NPROC, which counts per user:
+// its number holds where the user is ours alone, by its own uid or its own user namespace.
 static void limit_threads(const options_t *options, protections_t *p) {
     if (options->threads == 0) {
         p->active |= SLUICE_PROTECTION_THREAD_LIMIT;  // clone is refused
         return;
     }
     bool alone = (p->active & (SLUICE_PROTECTION_OWN_UID | SLUICE_PROTECTION_USER_NAMESPACE)) != 0;
+    if (!alone && options->threads_counted) {
+        p->active |= SLUICE_PROTECTION_THREAD_LIMIT;
+        return;
+    }
     if (!alone) {
         sandbox_missing(options, p, SLUICE_PROTECTION_THREAD_LIMIT, true, SLUICE_LOAD_RLIMITS, 0);
         return;
@@ -91,6 +106,7 @@ static void enter_filter(filter_t which, const options_t *options, protections_t
 void sandbox_enter(const options_t *options, int plugin_fd, protections_t *p) {
     bind_to_parent(options, p);
     close_inherited(plugin_fd, p);
+    join_groups(options);
     limit_resources(options, p);
     namespaces_enter(options, p);
     identity_drop(options, p);

@@ -7,6 +7,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -23,6 +24,8 @@ typedef enum rule {
     RULE_READ_ONLY,      // openat: argument 2 opens for reading, creates nothing
     RULE_FD_ONLY,        // newfstatat: argument 3 is AT_EMPTY_PATH
     RULE_GET_FLAGS,      // fcntl: argument 1 is F_GETFD or F_GETFL
+    RULE_NOT_SIGSYS,     // rt_sigaction: argument 0 is another signal
+    RULE_NOT_ERRORS,     // close: argument 0 is not fd 2
     RULE_FILTER,         // seccomp: adds a filter, without flags
     RULE_THREAD,         // clone: exactly what pthread_create asks for, and threads are granted
     RULE_WITH_THREADS    // allowed when threads are granted
@@ -54,8 +57,8 @@ enum {
     EMPTY_PATH = 0x1000
 };
 
-// The kit has refused calls reported (checking.c); the answer is EPERM all the same.
-static uint32_t refused = SECCOMP_RET_ERRNO | EPERM;
+// Told of (refusals.c; for the kit, checking.c), and answered EPERM. Where nobody handles SIGSYS, it ends the worker.
+static const uint32_t refused = SECCOMP_RET_TRAP;
 
 typedef struct program {
     struct sock_filter code[PROGRAM_MAX];
@@ -85,6 +88,11 @@ static void require_either(program_t *p, uint32_t one, uint32_t other) {
     answer(p, refused);
 }
 
+static void require_other(program_t *p, uint32_t value) {
+    put(p, BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1);
+    answer(p, refused);
+}
+
 static void require_none_of(program_t *p, uint32_t bits) {
     put(p, BPF_JMP | BPF_JSET | BPF_K, bits, 0, 1);
     answer(p, refused);
@@ -109,6 +117,8 @@ static void put_conditions(program_t *p, rule_t rule, uint32_t self) {
     case RULE_READ_ONLY: load_argument(p, 2, 0); require_none_of(p, OPEN_FLAGS_REFUSED); return;
     case RULE_FD_ONLY: load_argument(p, 3, 0); require_equal(p, EMPTY_PATH); return;
     case RULE_GET_FLAGS: load_argument(p, 1, 0); require_either(p, F_GETFD, F_GETFL); return;
+    case RULE_NOT_SIGSYS: load_argument(p, 0, 0); require_other(p, SIGSYS); return;
+    case RULE_NOT_ERRORS: load_argument(p, 0, 0); require_other(p, STDERR_FILENO); return;
     case RULE_FILTER:
         load_argument(p, 0, 0); require_equal(p, SECCOMP_SET_MODE_FILTER);
         load_argument(p, 1, 0); require_equal(p, 0);
@@ -153,7 +163,6 @@ bool seccomp_available(void) {
 int seccomp_enter(filter_t which, const options_t *options) {
     static program_t program;
     bool threads = options->threads > 0;
-    if ((options->checking & CHECK_SYSCALLS) != 0) refused = SECCOMP_RET_TRAP;
     if (which == FILTER_LOAD) build(&program, profile_load, sizeof profile_load / sizeof *profile_load, threads);
     else build(&program, profile_run, sizeof profile_run / sizeof *profile_run, threads);
     if (program.len == PROGRAM_MAX) return E2BIG;

@@ -17,7 +17,7 @@ enum { CHANNEL_FD = 3 };
 enum { EXIT_USAGE = 64, EXIT_PROTOCOL = 70, EXIT_LOAD_FAILED = 71, EXIT_HOST_GONE = 72 };
 
 // arguments.c
-enum { ALLOW_READ_MAX = 16 };
+enum { ALLOW_READ_MAX = 16, GROUPS_MAX = 4 };
 typedef struct options {
     const char *plugin;
     const char *allow_read[ALLOW_READ_MAX];
@@ -26,6 +26,9 @@ typedef struct options {
     bool probe;             // print what the kernel offers and stop
     bool describe;          // print what the library says of itself and stop
     uint32_t checking;      // CHECK_*: what to watch the plugin for
+    const char *groups[GROUPS_MAX];  // control groups to join, as folders
+    uint32_t group_count;
+    bool threads_counted;   // one of them holds the threads to their number
     bool netns;             // own network namespace (and user namespace, unless root)
     long parent;            // expected parent process; 0: not checked
     long uid, gid;          // -1: keep
@@ -59,6 +62,10 @@ typedef enum filter { FILTER_LOAD, FILTER_RUN } filter_t;
 bool seccomp_available(void);
 int seccomp_enter(filter_t which, const options_t *options);
 int probe_print(void);
+
+// refusals.c: what the sandbox refuses is told to the host
+void refusals_begin(const options_t *options);
+void deaths_watch(const int *signals, size_t count);
 
 // load.c
 const sluice_plugin_t *plugin_load(int plugin_fd, const options_t *options, protections_t *p);

@@ -13,12 +13,13 @@ struct Doctor: AsyncParsableCommand {
 
   func run() async throws {
     if deep { return try await everywhere.ask("doctor.deep") }
-    let answer = try config.map { try HostSettings.load($0).json } ?? Self.machine()
+    let settings = try config.map { try HostSettings.load($0) }
+    let answer = try settings.map(\.json) ?? machine()
     print(Printer.text(answer, asJSON: everywhere.json), terminator: "")
   }
 
   /// What this machine offers to a sandbox, as the worker finds it.
-  private static func machine() throws -> JSONValue {
+  private func machine() throws -> JSONValue {
     let process = Process()
     process.executableURL = URL(
       fileURLWithPath: Installation.options(dataFolder: ".", log: .init(write: { _ in })).workerProgram)
@@ -28,6 +29,12 @@ struct Doctor: AsyncParsableCommand {
     try process.run()
     let bytes = [UInt8](output.fileHandleForReading.readDataToEndOfFile())
     process.waitUntilExit()
-    return try JSONValue(parsing: bytes)
+    guard case .object(var found) = try JSONValue(parsing: bytes) else { return .null }
+    // Of a host that runs, what it does; else what one that is started from here would do.
+    let running = try ControlClient.ask(
+      path: everywhere.dataDir + "/control.sock", command: "doctor.limits",
+      arguments: ["tenant": .string(everywhere.tenant)])
+    found["limits"] = running ?? LimitEnforcement.here.json
+    return .object(found)
   }
 }

@@ -41,7 +41,9 @@ struct Up: AsyncParsableCommand {
       host: host)
     let address = try await listening.start()
     try await host.run()
-    log.info("host.started", "The host runs.", ["data_dir": everywhere.dataDir, "address": address])
+    let limits = await host.enforcement?.name ?? ""
+    log.info(
+      "host.started", "The host runs.", ["data_dir": everywhere.dataDir, "address": address, "limits": limits])
     await stop.wait()
     log.info("host.stopping", "The host drains and stops.")
     control.close()

@@ -44,24 +44,34 @@ package final class Worker {
   private let deadline: LoopTimer
   private var input: [UInt8] = []
   private var inputStart = 0
-  private var lastWords: [UInt8] = []
+  private var errors: ErrorPipe
+  private let reported: (WorkerReport) -> Void
+  private var processorWatch: LoopTimer?
   private var operationCount: UInt32 = 0
   private var isKilledFor: WorkerFailure?
   private var granted = (records: 0, bytes: 0)
+  private var limitMs = 0
+  /// Called once, when the process has ended or was never there.
+  package var onEnd: () -> Void = {}
   package var processID: Int32 { child.processID }
   package var isIdle: Bool { if case .idle = state { true } else { false } }
   package var hasEnded: Bool { if case .ended = state { true } else { false } }
 
   /// Starts the process.
-  /// - Parameter onReady: Called once: ready for `run`, or why not.
+  /// - Parameters:
+  ///   - reported: Called for each thing that the worker says of its plugin.
+  ///   - onReady: Called once: ready for `run`, or why not.
   package init(
     loop: EventLoop, spec: WorkerSpec, surroundings: Surroundings, loadTimeoutMs: Int = 10_000,
+    reported: @escaping (WorkerReport) -> Void = { _ in },
     onReady: @escaping (Result<WorkerReady, WorkerFailure>) -> Void
   ) {
     self.loop = loop
     self.spec = spec
     self.surroundings = surroundings
     self.onReady = onReady
+    self.reported = reported
+    errors = ErrorPipe(spec)
     deadline = LoopTimer(loop)
     do {
       child = try ChildProcess(loop, program: spec.program, arguments: spec.arguments(parent: getpid())) {
@@ -73,8 +83,10 @@ package final class Worker {
     }
     child.channel.read(received: { [self] in received($0) }, ended: { [self] in child.channel.close() })
     child.errorOutput.read(
-      received: { [self] in lastWords = (lastWords + $0).suffix(512) }, ended: { [self] in child.errorOutput.close() })
-    deadline.start(after: .milliseconds(loadTimeoutMs)) { [self] in kill(for: .hung(afterMs: 0)) }
+      received: { [self] in errors.take($0).forEach(reported) }, ended: { [self] in child.errorOutput.close() })
+    deadline.start(after: .milliseconds(loadTimeoutMs)) { [self] in
+      kill(for: .hung(afterMs: 0, limitMs: loadTimeoutMs))
+    }
   }
 
   /// Starts an operation. Only when `isIdle`.
@@ -90,7 +102,23 @@ package final class Worker {
     }
     state = .running(Running(id: operationCount, handler: handler, finished: finished))
     child.channel.write(frame)
+    limitMs = start.deadlineMs
     deadline.start(after: .milliseconds(start.deadlineMs)) { [self] in cancel() }
+    if spec.cpuSeconds > 0, let used = child.processorMs {
+      watchProcessor(until: used + Int64(spec.cpuSeconds) * 1_000)
+    }
+  }
+
+  /// The kernel's limit counts a process's whole life; an operation's is looked at here. One thread uses no more of the
+  /// processor than time goes by, so it is not looked at before it can be reached.
+  private func watchProcessor(until endMs: Int64) {
+    guard case .running = state, let usedMs = child.processorMs else { return }
+    guard usedMs < endMs else { return kill(for: .overLimit(.processor(seconds: spec.cpuSeconds))) }
+    let watch = processorWatch ?? LoopTimer(loop)
+    processorWatch = watch
+    watch.start(after: .milliseconds(max((endMs - usedMs) / Int64(spec.threads + 1), 10))) { [self] in
+      watchProcessor(until: endMs)
+    }
   }
 
   /// Operations are numbered from 1, the configuration first; 0 names none.
@@ -111,7 +139,9 @@ package final class Worker {
   package func cancel() {
     guard case .running(let running) = state else { return }
     send { [spec] in sluice_encode_cancel(UInt32(spec.graceMs), running.id, $0, $1) }
-    deadline.start(after: .milliseconds(spec.graceMs)) { [self] in kill(for: .hung(afterMs: spec.graceMs)) }
+    deadline.start(after: .milliseconds(spec.graceMs)) { [self] in
+      kill(for: .hung(afterMs: spec.graceMs, limitMs: limitMs))
+    }
   }
 
   /// Ends the process now.
@@ -130,11 +160,17 @@ package final class Worker {
   private func ended(_ ending: ChildProcess.Ending) {
     child.channel.close()
     child.errorOutput.close()
-    let words =
-      String(decoding: lastWords, as: UTF8.self).split(whereSeparator: \.isNewline).last.map(String.init) ?? ""
+    errors.close()
+    let words = errors.lastWords
     switch ending {
     case .exited(let code): end(isKilledFor ?? .died(signal: nil, exitCode: code, lastWords: words))
-    case .signalled(let number): end(isKilledFor ?? .died(signal: number, exitCode: nil, lastWords: words))
+    case .signalled(let number):
+      let isOutOfMemory = errors.saidOutOfMemory || spec.group?.hasRunOutOfMemory == true
+      end(
+        isKilledFor
+          ?? (isOutOfMemory
+            ? .overLimit(.memory(bytes: spec.memoryBytes))
+            : .died(signal: number, exitCode: nil, lastWords: words)))
     }
   }
 
@@ -144,6 +180,9 @@ package final class Worker {
     let before = state
     state = .ended
     deadline.close()
+    processorWatch?.close()
+    spec.group?.remove()
+    onEnd()
     switch before {
     case .loading, .configuring:
       onReady?(.failure(failure))
@@ -342,6 +381,7 @@ extension Worker {
 
   private func finished(_ message: sluice_frame_result_t, _ running: Running) {
     deadline.stop()
+    processorWatch?.stop()
     state = .idle
     let status: OperationResult.Status =
       switch message.status {

@@ -32,8 +32,12 @@ package struct WorkerSpec: Sendable {
   package var batchRecords = 64
   package var batchBytes = 64 << 10
   package var memoryBytes = 256 << 20
+  /// Of each operation; 0: unlimited.
   package var cpuSeconds = 0
   package var threads = 0
+  package var files = 64
+  /// The control group that the worker joins. It is removed when the worker has ended.
+  package var group: WorkerGroup?
   package var sandbox = Sandbox.strict
   /// Only when the host runs as root: the worker's own user and group.
   package var identity: Identity?
@@ -59,11 +63,17 @@ package struct WorkerSpec: Sendable {
     self.role = role
   }
 
+  /// Where a group counts memory itself, what is only reserved may be more: runtimes reserve much and use little.
+  var addressBytes: Int { group?.countsMemory == true ? memoryBytes * 4 : memoryBytes }
+
   func arguments(parent: Int32) -> [String] {
     var arguments = ["--sandbox=\(sandbox.rawValue)", "--parent", "\(parent)"]
-    arguments += ["--threads", "\(threads)", "--address-bytes", "\(memoryBytes)"]
+    arguments += ["--threads", "\(threads)", "--address-bytes", "\(addressBytes)", "--files", "\(files)"]
+    if let group {
+      for path in group.paths { arguments += ["--cgroup", path] }
+      if group.countsThreads { arguments.append("--threads-counted") }
+    }
     for what in checking { arguments += ["--check", what.rawValue] }
-    if cpuSeconds > 0 { arguments += ["--cpu-seconds", "\(cpuSeconds)"] }
     if let identity { arguments += ["--uid", "\(identity.user)", "--gid", "\(identity.group)"] }
     return arguments + [plugin]
   }
@@ -130,7 +140,9 @@ package enum WorkerFailure: OperatorError, Equatable {
   case brokeProtocol(frame: String, fault: String, offset: Int)
   case exceededCredit(stream: String)
   case died(signal: Int?, exitCode: Int?, lastWords: String)
-  case hung(afterMs: Int)
+  /// It ran for the limit, was told to stop, and had not `afterMs` later.
+  case hung(afterMs: Int, limitMs: Int)
+  case overLimit(WorkerLimit)
   case stopped
 
   package struct SpawnReason: Sendable, Equatable {
@@ -147,6 +159,7 @@ package enum WorkerFailure: OperatorError, Equatable {
     case .exceededCredit: "worker.exceeded_credit"
     case .died: "worker.died"
     case .hung: "worker.hung"
+    case .overLimit(let limit): "worker.over_limit.\(limit.name)"
     case .stopped: "worker.stopped"
     }
   }
@@ -159,9 +172,13 @@ package enum WorkerFailure: OperatorError, Equatable {
     case .brokeProtocol(let frame, let fault, let offset):
       "The worker sent a \(frame) frame that is \(fault) at byte \(offset); it was ended."
     case .exceededCredit(let stream): "The worker sent records of \(stream) beyond its credit; it was ended."
-    case .died(let signal?, _, let words): "The worker died of signal \(signal).\(Self.quoted(words))"
+    case .died(let signal?, _, let words):
+      "The worker died of signal \(signal)\(signal == 31 ? ", a system call that its sandbox refuses" : "")."
+        + Self.quoted(words)
     case .died(nil, let code, let words): "The worker ended with code \(code ?? 0).\(Self.quoted(words))"
-    case .hung(let ms): "The operation did not stop \(ms) ms after its deadline; the worker was killed."
+    case .hung(let ms, let limit):
+      "The operation did not stop \(ms) ms after its deadline, \(limit) ms; the worker was killed."
+    case .overLimit(let limit): "The worker needed more than its limit of \(limit.value) and was ended."
     case .stopped: "The host ended the worker."
     }
   }
@@ -172,7 +189,10 @@ package enum WorkerFailure: OperatorError, Equatable {
     case .configureRefused: "Correct the instance's configuration and enable it again."
     case .brokeProtocol, .exceededCredit: "Report it to the plugin's author, with the host's log of that time."
     case .died: "Sluice starts it again with growing pauses; after six failures in a row the instance is parked."
-    case .hung: "Raise `operation_timeout_ms` if the work is that long; else report it to the plugin's author."
+    case .hung:
+      "Raise `operation_timeout_ms` under `limits` in the plugin's manifest if the work is that long, and enable it again; else report it to the plugin's author."
+    case .overLimit(let limit):
+      "Raise `\(limit.key)` under `limits` in the plugin's manifest if the work needs it, and enable it again; else report it to the plugin's author."
     case .stopped: "Nothing to do: the operation is run again from its checkpoint."
     }
   }

@@ -18,6 +18,8 @@ package final class ByteStream: HandleOwner {
 
   deinit { input.deallocate() }
 
+  override func forget() { (received, ended) = ({ _ in }, {}) }
+
   var stream: UnsafeMutablePointer<uv_stream_t> {
     UnsafeMutableRawPointer(pipe).assumingMemoryBound(to: uv_stream_t.self)
   }

@@ -11,7 +11,7 @@ package final class ChildProcess: HandleOwner {
   }
 
   private let process: UnsafeMutablePointer<uv_process_t>
-  private let finished: (Ending) -> Void
+  private var finished: (Ending) -> Void
   package let channel: ByteStream
   package let errorOutput: ByteStream
   package private(set) var processID: Int32 = 0
@@ -39,6 +39,8 @@ package final class ChildProcess: HandleOwner {
     }
     processID = process.pointee.pid
   }
+
+  override func forget() { finished = { _ in } }
 
   private func spawn(_ program: String, _ arguments: [String]) -> Int32 {
     var argv: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) } + [nil]
@@ -71,6 +73,14 @@ package final class ChildProcess: HandleOwner {
         }
       }
     }
+  }
+
+  /// How much processor time its threads have used so far, in milliseconds; nil once it is gone.
+  package var processorMs: Int64? {
+    var clock = clockid_t()
+    var time = timespec()
+    guard !hasEnded, clock_getcpuclockid(processID, &clock) == 0, clock_gettime(clock, &time) == 0 else { return nil }
+    return Int64(time.tv_sec) * 1_000 + Int64(time.tv_nsec) / 1_000_000
   }
 
   /// SIGKILL: nothing in the child runs any more.

@@ -121,8 +121,12 @@ package class HandleOwner {
     precondition(loop.isOnLoop, "a handle is closed on its loop's thread")
     guard !isClosed else { return }
     isClosed = true
+    forget()
     if uv_is_closing(handle) == 0 { EventLoop.close(handle) }
   }
+
+  /// Lets go of whom it called: they hold the handle, and it would hold them for ever.
+  func forget() {}
 
   deinit { UnsafeMutableRawPointer(handle).deallocate() }
 

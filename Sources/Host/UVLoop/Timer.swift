@@ -22,6 +22,8 @@ package final class LoopTimer: HandleOwner {
   }
 
   package func stop() { if !isClosed { uv_timer_stop(timer) } }
+
+  override func forget() { fire = {} }
 }
 
 extension Duration {
@@ -63,4 +65,6 @@ package final class DescriptorWatch: HandleOwner {
   }
 
   package func stop() { if !isClosed { uv_poll_stop(poll) } }
+
+  override func forget() { ready = { _, _ in } }
 }

@@ -82,8 +82,11 @@ package struct Manifest: Sendable, Equatable {
   }
   package struct Limits: Sendable, Equatable {
     package var memoryBytes = 256 << 20
+    /// Of each operation; 0: unlimited.
     package var cpuSeconds = 0
     package var threads = 0
+    /// Open at one time, the channel and the error pipe among them.
+    package var files = 64
     package var operationTimeoutMs = 60_000
     package var graceMs = 2_000
     package var recordBytesMax = 256 << 10

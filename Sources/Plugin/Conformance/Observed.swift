@@ -90,7 +90,7 @@ struct Observed: Sendable {
   func alive(_ doing: String) throws(Fault) -> Observed {
     switch result {
     case .success: return self
-    case .failure(.hung(let ms)):
+    case .failure(.hung(let ms, _)):
       throw Fault("\(doing): it did not stop \(ms) ms after it was told to, and was killed.", kind: .hung)
     case .failure(let failure): throw Fault("\(doing): \(failure.message)", kind: .crashed)
     }

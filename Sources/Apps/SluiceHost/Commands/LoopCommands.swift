@@ -79,6 +79,9 @@ extension HostCommand {
       let id = call.optional("id") == nil ? nil : try call.digest("id")
       return try await call.host.replay(try call.tenant(), decision: id)
     },
+    HostCommand("doctor.limits", "What holds workers to their limits", role: .auditor) { call in
+      await call.host.enforcement?.json ?? .null
+    },
     HostCommand("doctor.deep", "Rebuild every projection from the journal and compare", role: .auditor) { call in
       try await call.host.inspect(try call.tenant())
     },

@@ -1,0 +1,96 @@
+/// A limit of one operation or worker, as its plugin's manifest sets it.
+package enum WorkerLimit: Sendable, Equatable {
+  case memory(bytes: Int)
+  case processor(seconds: Int)
+  case threads(count: Int)
+
+  package var name: String {
+    switch self {
+    case .memory: "memory"
+    case .processor: "processor"
+    case .threads: "threads"
+    }
+  }
+  /// Under `limits` in the manifest.
+  package var key: String {
+    switch self {
+    case .memory: "memory_bytes"
+    case .processor: "cpu_seconds"
+    case .threads: "threads"
+    }
+  }
+  package var value: String {
+    switch self {
+    case .memory(let bytes): "\(bytes) bytes"
+    case .processor(let seconds): "\(seconds) s of processor time for an operation"
+    case .threads(let count): "\(count) threads"
+    }
+  }
+}
+
+/// What a worker said of its plugin on the error pipe. Words of a process that runs foreign code: for reports only.
+package enum WorkerReport: Sendable, Equatable {
+  /// A system call that the sandbox refused, by number and, when known, name.
+  case refusedCall(number: Int, name: String)
+  case reached(WorkerLimit)
+}
+
+/// The bytes of a worker's error pipe: reports by line, and the plugin's own last line. Bounded, whatever comes.
+package struct ErrorPipe {
+  private static let lineBytesMax = 512
+  private static let prefix = "sluice-worker: "
+  private let spec: WorkerSpec
+  private var line: [UInt8] = []
+  private var isTooLong = false
+  /// The last whole or broken line that is no report.
+  package private(set) var lastWords = ""
+  /// It died with its address space used up.
+  package private(set) var saidOutOfMemory = false
+
+  package init(_ spec: WorkerSpec) { self.spec = spec }
+
+  package mutating func take(_ bytes: [UInt8]) -> [WorkerReport] {
+    var reports: [WorkerReport] = []
+    for byte in bytes {
+      if byte == UInt8(ascii: "\n") {
+        if let report = end() { reports.append(report) }
+      } else if line.count < Self.lineBytesMax {
+        line.append(byte)
+      } else {
+        isTooLong = true
+      }
+    }
+    return reports
+  }
+
+  /// Nothing more comes.
+  package mutating func close() { _ = end() }
+
+  private mutating func end() -> WorkerReport? {
+    defer {
+      line.removeAll(keepingCapacity: true)
+      isTooLong = false
+    }
+    let text = String(decoding: line, as: UTF8.self)
+    if !isTooLong, text.hasPrefix(Self.prefix), let report = report(text.dropFirst(Self.prefix.count)) { return report }
+    if !text.isEmpty, !(text == Self.prefix + "limit memory") { lastWords = text }
+    return nil
+  }
+
+  private mutating func report(_ text: Substring) -> WorkerReport? {
+    let words = text.split(separator: " ")
+    if text == "limit threads" { return .reached(.threads(count: spec.threads)) }
+    if text == "limit memory" {
+      saidOutOfMemory = true
+      return nil
+    }
+    guard words.count >= 3, words.count <= 4, words[0] == "refused", words[1] == "call", let number = Int(words[2]),
+      (0..<1024).contains(number)
+    else { return nil }
+    let name = words.count == 4 ? words[3] : ""
+    guard name.utf8.allSatisfy({ $0 == 0x5F || (0x30...0x39).contains($0) || (0x61...0x7A).contains($0) }) else {
+      return nil
+    }
+    return .refusedCall(number: number, name: String(name.prefix(32)))
+  }
+}

@@ -1,0 +1,209 @@
+"""What a plugin may attack, one attack by one: each is refused and reported, under a host that is root and under one that is nobody.
+
+The table in SECURITY.md names these rooms' rows; a test compares them.
+"""
+import hashlib
+import os
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "Benchmarks"))
+from crowd_bench import crash, standing
+from hostile_tests import MANIFEST, fixture, states
+from rig import *
+
+NOBODY = 65534
+# The table: what is attacked → the switches of the hostile plugin, each with what its operator is told of it. A system call by
+# name, or `state:` words of the instance's state, or `limit:` a limit that was reached.
+ATTACKS = {
+    "files": {"open_etc_passwd": "openat", "open_proc_maps": "openat", "create_file": "openat", "stat_etc_passwd": "newfstatat"},
+    "sockets": {"socket": "socket", "socket_unix": "socket", "socket_pair": "socketpair", "connect_channel": "connect"},
+    "exec": {"exec": "execve", "mmap_rwx": "mmap", "mprotect_exec": "mprotect"},
+    "fork bomb": {"fork_bomb": "clone", "clone_parent": "clone"},
+    "thread bomb": {"thread_bomb": "limit:threads", "thread": "limit:threads"},
+    "memory bomb": {"memory_death": "state:worker.over_limit.memory"},
+    "ptrace": {"ptrace_parent": "ptrace", "trace_neighbours": "ptrace", "read_parent_memory": "process_vm_readv"},
+    "signals at the host": {"kill_parent": "kill", "kill_everyone": "kill", "tgkill_parent": "tgkill", "tkill_parent": "tkill",
+                            "queue_parent": "rt_sigqueueinfo", "own_channel": "fcntl", "channel_signal": "fcntl", "pidfd_parent": "pidfd_open"},
+    "signals at a neighbour": {"kill_neighbours": "kill", "tgkill_neighbours": "tgkill"},
+    "limits of the host": {"prlimit_parent": "prlimit64", "affinity_parent": "sched_setaffinity", "scheduler_parent": "sched_setscheduler",
+                           "priority_parent": "setpriority", "ioprio_parent": "ioprio_set"},
+    "limits of a neighbour": {"limit_neighbours": "prlimit64", "slow_neighbours": "setpriority", "pin_neighbours": "sched_setaffinity"},
+    "fd passing": {"pass_fd_out": "sendmsg", "pass_fd_in": "recvmsg", "copy_fd": "dup", "replace_fd": "dup3", "close_errors": "close"},
+    "frame lies": {name: "state:frame" for name in ("frame_length_lie", "frame_unknown_type", "frame_record_lie", "frame_garbage",
+                                                    "frame_host_type", "frame_version_lie")} | {"frame_truncated": "state:ended"},
+    "clock abuse": {"set_clock": "clock_settime", "set_time": "settimeofday", "bend_clock": "adjtimex", "alarm_clock": "setitimer",
+                    "timer": "timer_create", "alarm_host": "timer_create", "clock_flood": "state:[worker.", "busy": "state:worker.over_limit.processor",
+                    "hang": "state:worker.hung"},
+    "the sandbox itself": {"hide_refusals": "rt_sigaction", "another_filter": "seccomp", "dumpable": "prctl", "become_root": "setresuid",
+                           "blocked_refusal": "state:signal 31"},
+}
+# In the constructor of a library these are harmless, and needed to load others.
+WHILE_LOADING = ("open_library", "dlopen_late", "mprotect_exec", "another_filter")
+ERRNOS = ("EPERM", "EACCES", "EAGAIN", "ENOSYS")
+
+
+def started(rig, who, name):
+    host = rig.host(name)
+    if who != "root":
+        os.chown(host.folder, NOBODY, NOBODY)
+        host.wrapper = ["setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups"]
+    host.start()
+    host.ask("tenant.create")
+    return host
+
+
+def identities():
+    """The users as which a host is tried here."""
+    if os.geteuid() != 0:
+        return ["unprivileged"]
+    return ["root"] + (["unprivileged"] if shutil.which("setpriv") else [])
+
+
+def install(rig, host, name, library, timeout_ms=1500):
+    folder = rig.path(f"plugins-{name}")
+    shutil.copy(fixture(library), os.path.join(folder, "hostile.so"))
+    with open(os.path.join(folder, "hostile.so"), "rb") as f, open(os.path.join(folder, "hostile.yaml"), "w") as manifest:
+        text = MANIFEST.format(sha256=hashlib.sha256(f.read()).hexdigest())
+        manifest.write(text.replace("limits: {operation_timeout_ms: 1500,", f"limits: {{operation_timeout_ms: {timeout_ms}, cpu_seconds: 1,"))
+    return os.path.join(folder, "hostile.yaml")
+
+
+def enable(host, manifest, instance, attack):
+    for slot in ("main", "other"):
+        host.ask("secret.set", instance=instance, slot=slot, value="x")
+    host.ask("connector.enable", name=manifest, instance=instance, config={"attack": attack})
+
+
+def told(host):
+    """instance → what the log says the sandbox refused it, and instance → what each attack got."""
+    refused, got = {}, {}
+    for line in host.log_text().splitlines():
+        if '"worker.refused_call"' in line or '"worker.reached_limit"' in line:
+            row = json.loads(line)
+            refused.setdefault(row["instance"], set()).add(row.get("call") or "limit:" + row["limit"])
+        elif '"plugin.hostile.report"' in line:
+            row = json.loads(line)
+            report = json.loads(row["message"])
+            got.setdefault(row["instance"], {})[report["attack"]] = report.get("errno") or report
+    return refused, got
+
+
+def is_met(host, attack, wanted):
+    instance = attack.replace("_", "-")
+    if wanted.startswith("state:"):
+        return wanted[6:] in states(host)[instance].lower()
+    refused, got = told(host)
+    result = got.get(instance, {}).get(attack)
+    return wanted in refused.get(instance, ()) and (result in ERRNOS or (isinstance(result, dict) and result.get("count") == "0"))
+
+
+def limits_of(pid):
+    with open(f"/proc/{pid}/limits") as f:
+        return f.read(), os.getpriority(os.PRIO_PROCESS, pid), os.sched_getaffinity(pid)
+
+
+def attacks_are_refused(rig, who):
+    host = started(rig, who, who)
+    manifest = install(rig, host, who, "attacker.so")
+    patient = install(rig, host, who + "-patient", "attacker.so", timeout_ms=60_000)
+    host.ask("connector.enable", name="counter", instance="neighbour", config={"records": 20000})
+    before = limits_of(host.process.pid)
+    count = 0
+    for attacks in ATTACKS.values():
+        for attack in attacks:
+            enable(host, patient if attack == "busy" else manifest, attack.replace("_", "-"), attack)
+            count += 1
+    for what, attacks in ATTACKS.items():
+        for attack, wanted in attacks.items():
+            wait_for(lambda: is_met(host, attack, wanted),
+                     lambda: f"as {who}, {what}: {attack} is refused and told as {wanted}: {states(host)[attack.replace('_', '-')]} {[t.get(attack.replace('_', '-')) for t in told(host)]}", 60, 0.1)
+            if not wanted.startswith("state:"):
+                expect(host.metric("sluice_sandbox_refusals_total", instance=f"demo/{attack.replace('_', '-')}", call=wanted) >= 1, f"{attack} is not counted")
+    wait_for(lambda: host.metric("sluice_records_total", instance="demo/neighbour") == 20000, lambda: f"the neighbour's records: {states(host)['neighbour']}", 60)
+    expect_equal(limits_of(host.process.pid), before, "limits, priority and processors of the host")
+    refused, _ = told(host)
+    expect("neighbour" not in refused, f"an honest plugin is told of: {refused.get('neighbour')}")
+    expect_equal(host.metric("sluice_operations_total", instance="demo/neighbour", ending="worker.died"), 0, "deaths of the neighbour")
+    expect(host.alive() and not os.path.exists(os.path.join(tempfile.gettempdir(), "hostile")), "the host died, or a file was made")
+    return count
+
+
+def test_attacks_are_refused_and_told(rig):
+    """each attack of SECURITY.md's table, as root and as an unprivileged user, is refused, told in the log and counted; host and neighbour are as before"""
+    counts = {who: attacks_are_refused(rig, who) for who in identities()}
+    missing = [] if os.geteuid() != 0 or "unprivileged" in counts else ["not as an unprivileged user: there is no setpriv"]
+    return "; ".join([f"{count} attacks as {who}" for who, count in counts.items()] + missing)
+
+
+def test_constructors_are_confined(rig):
+    """a library that attacks while it is loaded is refused and told of as well; one that never returns is ended"""
+    for who in identities():
+        host = started(rig, who, who)
+        attacker = install(rig, host, who, "hostile.so")
+        hanging = install(rig, host, who + "-hanging", "broken_CONSTRUCTOR_HANG.so")
+        enable(host, attacker, "constructor", "constructor_all")
+        enable(host, hanging, "hanging", "socket")
+        wait_for(lambda: host.metric("sluice_records_total", instance="demo/constructor") >= 60, lambda: f"as {who}: {states(host)}", 30)
+        refused, got = told(host)
+        calls = {call for attacks in ATTACKS.values() for call in attacks.values() if ":" not in call} - {"mprotect", "seccomp"}
+        expect(calls <= refused["constructor"], lambda: f"as {who}, not told: {calls - refused['constructor']}")
+        bad = {a: e for a, e in got["constructor"].items() if e not in ERRNOS and a not in WHILE_LOADING}
+        expect_equal(bad, {}, f"as {who}, attacks while loading that got through")
+        wait_for(lambda: "worker.hung" in states(host)["hanging"], lambda: f"as {who}: {states(host)}", 30)
+        expect(host.alive(), "the host died")
+
+
+def test_table_is_whole(rig):
+    """SECURITY.md's table of attacks on the sandbox names each attack that is tried here, and no other"""
+    with open(os.path.join(PROJECT, "SECURITY.md")) as f:
+        text = f.read().split("## Attacks on the sandbox", 1)[1].split("\n## ", 1)[0]
+    rows = {line.split("|")[1].strip(): set(re.findall(r"\w+", line.split("|")[3])) for line in text.splitlines() if line.startswith("| ") and "---" not in line}
+    rows.pop("attack")
+    expect_equal({what: sorted(found) for what, found in rows.items() if what != "constructors"},
+                 {what: sorted(attacks) for what, attacks in ATTACKS.items()}, "attacks of the table")
+
+
+def test_limits_are_shown(rig):
+    """doctor says what holds workers to their limits and what does not, of this machine and of a host that runs"""
+    host = rig.host()
+    alone = json.loads(sluice("doctor", "--json", "--data-dir", host.data).stdout)["limits"]
+    expect(alone["in_force"] in ("cgroup v2", "cgroup v1", "rlimits") and alone["not_covered"], f"limits: {alone}")
+    expect(alone["in_force"] != "rlimits" or alone["not_used"], f"no reason why there are no groups: {alone}")
+    expect(not os.path.exists(host.data), "doctor made a data folder")
+    settings = os.path.join(host.folder, "sluice.yaml")
+    with open(settings, "w") as f:
+        f.write("sluice: 1\ncontrol_groups: none\n")
+    host.options = ("--config", settings)
+    host.start()
+    shown = json.loads(sluice("doctor", "--json", "--data-dir", host.data).stdout)["limits"]
+    expect_equal((shown["in_force"], shown["not_used"]), ("rlimits", ["they are switched off (control_groups: none)"]), "limits of the host that runs")
+    expect('"limits":"rlimits"' in host.log_text(), "the host does not say at its start what holds workers")
+
+
+def test_parked_and_resumed(rig):
+    """a plugin that keeps dying is parked after growing pauses, tells why, and runs again when it is resumed"""
+    host = started(rig, "root" if os.geteuid() == 0 else "unprivileged", "h")
+    enable(host, install(rig, host, "p", "attacker.so"), "dying", "segfault")
+    wait_for(lambda: states(host)["dying"].startswith("parked: 6 failures in a row"), lambda: f"it is parked: {states(host)}", 60)
+    pauses = [int(re.search(r"again in (\d+) ms", json.loads(line)["message"])[1]) for line in host.log_text().splitlines() if '"instance.retries"' in line]
+    expect_equal(pauses, [500, 1000, 2000, 4000, 8000], "pauses")
+    before = host.metric("sluice_worker_spawns_total", instance="demo/dying")
+    expect_equal(before, 6, "workers started until it was parked")
+    done = sluice("connector", "resume", "dying", "--data-dir", host.data, "--tenant", "demo")
+    expect_equal(done.returncode, 0, f"exit of resume ({done.stderr})")
+    wait_for(lambda: host.metric("sluice_worker_spawns_total", instance="demo/dying") > before, lambda: f"it runs again: {states(host)}")
+
+
+def test_host_stays_flat(rig):
+    """three hundred crashes of workers leave the host as large as the first hundred did: memory, files, threads, no zombies (ten thousand: `make bench ONLY=crashes`)"""
+    host = started(rig, identities()[0], "h")
+    manifest = install(rig, host, "p", "attacker.so")
+    seen = crash(host, manifest, 300, (100, 300), instances=10, conduct="segfault")
+    first, last = seen[100], seen[300]
+    # 40 KB a crash: less than what one worker touches of its buffers in the host, more than the allocator does by itself.
+    expect(last["rss"] - first["rss"] < 8 << 20, f"resident memory grew: {seen}")
+    for what in ("files", "threads"):
+        expect(last[what] <= first[what] + 24, f"{what} grew: {seen}")
+    wait_for(lambda: standing(host)["zombies"] == 0, lambda: f"zombies: {standing(host)}", 10)
+    return f"after 100: {first['rss'] / 1e6:.0f} MB, after 300: {last['rss'] / 1e6:.0f} MB, {last['rss'] / first['rss']:.2f} to 1"
