@@ -102,7 +102,7 @@ import Testing
     queue.add("b1", tenant: "b", isAction: false)
     queue.add("b2", tenant: "b", isAction: false)
     var order: [String] = []
-    while let next = queue.take(readsMayGo: true, { _ in true }) { order.append(next) }
+    while let next = queue.take({ _ in true }) { order.append(next) }
     #expect(order == ["a1", "b1", "a2", "b2", "a3", "a4"])
     #expect(queue.count == 0)
   }
@@ -111,10 +111,10 @@ import Testing
     var queue = FairQueue<String>()
     for number in 1...100 {
       queue.add("a\(number)", tenant: "a", isAction: false)
-      if number <= 50 { _ = queue.take(readsMayGo: true) { _ in true } }
+      if number <= 50 { _ = queue.take { _ in true } }
     }
     for number in 1...50 { queue.add("b\(number)", tenant: "b", isAction: false) }
-    let next = (0..<10).compactMap { _ in queue.take(readsMayGo: true) { _ in true } }
+    let next = (0..<10).compactMap { _ in queue.take { _ in true } }
     #expect(next.filter { $0.hasPrefix("b") }.count == 5)
   }
 
@@ -124,11 +124,11 @@ import Testing
       queue.add("r\(number)", tenant: "t", isAction: false)
       queue.add("w\(number)", tenant: "t", isAction: true)
     }
-    #expect(queue.take(readsMayGo: false) { $0 != "w1" } == "w2")
-    #expect(queue.take(readsMayGo: false) { _ in false } == nil)
-    let rest = (0..<4).compactMap { _ in queue.take(readsMayGo: true) { _ in true } }
+    #expect(queue.take { $0 != "w1" && $0.hasPrefix("w") } == "w2")
+    #expect(queue.take { _ in false } == nil)
+    let rest = (0..<4).compactMap { _ in queue.take { _ in true } }
     #expect(rest == ["r1", "w1", "r2", "w3"])
     queue.remove { $0 == "r3" }
-    #expect(queue.count == 0 && queue.take(readsMayGo: true) { _ in true } == nil)
+    #expect(queue.count == 0 && queue.take { _ in true } == nil)
   }
 }

@@ -7,7 +7,6 @@ import Testing
 private struct Flood {
   struct Caller {
     let member: Throttle.Member
-    let limits: Throttle.Limits
     /// How many of its requests are under way or wait at once; 0 is a caller that wants nothing.
     var wants: Int
     var served = 0
@@ -21,13 +20,15 @@ private struct Flood {
   var now: Int64 = 0
   var sent: [Int64] = []
   var mostInFlight = 0
+  var mostInFlightOf: [Int: Int] = [:]
+  var sentBy: [Int: Int] = [:]
   private var number = 0
   private var underWay: [(caller: Int, sentAtMs: Int64, endsAtMs: Int64, status: Int?)] = []
   private var owners: [Int: Int] = [:]
 
   init(_ callers: [Caller]) {
     self.callers = callers
-    throttle = Throttle(callers[0].limits, nowMs: 0)
+    throttle = Throttle(callers[0].member.limits, nowMs: 0)
   }
 
   private mutating func want() {
@@ -36,7 +37,7 @@ private struct Flood {
       for _ in 0..<max(0, callers[index].wants - mine) {
         number += 1
         owners[number] = index
-        throttle.add(number, callers[index].member, callers[index].limits, scope: "crm", nowMs: now)
+        _ = throttle.add(number, callers[index].member, nowMs: now)
       }
     }
   }
@@ -46,8 +47,9 @@ private struct Flood {
     let end = now + ms
     while now < end {
       for done in underWay where done.endsAtMs <= now {
+        _ = throttle.heard(
+          done.status, by: callers[done.caller].member, sentAtMs: done.sentAtMs, nowMs: now)
         throttle.ended(callers[done.caller].member, nowMs: now)
-        _ = throttle.heard(done.status, sentAtMs: done.sentAtMs, nowMs: now)
         if done.status == 200 { callers[done.caller].served += 1 }
       }
       underWay.removeAll { $0.endsAtMs <= now }
@@ -62,6 +64,8 @@ private struct Flood {
           underWay.append((caller, now, now + max(1, answer.ms), answer.status))
           sent.append(now)
           mostInFlight = max(mostInFlight, underWay.count)
+          mostInFlightOf[caller] = max(mostInFlightOf[caller] ?? 0, throttle.inFlight(of: waiting.member))
+          sentBy[caller, default: 0] += 1
         case .wait(let ms):
           next = min(next, now + ms)
           break sending
@@ -85,11 +89,15 @@ private struct Flood {
 }
 
 private func caller(
-  _ tenant: String, _ wants: Int, executor: Bool = false, rate: Int = 100, burst: Int = 20, places: Int = 8
+  _ tenant: String, _ wants: Int, executor: Bool = false, connector: String? = nil, rate: Int = 100, burst: Int = 20,
+  places: Int = 8, base: String = "https://crm.example"
 ) -> Flood.Caller {
   Flood.Caller(
-    member: Throttle.Member(tenant: tenant, instance: executor ? "crm-actions" : "crm", isExecutor: executor),
-    limits: Throttle.Limits(ratePerSecond: rate, burst: burst, concurrency: places), wants: wants)
+    member: Throttle.Member(
+      tenant: tenant, instance: executor ? "crm-actions" : "crm", endpoint: "crm", slot: "api", base: base,
+      connector: connector ?? (executor ? "crm-actions" : "crm"),
+      limits: Throttle.Limits(ratePerSecond: rate, burst: burst, concurrency: places), isExecutor: executor),
+    wants: wants)
 }
 
 /// Jain, Chiu and Hawe: 1 when all have the same, 1/n when one has all.
@@ -101,26 +109,30 @@ private func jain(_ served: [Int]) -> Double {
 @Suite("A throttle") struct ThrottleTests {
   @Test
   func
-    `never lets more out than the lowest limits of those who share it, whoever floods and whatever the upstream says`()
+    `never lets more out than each manifest's limits, and together than the widest, whoever floods and whatever is said`()
   {
     for seed in 1...40 as ClosedRange<UInt64> {
       var chance = SplitMix64(seed: seed)
       let callers = (0..<Int.random(in: 1...6, using: &chance)).map { number in
         caller(
           "t\(number)", Int.random(in: 1...30, using: &chance), executor: Bool.random(using: &chance),
-          rate: Int.random(in: 1...200, using: &chance), burst: Int.random(in: 1...50, using: &chance),
-          places: Int.random(in: 1...12, using: &chance))
+          connector: "c\(number)", rate: Int.random(in: 1...200, using: &chance),
+          burst: Int.random(in: 1...50, using: &chance), places: Int.random(in: 1...12, using: &chance))
       }
       var flood = Flood(callers)
       flood.run(ms: 20_000) { _, _ in
         let status = [200, 200, 200, 200, 500, 429, 503, nil].randomElement(using: &chance)!
         return (status, Int64.random(in: 1...400, using: &chance))
       }
-      let rate = callers.map(\.limits.ratePerSecond).min()!
-      let burst = callers.map(\.limits.burst).min()!
-      #expect(flood.mostInFlight <= callers.map(\.limits.concurrency).min()!, "seed \(seed)")
+      let limits = callers.map(\.member.limits)
+      let (rate, burst) = (limits.map(\.ratePerSecond).max()!, limits.map(\.burst).max()!)
+      #expect(flood.mostInFlight <= limits.map(\.concurrency).max()!, "seed \(seed)")
       #expect(flood.mostInASecond <= burst + rate + 1, "seed \(seed)")
-      #expect(flood.sent.count <= burst + rate * 20 + 1, "seed \(seed)")
+      for (index, own) in limits.enumerated() {
+        #expect(flood.mostInFlightOf[index, default: 0] <= own.concurrency, "seed \(seed), caller \(index)")
+        #expect(
+          flood.sentBy[index, default: 0] <= own.burst + own.ratePerSecond * 20 + 1, "seed \(seed), caller \(index)")
+      }
       #expect(flood.callers.allSatisfy { $0.served > 0 }, "seed \(seed): \(flood.callers.map(\.served))")
     }
   }
@@ -155,18 +167,24 @@ private func jain(_ served: [Int]) -> Double {
     #expect(jain(busy.callers.map(\.served)) >= 0.95, "\(busy.callers.map(\.served))")
   }
 
-  @Test func `asks one at a time while an upstream is down for an hour, and is back at its limit seconds after it`() {
+  @Test
+  func
+    `asks one at a time for each tenant while an upstream is down for an hour, and is back at its limit seconds after it`()
+  {
     for status in [503, nil] as [Int?] {
       var flood = Flood([caller("a", 30), caller("b", 30)])
       flood.run(ms: 60_000) { _, _ in (200, 50) }
-      #expect(flood.throttle.limit >= 5)
+      let members = flood.callers.map(\.member)
+      #expect(members.allSatisfy { flood.throttle.limit(of: $0) >= 4 })
       let before = flood.sent.count
       let answerMs: Int64 = status == nil ? 60_000 : 50
       flood.run(ms: 3_600_000) { _, _ in (status, answerMs) }
-      #expect(
-        flood.throttle.limit == 1 && flood.throttle.adaptive.trouble == (status == nil ? .noAnswer : .unavailable))
+      for member in members {
+        #expect(flood.throttle.limit(of: member) == 1)
+        #expect(flood.throttle.trouble(of: member) == (status == nil ? .noAnswer : .unavailable))
+      }
       let asked = flood.sent.count - before
-      #expect(asked <= 3_600_000 / Int(answerMs) + 20, "\(asked) requests in the hour")
+      #expect(asked <= 2 * 3_600_000 / Int(answerMs) + 20, "\(asked) requests in the hour")
       // What was under way when it came back may still run into its time-out.
       flood.run(ms: answerMs) { _, _ in (200, 50) }
       let served = flood.callers.reduce(0) { $0 + $1.served }
@@ -176,53 +194,81 @@ private func jain(_ served: [Int]) -> Double {
     }
   }
 
-  @Test func `keeps a Retry-After for all who share it, for an hour at most, and says so`() {
-    var throttle = Throttle(caller("a", 1).limits, nowMs: 0)
-    throttle.pause(untilMs: 30_000, nowMs: 0)
-    throttle.add(1, caller("a", 1).member, caller("a", 1).limits, scope: "crm", nowMs: 0)
-    throttle.add(2, caller("b", 1, executor: true).member, caller("b", 1).limits, scope: "crm", nowMs: 0)
-    #expect(throttle.next(nowMs: 10_000) == .wait(ms: 20_000) && throttle.hold(nowMs: 10_000) == .retryAfter)
-    guard case .goes(let first) = throttle.next(nowMs: 30_000) else { return #expect(Bool(false), "nobody goes") }
-    #expect(first.number == 2 && throttle.hold(nowMs: 30_000) == .places)
-    throttle.pause(untilMs: .max, nowMs: 40_000)
-    throttle.ended(first.member, nowMs: 40_000)
-    #expect(throttle.next(nowMs: 40_000) == .wait(ms: 3_600_000))
+  @Test func `lets reads have more though an executor that wants nothing has places kept`() {
+    var flood = Flood([caller("a", 30), caller("a", 1, executor: true)])
+    flood.run(ms: 1_000) { _, _ in (200, 50) }
+    flood.callers[1].wants = 0
+    flood.run(ms: 10_000) { _, _ in (200, 50) }
+    #expect(flood.throttle.limit(of: flood.callers[0].member) == 8)
+    #expect(flood.mostInFlightOf[0] == 6)
   }
 
-  @Test func `holds by a hint only those of its scope, and lets actions have what is left first`() {
-    let (mine, theirs, action) = (caller("a", 1), caller("b", 1), caller("a", 1, executor: true))
-    var throttle = Throttle(mine.limits, nowMs: 0)
-    // Grown, so that places are not what is short.
-    for number in 0..<10 {
-      throttle.add(100 + number, mine.member, mine.limits, scope: "other", nowMs: 0)
-      if case .goes(let gone) = throttle.next(nowMs: 0) {
-        _ = throttle.heard(200, sentAtMs: 0, nowMs: 0)
-        throttle.ended(gone.member, nowMs: 0)
+  @Test func `believes a Retry-After, a 429 and a hint only for the tenant and the address that they came from`() {
+    let (mine, action) = (caller("a", 1).member, caller("a", 1, executor: true).member)
+    let (theirs, elsewhere) = (caller("b", 1).member, caller("a", 1, base: "https://crm.example/eu").member)
+    for pause in [true, false] {
+      var throttle = Throttle(mine.limits, nowMs: 0)
+      for (number, member) in [mine, theirs, elsewhere, action].enumerated() {
+        _ = throttle.add(number, member, nowMs: 0)
       }
+      if pause {
+        throttle.pause(mine, untilMs: 30_000, nowMs: 0)
+      } else {
+        throttle.lower(mine, remaining: 0, untilMs: 30_000, nowMs: 0)
+      }
+      var gone: [Throttle.Member] = []
+      while case .goes(let waiting) = throttle.next(nowMs: 10_000) {
+        gone.append(waiting.member)
+        _ = throttle.heard(waiting.member == theirs ? 429 : 200, by: waiting.member, sentAtMs: 10_000, nowMs: 10_001)
+      }
+      #expect(Set(gone) == [theirs, elsewhere])
+      #expect(throttle.hold(of: mine, nowMs: 10_000) == (pause ? .retryAfter : .hint))
+      #expect(throttle.trouble(of: theirs) == .tooMany && throttle.trouble(of: elsewhere) == nil)
+      let first = throttle.next(nowMs: 10_000)
+      // At most an hour, whatever is said.
+      throttle.pause(mine, untilMs: .max, nowMs: 10_000)
+      let then = throttle.next(nowMs: 10_000)
+      #expect(first == .wait(ms: 20_000) && then == .wait(ms: 3_600_000))
     }
-    throttle.lower(scope: "a crm", remaining: 1, untilMs: 10_000, nowMs: 0)
-    throttle.add(1, action.member, action.limits, scope: "a crm", nowMs: 1_000)
+  }
+
+  @Test func `lets actions have what is left of a budget first`() {
+    let (mine, action) = (caller("a", 1).member, caller("a", 1, executor: true).member)
+    var throttle = Throttle(mine.limits, nowMs: 0)
+    _ = throttle.add(1, mine, nowMs: 0)
+    guard case .goes = throttle.next(nowMs: 0) else { return #expect(Bool(false), "nobody goes") }
+    throttle.ended(mine, nowMs: 0)
+    throttle.lower(mine, remaining: 2, untilMs: 10_000, nowMs: 0)
+    _ = throttle.add(2, mine, nowMs: 0)
+    guard case .goes = throttle.next(nowMs: 0) else { return #expect(Bool(false), "nobody goes") }
+    throttle.ended(mine, nowMs: 0)
+    let both = [throttle.add(3, mine, nowMs: 1_000), throttle.add(4, action, nowMs: 1_000)]
+    #expect(both == [true, true])
     guard case .goes(let first) = throttle.next(nowMs: 1_000) else { return #expect(Bool(false), "nobody goes") }
     throttle.ended(first.member, nowMs: 1_000)
-    throttle.add(2, mine.member, mine.limits, scope: "a crm", nowMs: 1_000)
-    #expect(throttle.next(nowMs: 1_000) == .wait(ms: 9_000) && throttle.hold(nowMs: 1_000) == .hint)
-    throttle.add(3, theirs.member, theirs.limits, scope: "b crm", nowMs: 1_000)
-    guard case .goes(let other) = throttle.next(nowMs: 1_000) else { return #expect(Bool(false), "nobody goes") }
-    #expect(first.number == 1 && other.number == 3)
+    let then = throttle.next(nowMs: 1_000)
+    #expect(first.member == action && then == .wait(ms: 9_000))
   }
 
-  @Test func `counts a request that leaves again, and forgets who has asked for nothing for an hour`() {
-    let (narrow, wide) = (caller("a", 1, rate: 1, burst: 1, places: 1), caller("b", 1))
+  @Test func `lets so many of a tenant wait and no more, and actions have a queue of their own`() {
+    let (mine, action) = (caller("a", 1).member, caller("a", 1, executor: true).member)
+    var throttle = Throttle(mine.limits, nowMs: 0)
+    for number in 0..<Throttle.waitingMax { _ = throttle.add(number, mine, nowMs: 0) }
+    #expect(throttle.queued == Throttle.waitingMax)
+    var taken = [mine, action, caller("b", 1).member].enumerated().map { throttle.add(1_000 + $0, $1, nowMs: 0) }
+    throttle.remove(0)
+    taken.append(throttle.add(2_000, mine, nowMs: 0))
+    #expect(taken == [false, true, true, true])
+  }
+
+  @Test func `forgets who has asked for nothing for an hour, with what bounded it`() {
+    let (narrow, wide) = (caller("a", 1, rate: 1, burst: 1, places: 1).member, caller("b", 1, places: 6).member)
     var throttle = Throttle(narrow.limits, nowMs: 0)
-    throttle.add(1, narrow.member, narrow.limits, scope: "crm", nowMs: 0)
-    guard case .goes(let gone) = throttle.next(nowMs: 0) else { return #expect(Bool(false), "nobody goes") }
-    throttle.leavesAgain(nowMs: 0)
-    throttle.ended(gone.member, nowMs: 0)
-    throttle.add(2, wide.member, wide.limits, scope: "crm", nowMs: 0)
-    #expect(throttle.next(nowMs: 0) == .wait(ms: 2_000) && throttle.cap == 1)
-    throttle.remove(2)
+    var taken = [throttle.add(1, wide, nowMs: 0)]
+    #expect(throttle.cap == 6)
+    throttle.remove(1)
     #expect(throttle.queued == 0 && !throttle.isForgotten(nowMs: 3_600_000) && throttle.isForgotten(nowMs: 3_600_001))
-    throttle.add(3, wide.member, wide.limits, scope: "crm", nowMs: 3_700_000)
-    #expect(throttle.cap == 8)
+    taken.append(throttle.add(2, narrow, nowMs: 3_700_000))
+    #expect(taken == [true, true] && throttle.cap == 1 && throttle.usedBy == [narrow])
   }
 }

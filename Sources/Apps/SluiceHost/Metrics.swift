@@ -20,6 +20,10 @@ package final class Metrics: Sendable {
     values.withLock { $0[Key(name: name, labels: Self.render(labels))] = Int64(value) }
   }
 
+  package func remove(_ name: String, _ labels: [(String, String)]) {
+    values.withLock { $0[Key(name: name, labels: Self.render(labels))] = nil }
+  }
+
   /// The sum over all labels.
   package func total(_ name: String) -> Int64 {
     values.withLock { $0.reduce(0) { $1.key.name == name ? $0 + $1.value : $0 } }
@@ -68,6 +72,23 @@ package final class Metrics: Sendable {
     ("sluice_requests_total", "counter", "Requests that left through the egress, by status."),
     ("sluice_tokens_total", "counter", "Access tokens asked for, by ending."),
     ("sluice_requests_refused_total", "counter", "Requests that the egress refused, by reason."),
+    (
+      "sluice_retries_total", "counter",
+      "What was begun again: requests after a 401, operations after a fault or a pause."
+    ),
+    (
+      "sluice_throttle_limit", "gauge",
+      "How many requests may be under way at once now, by instance, endpoint and slot."
+    ),
+    ("sluice_throttle_in_flight", "gauge", "Requests that are under way."),
+    ("sluice_throttle_queued", "gauge", "Requests that wait for their turn."),
+    (
+      "sluice_throttle_oldest_wait_timestamp_seconds", "gauge",
+      "Since when the request waits that has waited longest; absent when none waits."
+    ),
+    ("sluice_throttle_held", "gauge", "1 for the cause for which requests wait now."),
+    ("sluice_throttle_halvings_total", "counter", "Times that the limit was halved, by cause."),
+    ("sluice_throttle_refused_total", "counter", "Requests refused since too many of their tenant waited."),
     ("sluice_operations_total", "counter", "Operations of workers, by kind and ending."),
     ("sluice_worker_spawns_total", "counter", "Worker processes started."),
     ("sluice_deliveries_total", "counter", "Webhook deliveries, by outcome."),
@@ -100,7 +121,7 @@ package final class Metrics: Sendable {
 extension Metrics {
   /// Times are counted in whole milliseconds and shown in Prometheus' base unit.
   fileprivate static func sample(_ value: Int64, of name: String) -> String {
-    guard name.contains("_seconds_") else { return "\(value)" }
+    guard name.contains("_seconds_") || name.hasSuffix("_seconds") else { return "\(value)" }
     let digits = "\(value % 1000)"
     return "\(value / 1000)." + String(repeating: "0", count: 3 - digits.count) + digits
   }

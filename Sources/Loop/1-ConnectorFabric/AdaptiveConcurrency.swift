@@ -9,7 +9,7 @@ package struct AdaptiveConcurrency: Sendable, Equatable {
   package enum Trouble: String, Sendable, CaseIterable {
     /// 429.
     case tooMany = "too_many"
-    /// 503.
+    /// 502, 503 or 504.
     case unavailable
     /// No answer in time, or no connection.
     case noAnswer = "no_answer"
@@ -43,7 +43,8 @@ package struct AdaptiveConcurrency: Sendable, Equatable {
   }
 
   /// A request leaves, `inFlight` with it.
-  package mutating func sent(inFlight: Int) { if inFlight >= limit { wasFull = true } }
+  /// - Parameter kept: Places that are kept for others: who fills all the rest has no more to use.
+  package mutating func sent(inFlight: Int, kept: Int = 0) { if inFlight >= limit - kept { wasFull = true } }
 
   /// A good answer has begun.
   /// - Returns: Whether the limit was halved, since answers have become slower.

@@ -35,13 +35,18 @@ package struct FairQueue<Element: Sendable>: Sendable {
     self[keyPath: lane].flows[tenant] = flow
   }
 
+  /// How many of one tenant wait, actions or reads.
+  package func count(of tenant: String, isAction: Bool) -> Int {
+    (isAction ? actions : reads).flows[tenant]?.waiting.count ?? 0
+  }
+
   /// The next one that may go.
   /// - Parameter mayGo: Asked in the order of turns; who may not is passed over and keeps its turn.
-  package mutating func take(readsMayGo: Bool, _ mayGo: (Element) -> Bool) -> Element? {
+  package mutating func take(_ mayGo: (Element) -> Bool) -> Element? {
     var lanes = [\Self.actions, \Self.reads].filter { !self[keyPath: $0].isEmpty }
     // Of equals actions go first.
     if lanes.count == 2, reads.startTag < actions.startTag { lanes.reverse() }
-    for lane in lanes where readsMayGo || lane == \Self.actions {
+    for lane in lanes {
       guard let taken = Self.take(&self[keyPath: lane], mayGo) else { continue }
       time = max(time, self[keyPath: lane].startTag)
       self[keyPath: lane].startTag = max(time, self[keyPath: lane].startTag) + 1

@@ -1,10 +1,13 @@
 /// What one credential may ask of one upstream, shared by all who use it: tokens for the rate, places for how many at
 /// once, turns between those who wait.
 ///
-/// The hard cap is the lowest of the reviewed limits of those who share it; what adapts stays below. A quarter of the
-/// places, and every other turn, is kept for executors once there are any. Times are milliseconds of any monotonic clock.
+/// Three bounds hold at the same time. A manifest's own requests stay within its reviewed limits, whoever runs it. All
+/// together stay within the widest of those limits. And each tenant, at each base address, stays within what the answers
+/// from there have shown to be good (`AdaptiveConcurrency`, `UpstreamHints`): what one tenant's upstream or plugin says
+/// holds nobody else back. A quarter of the places, and every other turn, is kept for executors once there are any.
+/// Times are milliseconds of any monotonic clock.
 package struct Throttle: Sendable {
-  package struct Limits: Sendable, Equatable {
+  package struct Limits: Sendable, Hashable {
     package let ratePerSecond: Int
     package let burst: Int
     package let concurrency: Int
@@ -15,24 +18,42 @@ package struct Throttle: Sendable {
     }
   }
 
-  /// Who shares it: an instance of a tenant.
+  /// Who shares it: an instance of a tenant, by one of its endpoints and slots.
   package struct Member: Sendable, Hashable {
     package let tenant: String
     package let instance: String
+    package let endpoint: String
+    /// Empty without a credential.
+    package let slot: String
+    /// The address that it asks there.
+    package let base: String
+    /// The manifest's name: its instances share its limits.
+    package let connector: String
+    package let limits: Limits
     package let isExecutor: Bool
-    package init(tenant: String, instance: String, isExecutor: Bool) {
+
+    package init(
+      tenant: String, instance: String, endpoint: String, slot: String, base: String, connector: String,
+      limits: Limits, isExecutor: Bool
+    ) {
       self.tenant = tenant
       self.instance = instance
+      self.endpoint = endpoint
+      self.slot = slot
+      self.base = base
+      self.connector = connector
+      self.limits = limits
       self.isExecutor = isExecutor
     }
+
+    var view: ThrottleBounds.View { ThrottleBounds.View(tenant: tenant, base: base) }
+    var share: ThrottleBounds.Share { ThrottleBounds.Share(connector: connector, limits: limits) }
   }
 
   package struct Waiting: Sendable, Equatable {
     package let number: Int
     package let member: Member
     package let sinceMs: Int64
-    /// What a hint of its upstream's budget is kept by.
-    let scope: String
   }
 
   package enum Turn: Sendable, Equatable {
@@ -43,7 +64,7 @@ package struct Throttle: Sendable {
     case nobody
   }
 
-  /// Why those who wait do.
+  /// Why somebody waits.
   package enum Hold: String, Sendable, CaseIterable {
     case retryAfter = "retry_after"
     case rate
@@ -51,132 +72,139 @@ package struct Throttle: Sendable {
     case places
   }
 
-  private var bucket: TokenBucket
-  package private(set) var adaptive: AdaptiveConcurrency
+  private var bounds: ThrottleBounds
   private var queue = FairQueue<Waiting>()
-  private var members: [Member: (limits: Limits, usedAtMs: Int64)] = [:]
-  private var inFlightBy: [Member: Int] = [:]
+  private var members: [Member: (inFlight: Int, usedAtMs: Int64)] = [:]
+  /// How many may be under way together.
+  package var cap: Int { bounds.cap }
   package private(set) var lastUsedMs: Int64
 
-  /// Who has asked for nothing for so long does not count any more. No pause and no hint lasts longer.
-  package static let memoryMs: Int64 = 3_600_000
+  /// Who has asked for nothing for so long does not count any more.
+  package static let memoryMs = UpstreamHints.longestMs
+  /// How many requests of one tenant wait, actions and reads each.
+  package static let waitingMax = 256
 
   package init(_ limits: Limits, nowMs: Int64) {
-    bucket = TokenBucket(ratePerSecond: limits.ratePerSecond, burst: limits.burst, nowMs: nowMs)
-    adaptive = AdaptiveConcurrency(cap: limits.concurrency)
+    bounds = ThrottleBounds(limits, nowMs: nowMs)
     lastUsedMs = nowMs
   }
 
-  package var inFlight: Int { inFlightBy.values.reduce(0, +) }
+  package var inFlight: Int { members.values.reduce(0) { $0 + $1.inFlight } }
   package var queued: Int { queue.count }
-  package func inFlight(of member: Member) -> Int { inFlightBy[member] ?? 0 }
+  package func inFlight(of member: Member) -> Int { members[member]?.inFlight ?? 0 }
   package func waiting(of member: Member) -> [Waiting] { queue.all.filter { $0.member == member } }
-  package var oldestSinceMs: Int64? { queue.all.map(\.sinceMs).min() }
-  package var cap: Int { adaptive.cap }
-  package var limit: Int { adaptive.limit }
-  package var usedBy: some Collection<Member> { members.keys }
+  package var usedBy: [Member] { Array(members.keys) }
+  /// How many requests of its tenant may be under way at its address now.
+  package func limit(of member: Member) -> Int {
+    min(bounds.sights[member.view]?.adaptive.limit ?? 1, member.limits.concurrency)
+  }
+  /// What that was halved for last, until it has grown again.
+  package func trouble(of member: Member) -> AdaptiveConcurrency.Trouble? {
+    bounds.sights[member.view]?.adaptive.trouble
+  }
   package func isForgotten(nowMs: Int64) -> Bool {
-    inFlight == 0 && queued == 0 && nowMs - lastUsedMs > Self.memoryMs
+    queued == 0 && nowMs - lastUsedMs > Self.memoryMs && inFlight == 0
   }
 
   /// - Parameter number: The caller's, for `remove`; each once.
-  package mutating func add(_ number: Int, _ member: Member, _ limits: Limits, scope: String, nowMs: Int64) {
+  /// - Returns: False when too many of that tenant wait already.
+  package mutating func add(_ number: Int, _ member: Member, nowMs: Int64) -> Bool {
+    guard queue.count(of: member.tenant, isAction: member.isExecutor) < Self.waitingMax else { return false }
     lastUsedMs = nowMs
-    members[member] = (limits, nowMs)
+    members[member] = (inFlight(of: member), nowMs)
     agree(nowMs)
     queue.add(
-      Waiting(number: number, member: member, sinceMs: nowMs, scope: scope), tenant: member.tenant,
-      isAction: member.isExecutor)
+      Waiting(number: number, member: member, sinceMs: nowMs), tenant: member.tenant, isAction: member.isExecutor)
+    return true
   }
 
   /// Takes back what has not gone yet.
   package mutating func remove(_ number: Int) { queue.remove { $0.number == number } }
 
-  /// The hard cap of all who share it.
+  /// The bounds of those who share it now; who has left is forgotten.
   private mutating func agree(_ nowMs: Int64) {
-    members = members.filter { nowMs - $0.value.usedAtMs <= Self.memoryMs || inFlight(of: $0.key) > 0 }
-    let limits = members.values.map(\.limits)
-    bucket.change(
-      ratePerSecond: limits.map(\.ratePerSecond).min()!, burst: limits.map(\.burst).min()!, nowMs: nowMs)
-    let concurrency = limits.map(\.concurrency).min()!
-    if concurrency != adaptive.cap { adaptive.change(cap: concurrency) }
+    if members.contains(where: { isGone($0.key, nowMs) }) {
+      let waits = Set(queue.all.map(\.member))
+      members = members.filter { !isGone($0.key, nowMs) || waits.contains($0.key) }
+    }
+    bounds.agree(Array(members.keys), nowMs: nowMs)
   }
 
-  /// Places that reads leave to actions.
-  private var reserved: Int {
-    adaptive.limit > 1 && members.keys.contains { $0.isExecutor } ? max(1, adaptive.limit / 4) : 0
+  private func isGone(_ member: Member, _ nowMs: Int64) -> Bool {
+    members[member].map { $0.inFlight == 0 && nowMs - $0.usedAtMs > Self.memoryMs } ?? true
+  }
+
+  private var places: ThrottleBounds.Places {
+    members.reduce(into: ThrottleBounds.Places()) { $0.add($1.key, inFlight: $1.value.inFlight) }
   }
 
   /// Lets the next one go.
   package mutating func next(nowMs: Int64) -> Turn {
-    guard queue.count > 0, inFlight < adaptive.limit else { return .nobody }
-    let waitMs = bucket.wait(nowMs: nowMs)
-    guard waitMs == 0 else { return .wait(ms: waitMs) }
-    let reads = inFlightBy.reduce(0) { $1.key.isExecutor ? $0 : $0 + $1.value }
-    var hintMs = Int64.max
-    let bucket = bucket
-    let taken = queue.take(readsMayGo: reads < adaptive.limit - reserved) { waiting in
-      let ms = bucket.hintWait(waiting.scope, isReserved: waiting.member.isExecutor, nowMs: nowMs)
-      if ms > 0 { hintMs = min(hintMs, ms) }
+    guard queue.count > 0 else { return .nobody }
+    let places = places
+    guard places.all < cap else { return .nobody }
+    // What holds one request of a member holds all of them.
+    var holds: [Member: Int64] = [:]
+    let bounds = bounds
+    let taken = queue.take { waiting in
+      let ms = holds[waiting.member] ?? bounds.hold(waiting.member, places, nowMs)?.ms ?? 0
+      holds[waiting.member] = ms
       return ms == 0
     }
-    guard let taken else { return hintMs == .max ? .nobody : .wait(ms: hintMs) }
-    self.bucket.spend(taken.scope, nowMs: nowMs)
-    inFlightBy[taken.member, default: 0] += 1
-    lastUsedMs = nowMs
-    adaptive.sent(inFlight: inFlight)
+    guard let taken else {
+      let ms = holds.values.min() ?? .max
+      return ms == .max ? .nobody : .wait(ms: ms)
+    }
+    go(taken.member, nowMs)
     return .goes(taken)
   }
 
-  /// Why those who wait now do; nil when nobody waits.
-  package mutating func hold(nowMs: Int64) -> Hold? {
-    guard queue.count > 0 else { return nil }
-    if bucket.isPaused(nowMs: nowMs) { return .retryAfter }
-    if inFlight >= adaptive.limit { return .places }
-    if bucket.wait(nowMs: nowMs) > 0 { return .rate }
-    let isHinted = queue.all.contains {
-      bucket.hintWait($0.scope, isReserved: $0.member.isExecutor, nowMs: nowMs) > 0
-    }
-    return isHinted ? .hint : .places
+  private mutating func go(_ member: Member, _ nowMs: Int64) {
+    members[member]!.inFlight += 1
+    members[member]!.usedAtMs = nowMs
+    lastUsedMs = nowMs
+    bounds.spend(member, places, nowMs: nowMs)
+  }
+
+  /// Why those of a member who wait do; nil when none waits.
+  package func hold(of member: Member, nowMs: Int64) -> Hold? {
+    guard !waiting(of: member).isEmpty else { return nil }
+    return bounds.hold(member, places, nowMs)?.why ?? .places
   }
 
   /// One has ended and gives its place back.
   package mutating func ended(_ member: Member, nowMs: Int64) {
-    let left = inFlight(of: member) - 1
-    precondition(left >= 0, "a request ended that never left")
-    inFlightBy[member] = left > 0 ? left : nil
+    precondition(inFlight(of: member) > 0, "a request ended that never left")
+    members[member]!.inFlight -= 1
+    members[member]!.usedAtMs = nowMs
     lastUsedMs = nowMs
   }
 
-  /// The same request leaves once more, on the place that it holds; those behind it wait for its token.
-  package mutating func leavesAgain(nowMs: Int64) { bucket.owe(nowMs: nowMs) }
-
-  /// What came of a request: a status, or nil when there was no answer.
+  /// What came of a request: a status, or nil when there was no answer. One that was given up is not told of.
   /// - Returns: What the limit was halved for, or kept at 1.
-  package mutating func heard(_ status: Int?, sentAtMs: Int64, nowMs: Int64) -> AdaptiveConcurrency.Trouble? {
-    let trouble: AdaptiveConcurrency.Trouble? =
-      switch status {
-      case 429: .tooMany
-      case 503: .unavailable
-      case nil: .noAnswer
-      default: nil
-      }
-    guard let trouble else {
-      return adaptive.answered(sentAtMs: sentAtMs, nowMs: nowMs) ? .slower : nil
+  package mutating func heard(
+    _ status: Int?, by member: Member, sentAtMs: Int64, nowMs: Int64
+  ) -> AdaptiveConcurrency.Trouble? {
+    let trouble: AdaptiveConcurrency.Trouble
+    switch status {
+    case 429: trouble = .tooMany
+    case 502, 503, 504: trouble = .unavailable
+    case nil: trouble = .noAnswer
+    // Its own fault, which says nothing of how many it can bear.
+    case .some(500...): return nil
+    case .some:
+      return bounds.sights[member.view]!.adaptive.answered(sentAtMs: sentAtMs, nowMs: nowMs) ? .slower : nil
     }
-    return adaptive.failed(trouble, sentAtMs: sentAtMs, nowMs: nowMs) ? trouble : nil
+    return bounds.sights[member.view]!.adaptive.failed(trouble, sentAtMs: sentAtMs, nowMs: nowMs) ? trouble : nil
   }
 
   /// `Retry-After`, at most an hour.
-  package mutating func pause(untilMs: Int64, nowMs: Int64) {
-    bucket.pause(untilMs: min(untilMs, nowMs + Self.memoryMs))
-    lastUsedMs = max(lastUsedMs, nowMs)
+  package mutating func pause(_ member: Member, untilMs: Int64, nowMs: Int64) {
+    bounds.sights[member.view]?.hints.pause(untilMs: untilMs, nowMs: nowMs)
   }
 
-  /// What a plugin read of its upstream's budget, for the requests of one scope; at most an hour.
-  package mutating func lower(scope: String, remaining: Int64, untilMs: Int64, nowMs: Int64) {
-    bucket.lower(
-      endpoint: scope, remaining: remaining, untilMs: min(untilMs, nowMs + Self.memoryMs), nowMs: nowMs)
-    lastUsedMs = nowMs
+  /// What a plugin read of its upstream's budget; at most an hour.
+  package mutating func lower(_ member: Member, remaining: Int64, untilMs: Int64, nowMs: Int64) {
+    bounds.sights[member.view]?.hints.lower(remaining: remaining, untilMs: untilMs, nowMs: nowMs)
   }
 }
