@@ -44,6 +44,12 @@ package final class Metrics: Sendable {
     }
   }
 
+  /// The least value of the samples with a label's value; nil when there is none.
+  package func least(_ name: String, where match: (label: String, value: String)) -> Int64? {
+    let wanted = "\(match.label)=\"\(match.value)\""
+    return values.withLock { $0.filter { $0.key.name == name && $0.key.labels.contains(wanted) }.values.min() }
+  }
+
   package func sum(_ name: String, where match: (label: String, value: String)) -> Int64 {
     sums(name, by: match.label)[match.value] ?? 0
   }
@@ -68,6 +74,7 @@ package final class Metrics: Sendable {
   package static let catalogue: [(name: String, type: String, help: String)] = [
     ("sluice_records_total", "counter", "Records that workers have emitted."),
     ("sluice_record_bytes_total", "counter", "Bytes of records that workers have emitted."),
+    ("sluice_credit_records", "gauge", "Records that a running operation may send before the next batch is durable."),
     ("sluice_wait_seconds_total", "counter", "Time that operations spent waiting, by cause."),
     ("sluice_requests_total", "counter", "Requests that left through the egress, by status."),
     ("sluice_tokens_total", "counter", "Access tokens asked for, by ending."),
@@ -92,6 +99,7 @@ package final class Metrics: Sendable {
     ("sluice_operations_total", "counter", "Operations of workers, by kind and ending."),
     ("sluice_worker_spawns_total", "counter", "Worker processes started."),
     ("sluice_deliveries_total", "counter", "Webhook deliveries, by outcome."),
+    ("sluice_dead_letters", "gauge", "Records and deliveries that wait for somebody to mend what refused them."),
     ("sluice_rate_remaining", "gauge", "What the upstream says is left of its request budget."),
     ("sluice_journal_position", "gauge", "The last durable position of a tenant."),
     ("sluice_applied_position", "gauge", "The last applied position of a tenant."),

@@ -61,6 +61,7 @@ package final class OperationSession: OperationHandler {
     guard !isOver else { return }
     let amount = window.refill()
     if amount != .zero { worker?.grant(records: amount.records, bytes: amount.bytes) }
+    metrics.credit(instance: route.key, records: window.granted.records)
     if let since = waitsForCreditSince, window.granted.records > 0 {
       metrics.wait(.noCredit, instance: route.key, ms: Int(SystemSources.monotonicMs() - since))
       waitsForCreditSince = nil
@@ -93,6 +94,7 @@ package final class OperationSession: OperationHandler {
   package func end() {
     guard !isOver else { return }
     isOver = true
+    metrics.credit(instance: route.key, records: nil)
     pluginLog.sayWhatWasLeftOut()
     waited(turn.ends(nowMs: SystemSources.monotonicMs()))
     for exchange in exchanges.values { exchange.cancel() }
@@ -107,6 +109,7 @@ package final class OperationSession: OperationHandler {
       return
     }
     gives()
+    metrics.credit(instance: route.key, records: window.granted.records)
     if window.granted.records == 0 { waitsForCreditSince = SystemSources.monotonicMs() }
     metrics.records(instance: route.key, count: batch.recordCount, bytes: batch.creditBytes)
     mailbox.put(.batch(batch))
