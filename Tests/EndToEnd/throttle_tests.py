@@ -173,3 +173,24 @@ def test_action_passes_a_flood(rig):
     action, pulls = mean("demo/crm-actions"), mean(*(f"loud/{name}" for name in names))
     expect(action <= 0.4 and pulls >= 2 * action, f"an action's request waits {action:.3f} s, a pull's {pulls:.3f} s")
     return f"an action's request waits {action:.3f} s, a pull's {pulls:.3f} s"
+
+
+def test_top_names_the_bottleneck(rig):
+    """`sluice top` sorts by rate, wait or age, and one sentence of it, as of the console's page, names what holds all up and why"""
+    from console_tests import signed_in
+    upstream = Upstream()
+    host = flood(rig, upstream, {"demo": 3}, rate=1, burst=1, places=4)
+    # The other two wait in line for seconds now.
+    oldest = lambda: [row["throttle"]["oldest_wait_ms"] or 0 for row in host.ask("top")["instances"]]
+    wait_for(lambda: max(oldest()) >= 1200, lambda: f"a request waits: {oldest()}")
+    for order in ("rate", "wait", "age"):
+        done = sluice("top", "--once", "--sort", order, "--data-dir", host.data)
+        expect_equal(done.returncode, 0, f"exit of top --sort {order} ({done.stderr})")
+        sentence = next((line for line in done.stdout.splitlines() if line.startswith("The bottleneck is its request budget")), "")
+        expect("the rate that the manifest allows" in sentence, f"top --sort {order} says: {done.stdout}")
+    ages = [float(age) for age in re.findall(r" ([0-9.]+) s  ", done.stdout)]
+    expect(len(ages) >= 2 and ages == sorted(ages, reverse=True), f"ages of top --sort age: {done.stdout}")
+    cookie = signed_in(host)
+    page = lambda: request(host.address, "GET", "/flow", headers={"Host": host.address, "Cookie": cookie})[2].decode()
+    wait_for(lambda: "The bottleneck is the request budget of" in page() and "requests reach the rate that the manifest allows" in page(), "the page names the bottleneck")
+    return sentence
