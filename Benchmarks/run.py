@@ -17,6 +17,7 @@ sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(HERE, "..", "Tests", "EndToEnd"))
 import intake_bench
 import loop_bench
+import throttle_bench
 import webhook_bench
 from rig import Settings, expect_equal, sluice
 from table import show
@@ -37,7 +38,7 @@ def ledger(options):
 
 
 BENCHES = {"intake": intake_bench.run, "loop": loop_bench.loop, "workers": loop_bench.workers, "webhooks": webhook_bench.run,
-           "ledger": ledger}
+           "ledger": ledger, "throttle": throttle_bench.run}
 
 
 def main():
