@@ -18,6 +18,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "Tests", "EndToEnd"))
 import crowd_bench
 import intake_bench
 import loop_bench
+import throttle_bench
 import webhook_bench
 from rig import Settings, expect_equal, sluice
 from table import show
@@ -38,7 +39,7 @@ def ledger(options):
 
 
 BENCHES = {"intake": intake_bench.run, "loop": loop_bench.loop, "workers": loop_bench.workers, "webhooks": webhook_bench.run,
-           "ledger": ledger, "crowd": crowd_bench.crowd, "crashes": crowd_bench.crashes}
+           "ledger": ledger, "crowd": crowd_bench.crowd, "crashes": crowd_bench.crashes, "throttle": throttle_bench.run}
 
 
 def main():

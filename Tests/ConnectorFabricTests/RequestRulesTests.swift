@@ -221,30 +221,35 @@ private func declaring(_ key: String, _ value: JSONValue, effect: String = "writ
       if wait == 0 { taken += 1 } else { now += wait }
     }
     #expect(taken == 5 + 99 || taken == 5 + 100)
-    bucket.pause(untilMs: 20_000)
-    #expect(bucket.take(nowMs: 15_000) == 5_000)
-    #expect(bucket.take(nowMs: 20_000) == 0)
   }
 
-  @Test func `a hint spreads what is left until it ends, and never gives more than the bucket`() {
-    var bucket = TokenBucket(ratePerSecond: 100, burst: 100, nowMs: 0)
-    bucket.lower(endpoint: "crm", remaining: 4, untilMs: 10_000, nowMs: 0)
+  @Test func `a Retry-After holds everything back, and a hint spreads what is left until it ends; an hour at most`() {
+    var hints = UpstreamHints()
+    hints.pause(untilMs: 20_000, nowMs: 0)
+    #expect(hints.wait(isReserved: true, nowMs: 15_000) == 5_000 && hints.wait(nowMs: 20_000) == 0)
+    hints.pause(untilMs: .max, nowMs: 20_000)
+    #expect(hints.wait(nowMs: 20_000) == 3_600_000)
+    hints = UpstreamHints()
+    hints.lower(remaining: 4, untilMs: 10_000, nowMs: 0)
     var (now, times): (Int64, [Int64]) = (0, [])
     while now < 10_000 {
-      let wait = bucket.take(nowMs: now, endpoint: "crm")
-      if wait == 0 { times.append(now) } else { now += wait }
+      let wait = hints.wait(nowMs: now)
+      if wait == 0 {
+        times.append(now)
+        hints.spend(nowMs: now)
+      } else {
+        now += wait
+      }
     }
     #expect(times == [0, 2_500, 5_000, 7_500])
-    #expect(bucket.take(nowMs: 10_000, endpoint: "crm") == 0 && bucket.take(nowMs: 10_000, endpoint: "crm") == 0)
-    bucket.lower(endpoint: "crm", remaining: 0, untilMs: 12_000, nowMs: 10_000)
-    #expect(bucket.take(nowMs: 10_500, endpoint: "crm") == 1_500)
-    #expect(bucket.take(nowMs: 10_500, endpoint: "other") == 0)
-    bucket.lower(endpoint: "crm", remaining: 9_000_000, untilMs: 12_000, nowMs: 10_500)
-    var taken = 0
-    while bucket.take(nowMs: 10_500, endpoint: "crm") == 0 { taken += 1 }
-    #expect(taken <= 100)
-    bucket.lower(endpoint: "crm", remaining: 0, untilMs: 9_000, nowMs: 20_000)
-    #expect(bucket.take(nowMs: 20_000, endpoint: "crm") == 0)
+    hints.lower(remaining: 0, untilMs: 12_000, nowMs: 10_000)
+    #expect(hints.wait(nowMs: 10_500) == 1_500)
+    hints.lower(remaining: 9_000_000, untilMs: 12_000, nowMs: 10_500)
+    #expect(hints.wait(nowMs: 10_500) == 0)
+    hints.lower(remaining: 0, untilMs: 9_000, nowMs: 20_000)
+    #expect(hints.wait(nowMs: 20_000) == 0)
+    hints.lower(remaining: 0, untilMs: .max, nowMs: 20_000)
+    #expect(hints.wait(nowMs: 20_000) == 3_600_000)
   }
 
   @Test func `a plugin is waited for only while nothing keeps it from going on`() {

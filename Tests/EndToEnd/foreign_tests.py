@@ -118,3 +118,20 @@ def test_promtool_accepts_the_metrics(rig):
     done = subprocess.run(["promtool", "check", "metrics"], input=metrics, capture_output=True, timeout=60)
     expect_equal((done.returncode, (done.stdout + done.stderr).decode()), (0, ""), "what promtool says")
     expect(metrics.count(b"# TYPE ") > 10, "metrics are missing")
+
+
+def test_promtool_accepts_the_alerts(rig):
+    """Prometheus' own check accepts the alert rules, and each of the dashboard's questions as one"""
+    if not shutil.which("promtool"):
+        raise Skip("needs the package prometheus")
+    rules = os.path.join(PROJECT, "deploy", "prometheus", "alerts.yml")
+    with open(os.path.join(PROJECT, "deploy", "grafana", "sluice.json")) as f:
+        asked = [target["expr"].replace("$__rate_interval", "5m") for panel in json.load(f)["panels"] for target in panel["targets"]]
+    board = os.path.join(rig.folder, "board.json")
+    with open(board, "w") as f:
+        json.dump({"groups": [{"name": "board", "rules": [{"record": f"board:{n}", "expr": e} for n, e in enumerate(asked)]}]}, f)
+    for path, count in ((rules, None), (board, len(asked))):
+        done = subprocess.run(["promtool", "check", "rules", path], capture_output=True, text=True, timeout=60)
+        expect_equal(done.returncode, 0, f"exit of promtool ({done.stdout}{done.stderr})")
+        expect(count is None or f"{count} rules found" in done.stdout, f"{done.stdout}")
+    return f"{len(asked)} questions"

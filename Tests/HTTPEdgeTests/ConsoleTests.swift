@@ -202,6 +202,15 @@ import Testing
     #expect(text.contains("3 entries are durable and not applied yet") && text.contains("answered 429"))
   }
 
+  @Test func `the flow page names the bottleneck and its cause, and begins with who waits longest`() async throws {
+    let text = await backend.edge.answer(Browser.get("/flow")).text
+    #expect(text.contains("The bottleneck is the request budget of"))
+    #expect(text.contains("1 min 15 s") && text.contains("the upstream asked for a pause (Retry-After)"))
+    let body = try #require(text.firstRange(of: "<tbody>")).upperBound
+    let (billing, crm) = (text[body...].firstRange(of: "billing"), text[body...].firstRange(of: ">crm<"))
+    #expect(try #require(billing).lowerBound < #require(crm).lowerBound)
+  }
+
   @Test func `the overview stands when a command does not answer`() async {
     let answer = await FakeBackend([:]).edge.answer(Browser.get("/"))
     #expect(answer.status == 200 && answer.text.contains("cannot be read just now"))

@@ -111,7 +111,10 @@ enum Samples {
         "instance": "crm", "records": 8_800, "requests": 92, "state": "running",
         "waits": ["upstream_slow": 12_345, "throttled": 830, "apply_lag": 0],
       ],
-      ["instance": "billing", "records": 0, "requests": 3, "state": "waiting", "waits": [:]],
+      [
+        "instance": "billing", "records": 0, "requests": 3, "state": "waiting", "retries": 2, "waits": [:],
+        "throttle": ["limit": 4, "in_flight": 1, "queued": 12, "oldest_wait_ms": 75_000, "held": "retry_after"],
+      ],
     ],
     "journal_position": 10_412, "applied_position": 10_409, "ledger_entries": 1_733,
   ]

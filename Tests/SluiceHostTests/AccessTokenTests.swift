@@ -196,7 +196,8 @@ private final class TokenBench: @unchecked Sendable {
       loop.post { [self] in
         var got: [Result<AccessTokens.Held, HTTPFailureText>] = []
         for _ in 0..<count {
-          tokens.get(need, after: refused) { result in
+          if let refused { tokens.drop(refused) }
+          tokens.get(need) { result in
             got.append(result.mapError { HTTPFailureText(code: $0.code) })
             if got.count == count { done.resume(returning: got) }
           }

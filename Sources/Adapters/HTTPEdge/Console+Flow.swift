@@ -6,21 +6,25 @@ extension Console {
     let top = try await call("top", visitor)
     let connectors = try await call("connector.list", visitor).array ?? []
     let flowing = top["instances"]?.array ?? []
-    var rows: [[HTML]] = []
-    for connector in connectors {
+    var known = connectors.map { connector in
       let name = connector["instance"]?.string
-      let live = flowing.first { $0["instance"]?.string == name && name != nil }
-      rows.append(flowRow(connector, live))
+      return (connector, live: flowing.first { $0["instance"]?.string == name && name != nil })
     }
     let named = Set(connectors.compactMap { $0["instance"]?.string })
-    for live in flowing where !named.contains(live["instance"]?.string ?? "") { rows.append(flowRow(live, live)) }
+    for live in flowing where !named.contains(live["instance"]?.string ?? "") { known.append((live, live)) }
+    // Who waits longest now comes first, as with `sluice top --sort age`.
+    let places = known.enumerated().sorted {
+      (Self.oldestWaitMs($0.element.live), $1.offset) > (Self.oldestWaitMs($1.element.live), $0.offset)
+    }
+    let rows = places.map { flowRow($0.element.0, $0.element.live) }
     return respond(
       200, "Flow", for: visitor, section: "/flow",
       """
+      <p class="lead">\(bottleneck(flowing))</p>
       \(section("From the journal to the answer", position(top)))
       \(section("Connectors", rows.isEmpty ? "<p class=\"empty\">No connector is enabled.</p>" : table(
         "Connectors, and who waits why",
-        ["Instance", "Connector", "State", "#Records", "#Requests", "Who waits, and why", "Endpoints led elsewhere"], rows)))
+        ["Instance", "Connector", "State", "#Records", "#Requests", "#Under way", "In line", "#Retries", "Who waits, and why", "Endpoints led elsewhere"], rows)))
       """)
   }
 
@@ -32,7 +36,9 @@ extension Console {
     return [
       data(name), data(kind.isEmpty ? Words.missing : kind), stateBadge(connector["state"] ?? live?["state"]),
       data(live?["records"]?.integer.map { Words.number($0) } ?? Words.missing),
-      data(live?["requests"]?.integer.map { Words.number($0) } ?? Words.missing), waits(live?["waits"], of: name),
+      data(live?["requests"]?.integer.map { Words.number($0) } ?? Words.missing),
+      underWay(live?["throttle"]), inLine(live?["throttle"]),
+      data(live?["retries"]?.integer.map { Words.number($0) } ?? Words.missing), waits(live?["waits"], of: name),
       data(endpoints.map { $0.isEmpty ? Words.missing : $0 } ?? Words.missing),
     ]
   }
@@ -77,7 +83,7 @@ extension Console {
   }
 
   /// The fabric's causes of waiting, as who waits for whom.
-  private static func sentence(of cause: String, _ instance: String) -> String {
+  static func sentence(of cause: String, _ instance: String) -> String {
     switch cause {
     case "no_credit": "\(instance) waited for us: earlier batches were not yet durable and applied (no_credit)."
     case "apply_lag": "Intake waited for the loop to apply what is in the journal (apply_lag)."

@@ -129,10 +129,8 @@ final class AccessTokens {
   }
 
   /// Gives the slot's token, now or once there is one.
-  /// - Parameter refused: The token that an upstream has refused: it is not given again.
-  func get(_ need: Need, after refused: Held? = nil, _ done: @escaping Waiter) {
+  func get(_ need: Need, _ done: @escaping Waiter) {
     guard !isClosing else { return }
-    if let refused { drop(refused) }
     let origin = need.origin
     if let entry = entries[need.place], entry.origin != origin, !entry.waiters.isEmpty {
       // What is under way may bring a rotated token, and must end.
@@ -187,7 +185,7 @@ final class AccessTokens {
       switch head {
       case .failure(let failure): failed(need, failure)
       case .success(let head):
-        metrics.request(instance: need.route.throttleKey, status: head.status)
+        metrics.request(instance: need.route.key, status: head.status)
         collect(need, head.status, [])
       }
     }
@@ -229,7 +227,7 @@ final class AccessTokens {
       return ended(need, .unclear(sentence.last == "." ? String(sentence.dropLast()) : sentence))
     }
     asking[need.place] = nil
-    metrics.token(instance: need.route.throttleKey, ending: "unclear")
+    metrics.token(instance: need.route.key, ending: "unclear")
     end(need, .failure(told))
   }
 
@@ -237,19 +235,19 @@ final class AccessTokens {
     asking[need.place] = nil
     switch answer {
     case .token(let token):
-      metrics.token(instance: need.route.throttleKey, ending: "given")
+      metrics.token(instance: need.route.key, ending: "given")
       if need.grant.kind == .refreshToken, token.refreshToken != nil {
         keep(Unkept(token: token, need: need), thenFor: need)
       } else {
         hold(token, need)
       }
     case .refused(let reason):
-      metrics.token(instance: need.route.throttleKey, ending: "refused")
+      metrics.token(instance: need.route.key, ending: "refused")
       let failure = HTTPFailure(.auth, TokenError.refused(need, reason))
       entries[need.place]!.refusal = (failure, SystemSources.monotonicMs() + Self.refusalMs)
       end(need, .failure(failure))
     case .unclear(let reason):
-      metrics.token(instance: need.route.throttleKey, ending: "unclear")
+      metrics.token(instance: need.route.key, ending: "unclear")
       end(need, .failure(HTTPFailure(.transient, TokenError.unreachable(need, reason))))
     }
   }

@@ -215,12 +215,14 @@ package actor ConnectorInstance {
     isPullDue = true  // what failed is run again from its checkpoint
     switch ending {
     case .pause(let ms, let reason):
+      metrics.retry(instance: route.key, cause: "paused")
       state = .waiting(reason: reason)
       return ms
     case .park(let reason): return park(reason)
     case .faulty(let reason):
       switch crashLoop.fail(reason) {
       case .retry(let ms):
+        metrics.retry(instance: route.key, cause: "fault")
         log.warning("instance.retries", "\(reason) It is tried again in \(ms) ms.", route.fields)
         state = .waiting(reason: reason)
         return ms

@@ -18,7 +18,7 @@ package final class EgressGate {
     let overrides: [String: String]
     /// An operator's proxy for everything that this instance asks.
     let proxy: String?
-    var throttleKey: String { "\(tenant)/\(instance)" }
+    var key: String { "\(tenant)/\(instance)" }
 
     package init(
       tenant: TenantID, instance: InstanceID, manifest: Manifest, overrides: [String: String], proxy: String? = nil
@@ -31,30 +31,24 @@ package final class EgressGate {
     }
   }
 
-  private struct Throttle {
-    var bucket: TokenBucket
-    var inFlight = 0
-    var queue: [(exchange: GatedExchange, go: () -> Void)] = []
-  }
-
-  private let loop: EventLoop
   private let client: EgressClient
   private let vault: Vault
   private let metrics: Metrics
-  private var throttles: [String: Throttle] = [:]
+  private let throttles: Throttles
   private let tokens: AccessTokens
 
   package init(loop: EventLoop, vault: Vault, metrics: Metrics, crash: any CrashInjector) {
-    self.loop = loop
     self.vault = vault
     self.metrics = metrics
     client = EgressClient(loop: loop)
+    throttles = Throttles(loop: loop, metrics: metrics)
     tokens = AccessTokens(loop: loop, client: client, vault: vault, metrics: metrics, crash: crash)
   }
 
   /// - Parameter closed: Called once access tokens that are on their way have come and been kept; nothing else is
   ///   waited for.
   package func close(_ closed: @escaping () -> Void = {}) {
+    throttles.close()
     tokens.close { [client] in
       client.close()
       closed()
@@ -74,31 +68,47 @@ package final class EgressGate {
       answered(.failure(error))
       return nil
     }
-    let arrived = SystemSources.monotonicMs()
     let gated = GatedExchange()
-    pass(gated, admitted.declared.endpoint, route) { [self] in
-      gated.ended = { [self] in leave(route) }
-      gated.throttledMs = Int(SystemSources.monotonicMs() - arrived)
-      metrics.wait(.throttled, instance: route.throttleKey, ms: gated.throttledMs)
+    takeTurn(sending, gated, answered) { [self] turn in
       withToken(sending, gated, answered) { [self] token in
         leaves()
-        start(sending, token, gated, isAgain: false, answered)
+        start(sending, token, gated, turn, isAgain: false, answered)
       }
     }
     return gated
   }
 
+  /// Goes on when it is the request's turn, unless it was cancelled by then. Each time that it leaves takes a turn.
+  private func takeTurn(
+    _ sending: Sending, _ gated: GatedExchange, _ answered: @escaping (Result<GatedExchange, HTTPFailure>) -> Void,
+    _ go: @escaping (Throttles.Turn) -> Void
+  ) {
+    let turn = throttles.turn(for: sending)
+    gated.hold(turn, of: throttles)
+    let isTaken = throttles.take(turn) {
+      gated.throttledMs += turn.waitedMs
+      go(turn)
+    }
+    guard !isTaken else { return }
+    gated.finish()
+    answered(
+      .failure(
+        HTTPFailure(
+          status: .rateLimited, code: "egress.queue_full",
+          message: "The request was not sent: \(Throttle.waitingMax) requests of this tenant wait for this upstream.",
+          retryAfterMs: 1_000)))
+  }
+
   /// Goes on once there is an access token, where the slot needs one.
-  /// - Parameter refused: One that the upstream has refused; another one is asked for unless there is one already.
   private func withToken(
-    _ sending: Sending, _ gated: GatedExchange, refused: AccessTokens.Held? = nil,
-    _ answered: @escaping (Result<GatedExchange, HTTPFailure>) -> Void, _ go: @escaping (AccessTokens.Held?) -> Void
+    _ sending: Sending, _ gated: GatedExchange, _ answered: @escaping (Result<GatedExchange, HTTPFailure>) -> Void,
+    _ go: @escaping (AccessTokens.Held?) -> Void
   ) {
     guard let need = sending.tokenNeed else { return go(nil) }
     let since = SystemSources.monotonicMs()
     gated.keepAlive = gated  // until it has ended: its operation may let go of it
-    tokens.get(need, after: refused) { [self] result in
-      metrics.wait(.token, instance: sending.route.throttleKey, ms: Int(SystemSources.monotonicMs() - since))
+    tokens.get(need) { [self] result in
+      metrics.wait(.token, instance: sending.route.key, ms: Int(SystemSources.monotonicMs() - since))
       guard !gated.isFinished else { return }
       switch result {
       case .success(let held): go(held)
@@ -110,7 +120,7 @@ package final class EgressGate {
   }
 
   private func start(
-    _ sending: Sending, _ token: AccessTokens.Held?, _ gated: GatedExchange, isAgain: Bool,
+    _ sending: Sending, _ token: AccessTokens.Held?, _ gated: GatedExchange, _ turn: Throttles.Turn, isAgain: Bool,
     _ answered: @escaping (Result<GatedExchange, HTTPFailure>) -> Void
   ) {
     let route = sending.route
@@ -119,95 +129,58 @@ package final class EgressGate {
     let sentAt = SystemSources.monotonicMs()
     gated.keepAlive = gated  // until it has ended: libcurl's callbacks must find it
     gated.exchange = client.send(request) { [self, unowned gated] head in
-      metrics.wait(.upstreamSlow, instance: route.throttleKey, ms: Int(SystemSources.monotonicMs() - sentAt))
+      metrics.wait(.upstreamSlow, instance: route.key, ms: Int(SystemSources.monotonicMs() - sentAt))
       switch head {
       case .success(let head):
-        metrics.request(instance: route.throttleKey, status: head.status)
+        metrics.request(instance: route.key, status: head.status)
+        throttles.heard(
+          turn, status: head.status, sentAtMs: sentAt,
+          retryAfter: head.headers.first { $0.name == "retry-after" }?.value)
         if head.status == 401, let token, !isAgain {
-          guard sending.mayBeSentAgain else {
-            tokens.drop(token)
-            return answer(gated, head, route, answered)
-          }
-          gated.exchange?.cancel()
-          return withToken(sending, gated, refused: token, answered) { [self] in
-            start(sending, $0, gated, isAgain: true, answered)
-          }
+          // Nobody gets it any more; another one is asked for unless there is one already.
+          tokens.drop(token)
+          if sending.mayBeSentAgain { return startAgain(sending, gated, answered) }
         }
-        answer(gated, head, route, answered)
+        answer(gated, head, answered)
       case .failure(let failure):
-        metrics.request(instance: route.throttleKey, status: 0)
+        metrics.request(instance: route.key, status: 0)
+        if failure.isSilence { throttles.heard(turn, status: nil, sentAtMs: sentAt) }
         gated.finish()
         answered(.failure(HTTPFailure(failure)))
       }
     }
   }
 
+  private func startAgain(
+    _ sending: Sending, _ gated: GatedExchange, _ answered: @escaping (Result<GatedExchange, HTTPFailure>) -> Void
+  ) {
+    gated.exchange?.cancel()
+    gated.giveTurnBack()
+    metrics.retry(instance: sending.route.key, cause: "unauthorized")
+    takeTurn(sending, gated, answered) { [self] turn in
+      withToken(sending, gated, answered) { [self] token in
+        start(sending, token, gated, turn, isAgain: true, answered)
+      }
+    }
+  }
+
   private func answer(
-    _ gated: GatedExchange, _ head: EgressExchange.Head, _ route: Route,
+    _ gated: GatedExchange, _ head: EgressExchange.Head,
     _ answered: (Result<GatedExchange, HTTPFailure>) -> Void
   ) {
-    keepRetryAfter(head.status, head.headers, route)
     gated.status = head.status
     gated.headers = gated.scrub(head.headers)
     answered(.success(gated))
   }
 
-  // Throttling: a token bucket and a number of requests at once, per tenant and instance.
-
-  /// Lets the exchange go when it is its turn, unless it was cancelled by then.
-  private func pass(_ exchange: GatedExchange, _ endpoint: String, _ route: Route, _ go: @escaping () -> Void) {
-    guard !exchange.isFinished else { return }
-    let key = route.throttleKey
-    makeThrottle(route)
-    guard throttles[key]!.inFlight < route.manifest.limits.concurrency else {
-      throttles[key]!.queue.append((exchange, { [self] in pass(exchange, endpoint, route, go) }))
-      return
-    }
-    let waitMs = throttles[key]!.bucket.take(nowMs: SystemSources.monotonicMs(), endpoint: endpoint)
-    guard waitMs > 0 else {
-      throttles[key]!.inFlight += 1
-      go()
-      return
-    }
-    let timer = LoopTimer(loop)
-    timer.start(after: .milliseconds(waitMs)) { [self] in
-      timer.close()
-      pass(exchange, endpoint, route, go)
-    }
-  }
-
-  private func makeThrottle(_ route: Route) {
-    guard throttles[route.throttleKey] == nil else { return }
-    let limits = route.manifest.limits
-    throttles[route.throttleKey] = Throttle(
-      bucket: TokenBucket(
-        ratePerSecond: limits.requestsPerSecond, burst: limits.requestBurst, nowMs: SystemSources.monotonicMs()))
-  }
-
-  /// What a plugin read of its upstream's budget; it can only slow this instance down, and for an hour at most.
+  /// What a plugin read of its upstream's budget; it can only slow its own tenant down there, for an hour at most.
   /// - Parameter resetAtMs: Wall time; without it nobody knows when the hint ends, and it changes nothing.
   func lowerRate(_ route: Route, endpoint: String, remaining: Int64?, resetAtMs: Int64?) {
     guard let remaining, let resetAtMs, route.manifest.endpoint(endpoint) != nil else { return }
     let now = SystemSources.monotonicMs()
     let (leftMs, isAbsurd) = resetAtMs.subtractingReportingOverflow(SystemSources.wallClockMs())
-    makeThrottle(route)
-    throttles[route.throttleKey]!.bucket.lower(
-      endpoint: endpoint, remaining: remaining, untilMs: now + (isAbsurd ? 0 : min(leftMs, 3_600_000)), nowMs: now)
-  }
-
-  private func leave(_ route: Route) {
-    throttles[route.throttleKey]!.inFlight -= 1
-    throttles[route.throttleKey]!.queue.removeAll { $0.exchange.isFinished }
-    guard !throttles[route.throttleKey]!.queue.isEmpty else { return }
-    throttles[route.throttleKey]!.queue.removeFirst().go()
-  }
-
-  /// RFC 9110, 10.2.3: seconds only; a date is left to the plugin's own pause.
-  private func keepRetryAfter(_ status: Int, _ headers: [(name: String, value: String)], _ route: Route) {
-    guard status == 429 || status == 503, let text = headers.first(where: { $0.name == "retry-after" })?.value,
-      let seconds = Double(text), (0...3600).contains(seconds)
-    else { return }
-    throttles[route.throttleKey]!.bucket.pause(
-      untilMs: SystemSources.monotonicMs() + Int64((seconds * 1000).rounded(.up)))
+    throttles.lower(
+      route, endpoint: endpoint, remaining: remaining,
+      untilMs: now + (isAbsurd ? 0 : min(leftMs, UpstreamHints.longestMs)))
   }
 }

@@ -10,8 +10,8 @@ final class GatedExchange {
   var throttledMs = 0
   /// nil while it waits for its turn.
   var exchange: EgressExchange?
-  /// Gives back what it holds of its throttle.
-  var ended: () -> Void = {}
+  /// Its turn at its throttle, waiting or under way, and who is to be told that it is over.
+  private var turn: (turn: Throttles.Turn, throttles: Throttles)?
   var keepAlive: GatedExchange?
   private(set) var isFinished = false
   private var scrubber = SecretScrubber([])
@@ -21,6 +21,14 @@ final class GatedExchange {
   func keepOut(_ secrets: [Secret]) {
     self.secrets += secrets
     scrubber = SecretScrubber(self.secrets)
+  }
+
+  func hold(_ turn: Throttles.Turn, of throttles: Throttles) { self.turn = (turn, throttles) }
+
+  func giveTurnBack() {
+    guard let (turn, throttles) = turn else { return }
+    self.turn = nil
+    throttles.end(turn)
   }
 
   private static let withheld: Set<String> = ["set-cookie", "www-authenticate", "proxy-authenticate"]
@@ -57,7 +65,7 @@ final class GatedExchange {
   func finish() {
     guard !isFinished else { return }
     isFinished = true
-    ended()
+    giveTurnBack()
     keepAlive = nil
   }
 }
@@ -80,5 +88,15 @@ extension HTTPFailure {
     self.init(
       status: status, code: failure.code,
       message: status == .auth ? "\(failure.message) \(failure.remedy)" : failure.message)
+  }
+}
+
+extension EgressFailure {
+  /// The upstream was asked, or was to be, and said nothing: it may have too much to do.
+  var isSilence: Bool {
+    switch self {
+    case .noConnection, .timedOut, .broken: true
+    case .proxyRefused, .tls, .privateAddress, .plainHTTP, .badURL, .tooLarge: false
+    }
   }
 }

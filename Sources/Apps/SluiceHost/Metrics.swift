@@ -20,6 +20,10 @@ package final class Metrics: Sendable {
     values.withLock { $0[Key(name: name, labels: Self.render(labels))] = Int64(value) }
   }
 
+  package func remove(_ name: String, _ labels: [(String, String)]) {
+    values.withLock { $0[Key(name: name, labels: Self.render(labels))] = nil }
+  }
+
   /// The sum over all labels.
   package func total(_ name: String) -> Int64 {
     values.withLock { $0.reduce(0) { $1.key.name == name ? $0 + $1.value : $0 } }
@@ -38,6 +42,12 @@ package final class Metrics: Sendable {
       }
       return sums
     }
+  }
+
+  /// The least value of the samples with a label's value; nil when there is none.
+  package func least(_ name: String, where match: (label: String, value: String)) -> Int64? {
+    let wanted = "\(match.label)=\"\(match.value)\""
+    return values.withLock { $0.filter { $0.key.name == name && $0.key.labels.contains(wanted) }.values.min() }
   }
 
   package func sum(_ name: String, where match: (label: String, value: String)) -> Int64 {
@@ -64,14 +74,33 @@ package final class Metrics: Sendable {
   package static let catalogue: [(name: String, type: String, help: String)] = [
     ("sluice_records_total", "counter", "Records that workers have emitted."),
     ("sluice_record_bytes_total", "counter", "Bytes of records that workers have emitted."),
+    ("sluice_credit_records", "gauge", "Records that a running operation may send before the next batch is durable."),
     ("sluice_wait_seconds_total", "counter", "Time that operations spent waiting, by cause."),
     ("sluice_requests_total", "counter", "Requests that left through the egress, by status."),
     ("sluice_tokens_total", "counter", "Access tokens asked for, by ending."),
     ("sluice_requests_refused_total", "counter", "Requests that the egress refused, by reason."),
+    (
+      "sluice_retries_total", "counter",
+      "What was begun again: requests after a 401, operations after a fault or a pause."
+    ),
+    (
+      "sluice_throttle_limit", "gauge",
+      "How many requests may be under way at once now, by instance, endpoint and slot."
+    ),
+    ("sluice_throttle_in_flight", "gauge", "Requests that are under way."),
+    ("sluice_throttle_queued", "gauge", "Requests that wait for their turn."),
+    (
+      "sluice_throttle_oldest_wait_timestamp_seconds", "gauge",
+      "Since when the request waits that has waited longest; absent when none waits."
+    ),
+    ("sluice_throttle_held", "gauge", "1 for the cause for which requests wait now."),
+    ("sluice_throttle_halvings_total", "counter", "Times that the limit was halved, by cause."),
+    ("sluice_throttle_refused_total", "counter", "Requests refused since too many of their tenant waited."),
     ("sluice_operations_total", "counter", "Operations of workers, by kind and ending."),
     ("sluice_worker_spawns_total", "counter", "Worker processes started."),
     ("sluice_sandbox_refusals_total", "counter", "What the sandbox refused plugins, by system call or limit."),
     ("sluice_deliveries_total", "counter", "Webhook deliveries, by outcome."),
+    ("sluice_dead_letters", "gauge", "Records and deliveries that wait for somebody to mend what refused them."),
     ("sluice_rate_remaining", "gauge", "What the upstream says is left of its request budget."),
     ("sluice_journal_position", "gauge", "The last durable position of a tenant."),
     ("sluice_applied_position", "gauge", "The last applied position of a tenant."),
@@ -101,7 +130,7 @@ package final class Metrics: Sendable {
 extension Metrics {
   /// Times are counted in whole milliseconds and shown in Prometheus' base unit.
   fileprivate static func sample(_ value: Int64, of name: String) -> String {
-    guard name.contains("_seconds_") else { return "\(value)" }
+    guard name.contains("_seconds_") || name.hasSuffix("_seconds") else { return "\(value)" }
     let digits = "\(value % 1000)"
     return "\(value / 1000)." + String(repeating: "0", count: 3 - digits.count) + digits
   }

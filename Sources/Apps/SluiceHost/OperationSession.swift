@@ -61,8 +61,9 @@ package final class OperationSession: OperationHandler {
     guard !isOver else { return }
     let amount = window.refill()
     if amount != .zero { worker?.grant(records: amount.records, bytes: amount.bytes) }
+    metrics.credit(instance: route.key, records: window.granted.records)
     if let since = waitsForCreditSince, window.granted.records > 0 {
-      metrics.wait(.noCredit, instance: route.throttleKey, ms: Int(SystemSources.monotonicMs() - since))
+      metrics.wait(.noCredit, instance: route.key, ms: Int(SystemSources.monotonicMs() - since))
       waitsForCreditSince = nil
     }
     turn.begins(hasCredit: hasCredit, nowMs: SystemSources.monotonicMs())
@@ -73,7 +74,7 @@ package final class OperationSession: OperationHandler {
     window.granted.records > 0 && window.granted.bytes >= route.manifest.limits.recordBytesMax
   }
 
-  private func waited(_ ms: Int) { metrics.wait(.pluginSlow, instance: route.throttleKey, ms: ms) }
+  private func waited(_ ms: Int) { metrics.wait(.pluginSlow, instance: route.key, ms: ms) }
 
   private func gives() { waited(turn.gives(hasCredit: hasCredit, nowMs: SystemSources.monotonicMs())) }
 
@@ -93,6 +94,7 @@ package final class OperationSession: OperationHandler {
   package func end() {
     guard !isOver else { return }
     isOver = true
+    metrics.credit(instance: route.key, records: nil)
     pluginLog.sayWhatWasLeftOut()
     waited(turn.ends(nowMs: SystemSources.monotonicMs()))
     for exchange in exchanges.values { exchange.cancel() }
@@ -107,8 +109,9 @@ package final class OperationSession: OperationHandler {
       return
     }
     gives()
+    metrics.credit(instance: route.key, records: window.granted.records)
     if window.granted.records == 0 { waitsForCreditSince = SystemSources.monotonicMs() }
-    metrics.records(instance: route.throttleKey, count: batch.recordCount, bytes: batch.creditBytes)
+    metrics.records(instance: route.key, count: batch.recordCount, bytes: batch.creditBytes)
     mailbox.put(.batch(batch))
   }
 
@@ -143,7 +146,7 @@ package final class OperationSession: OperationHandler {
     let admitted: RequestRules.Admitted
     do { admitted = try rules.admit(asked) } catch {
       refusals.append(error)
-      metrics.refused(instance: route.throttleKey, code: error.code)
+      metrics.refused(instance: route.key, code: error.code)
       log.warning(error.code, error.sentence, ["instance": "\(route.instance)", "tenant": "\(route.tenant)"])
       isAnswered()
       reply.fail(HTTPFailure(status: .denied, code: error.code, message: error.sentence))
@@ -204,7 +207,7 @@ package final class OperationSession: OperationHandler {
   }
 
   package func hintedRate(endpoint: String, limit: Int64?, remaining: Int64?, resetAtMs: Int64?) {
-    metrics.rateHint(instance: route.throttleKey, remaining: remaining)
+    metrics.rateHint(instance: route.key, remaining: remaining)
     gate.lowerRate(route, endpoint: endpoint, remaining: remaining, resetAtMs: resetAtMs)
   }
 }

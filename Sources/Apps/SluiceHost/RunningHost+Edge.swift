@@ -11,7 +11,10 @@ package struct HostEdge: EdgeBackend {
   package func receive(hook: String, _ request: EdgeRequest) async -> HookAnswer {
     await host.ingress.receive(hook: hook, request)
   }
-  package func metricsText() async -> String { host.metrics.text() }
+  package func metricsText() async -> String {
+    await host.countDeadLetters()
+    return host.metrics.text()
+  }
   package func obstacles() async -> [String] { await host.obstacles() }
 
   package func call(

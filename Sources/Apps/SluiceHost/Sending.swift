@@ -45,6 +45,23 @@ struct Sending {
       proxy: proxy)
   }
 
+  /// Scheme, host and port of where it goes.
+  var origin: String { target.origin }
+
+  /// What the caller makes of the credential's bytes; nil without one.
+  func code<Code>(_ make: ([UInt8]) -> Code) -> Code? { credential.map { $0.secret.reveal(make) } }
+
+  /// Whose turn it takes.
+  var member: Throttle.Member {
+    let limits = route.manifest.limits
+    return Throttle.Member(
+      tenant: route.tenant.rawValue, instance: route.instance.rawValue, endpoint: declared.endpoint,
+      slot: credential?.slot.name ?? "", base: target.base, connector: route.manifest.name,
+      limits: Throttle.Limits(
+        ratePerSecond: limits.requestsPerSecond, burst: limits.requestBurst, concurrency: limits.concurrency),
+      isExecutor: route.manifest.kind == .executor)
+  }
+
   /// After a 401 with an access token. That status says that nothing was done (RFC 9110, 15.5.2); a write is sent again
   /// only where its permit's key goes along, so that it happens once even if that was not true.
   var mayBeSentAgain: Bool { declared.effect == .read || declared.idempotencyHeader != nil }

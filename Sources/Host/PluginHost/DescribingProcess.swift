@@ -35,7 +35,7 @@ package enum DescribingProcess {
       case .exited(code: 71):  // worker.h, EXIT_LOAD_FAILED
         let text = words.isEmpty ? "it broke while it was loaded" : words
         finished(.failure(.loadFailed(step: "describe", errorNumber: 0, text: text)))
-      case .signalled where running.isLate: finished(.failure(.hung(afterMs: timeoutMs)))
+      case .signalled where running.isLate: finished(.failure(.hung(afterMs: timeoutMs, limitMs: timeoutMs)))
       case .exited(let code): finished(.failure(.died(signal: nil, exitCode: code, lastWords: words)))
       case .signalled(let number): finished(.failure(.died(signal: number, exitCode: nil, lastWords: words)))
       }

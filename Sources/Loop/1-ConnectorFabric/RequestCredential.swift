@@ -14,7 +14,9 @@ package struct RequestTarget: Sendable {
   package let query: String
   package let headers: [PluginRequest.Header]
   package let body: [UInt8]
-  private let base: String
+  package let base: String
+  /// Scheme, host and port: one upstream, however it is written.
+  package var origin: String { "\(scheme)://\(authority)".lowercased() }
 
   /// - Parameter base: Scheme, host, optional port and base path, as an endpoint or its override has it.
   package init(

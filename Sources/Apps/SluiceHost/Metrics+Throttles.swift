@@ -1,0 +1,37 @@
+import ConnectorFabric
+
+extension Metrics {
+  /// What can be seen of one instance's way to its upstream: by one endpoint, with one credential.
+  struct Edge {
+    let limit, inFlight, queued: Int
+    /// Wall time; nil when nobody waits.
+    let oldestWaitAtMs: Int64?
+    let hold: Throttle.Hold?
+  }
+
+  /// - Parameter edge: nil when it is gone.
+  func show(_ edge: Edge?, of member: Throttle.Member) {
+    let labels = member.labels
+    func put(_ name: String, _ value: Int?, _ more: [(String, String)] = []) {
+      if let value { set(name, value, labels + more) } else { remove(name, labels + more) }
+    }
+    put("sluice_throttle_limit", edge?.limit)
+    put("sluice_throttle_in_flight", edge?.inFlight)
+    put("sluice_throttle_queued", edge?.queued)
+    // A time and no age: it stays true without being written again.
+    put("sluice_throttle_oldest_wait_timestamp_seconds", edge?.oldestWaitAtMs.map { Int($0) })
+    for hold in Throttle.Hold.allCases {
+      put("sluice_throttle_held", edge?.hold == hold ? 1 : nil, [("cause", hold.rawValue)])
+    }
+  }
+
+  /// - Parameter records: nil when no operation is under way.
+  func credit(instance: String, records: Int?) {
+    let labels = [("instance", instance)]
+    if let records { set("sluice_credit_records", records, labels) } else { remove("sluice_credit_records", labels) }
+  }
+
+  func retry(instance: String, cause: String) {
+    add("sluice_retries_total", 1, [("instance", instance), ("cause", cause)])
+  }
+}

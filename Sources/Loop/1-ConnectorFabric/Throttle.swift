@@ -1,0 +1,210 @@
+/// What one credential may ask of one upstream, shared by all who use it: tokens for the rate, places for how many at
+/// once, turns between those who wait.
+///
+/// Three bounds hold at the same time. A manifest's own requests stay within its reviewed limits, whoever runs it. All
+/// together stay within the widest of those limits. And each tenant, at each base address, stays within what the answers
+/// from there have shown to be good (`AdaptiveConcurrency`, `UpstreamHints`): what one tenant's upstream or plugin says
+/// holds nobody else back. A quarter of the places, and every other turn, is kept for executors once there are any.
+/// Times are milliseconds of any monotonic clock.
+package struct Throttle: Sendable {
+  package struct Limits: Sendable, Hashable {
+    package let ratePerSecond: Int
+    package let burst: Int
+    package let concurrency: Int
+    package init(ratePerSecond: Int, burst: Int, concurrency: Int) {
+      self.ratePerSecond = ratePerSecond
+      self.burst = burst
+      self.concurrency = concurrency
+    }
+  }
+
+  /// Who shares it: an instance of a tenant, by one of its endpoints and slots.
+  package struct Member: Sendable, Hashable {
+    package let tenant: String
+    package let instance: String
+    package let endpoint: String
+    /// Empty without a credential.
+    package let slot: String
+    /// The address that it asks there.
+    package let base: String
+    /// The manifest's name: its instances share its limits.
+    package let connector: String
+    package let limits: Limits
+    package let isExecutor: Bool
+
+    package init(
+      tenant: String, instance: String, endpoint: String, slot: String, base: String, connector: String,
+      limits: Limits, isExecutor: Bool
+    ) {
+      self.tenant = tenant
+      self.instance = instance
+      self.endpoint = endpoint
+      self.slot = slot
+      self.base = base
+      self.connector = connector
+      self.limits = limits
+      self.isExecutor = isExecutor
+    }
+
+    var view: ThrottleBounds.View { ThrottleBounds.View(tenant: tenant, base: base) }
+    var share: ThrottleBounds.Share { ThrottleBounds.Share(connector: connector, limits: limits) }
+  }
+
+  package struct Waiting: Sendable, Equatable {
+    package let number: Int
+    package let member: Member
+    package let sinceMs: Int64
+  }
+
+  package enum Turn: Sendable, Equatable {
+    case goes(Waiting)
+    /// Nobody goes before that many milliseconds have passed, unless somebody ends.
+    case wait(ms: Int64)
+    /// Nobody waits, or all wait for a place.
+    case nobody
+  }
+
+  /// Why somebody waits.
+  package enum Hold: String, Sendable, CaseIterable {
+    case retryAfter = "retry_after"
+    case rate
+    case hint
+    case places
+  }
+
+  private var bounds: ThrottleBounds
+  private var queue = FairQueue<Waiting>()
+  private var members: [Member: (inFlight: Int, usedAtMs: Int64)] = [:]
+  /// How many may be under way together.
+  package var cap: Int { bounds.cap }
+  package private(set) var lastUsedMs: Int64
+
+  /// Who has asked for nothing for so long does not count any more.
+  package static let memoryMs = UpstreamHints.longestMs
+  /// How many requests of one tenant wait, actions and reads each.
+  package static let waitingMax = 256
+
+  package init(_ limits: Limits, nowMs: Int64) {
+    bounds = ThrottleBounds(limits, nowMs: nowMs)
+    lastUsedMs = nowMs
+  }
+
+  package var inFlight: Int { members.values.reduce(0) { $0 + $1.inFlight } }
+  package var queued: Int { queue.count }
+  package func inFlight(of member: Member) -> Int { members[member]?.inFlight ?? 0 }
+  package func waiting(of member: Member) -> [Waiting] { queue.all.filter { $0.member == member } }
+  package var usedBy: [Member] { Array(members.keys) }
+  /// How many requests of its tenant may be under way at its address now.
+  package func limit(of member: Member) -> Int {
+    min(bounds.sights[member.view]?.adaptive.limit ?? 1, member.limits.concurrency)
+  }
+  /// What that was halved for last, until it has grown again.
+  package func trouble(of member: Member) -> AdaptiveConcurrency.Trouble? {
+    bounds.sights[member.view]?.adaptive.trouble
+  }
+  package func isForgotten(nowMs: Int64) -> Bool {
+    queued == 0 && nowMs - lastUsedMs > Self.memoryMs && inFlight == 0
+  }
+
+  /// - Parameter number: The caller's, for `remove`; each once.
+  /// - Returns: False when too many of that tenant wait already.
+  package mutating func add(_ number: Int, _ member: Member, nowMs: Int64) -> Bool {
+    guard queue.count(of: member.tenant, isAction: member.isExecutor) < Self.waitingMax else { return false }
+    lastUsedMs = nowMs
+    members[member] = (inFlight(of: member), nowMs)
+    agree(nowMs)
+    queue.add(
+      Waiting(number: number, member: member, sinceMs: nowMs), tenant: member.tenant, isAction: member.isExecutor)
+    return true
+  }
+
+  /// Takes back what has not gone yet.
+  package mutating func remove(_ number: Int) { queue.remove { $0.number == number } }
+
+  /// The bounds of those who share it now; who has left is forgotten.
+  private mutating func agree(_ nowMs: Int64) {
+    if members.contains(where: { isGone($0.key, nowMs) }) {
+      let waits = Set(queue.all.map(\.member))
+      members = members.filter { !isGone($0.key, nowMs) || waits.contains($0.key) }
+    }
+    bounds.agree(Array(members.keys), nowMs: nowMs)
+  }
+
+  private func isGone(_ member: Member, _ nowMs: Int64) -> Bool {
+    members[member].map { $0.inFlight == 0 && nowMs - $0.usedAtMs > Self.memoryMs } ?? true
+  }
+
+  private var places: ThrottleBounds.Places {
+    members.reduce(into: ThrottleBounds.Places()) { $0.add($1.key, inFlight: $1.value.inFlight) }
+  }
+
+  /// Lets the next one go.
+  package mutating func next(nowMs: Int64) -> Turn {
+    guard queue.count > 0 else { return .nobody }
+    let places = places
+    guard places.all < cap else { return .nobody }
+    // What holds one request of a member holds all of them.
+    var holds: [Member: Int64] = [:]
+    let bounds = bounds
+    let taken = queue.take { waiting in
+      let ms = holds[waiting.member] ?? bounds.hold(waiting.member, places, nowMs)?.ms ?? 0
+      holds[waiting.member] = ms
+      return ms == 0
+    }
+    guard let taken else {
+      let ms = holds.values.min() ?? .max
+      return ms == .max ? .nobody : .wait(ms: ms)
+    }
+    go(taken.member, nowMs)
+    return .goes(taken)
+  }
+
+  private mutating func go(_ member: Member, _ nowMs: Int64) {
+    members[member]!.inFlight += 1
+    members[member]!.usedAtMs = nowMs
+    lastUsedMs = nowMs
+    bounds.spend(member, places, nowMs: nowMs)
+  }
+
+  /// Why those of a member who wait do; nil when none waits.
+  package func hold(of member: Member, nowMs: Int64) -> Hold? {
+    guard !waiting(of: member).isEmpty else { return nil }
+    return bounds.hold(member, places, nowMs)?.why ?? .places
+  }
+
+  /// One has ended and gives its place back.
+  package mutating func ended(_ member: Member, nowMs: Int64) {
+    precondition(inFlight(of: member) > 0, "a request ended that never left")
+    members[member]!.inFlight -= 1
+    members[member]!.usedAtMs = nowMs
+    lastUsedMs = nowMs
+  }
+
+  /// What came of a request: a status, or nil when there was no answer. One that was given up is not told of.
+  /// - Returns: What the limit was halved for, or kept at 1.
+  package mutating func heard(
+    _ status: Int?, by member: Member, sentAtMs: Int64, nowMs: Int64
+  ) -> AdaptiveConcurrency.Trouble? {
+    let trouble: AdaptiveConcurrency.Trouble
+    switch status {
+    case 429: trouble = .tooMany
+    case 502, 503, 504: trouble = .unavailable
+    case nil: trouble = .noAnswer
+    // Its own fault, which says nothing of how many it can bear.
+    case .some(500...): return nil
+    case .some:
+      return bounds.sights[member.view]!.adaptive.answered(sentAtMs: sentAtMs, nowMs: nowMs) ? .slower : nil
+    }
+    return bounds.sights[member.view]!.adaptive.failed(trouble, sentAtMs: sentAtMs, nowMs: nowMs) ? trouble : nil
+  }
+
+  /// `Retry-After`, at most an hour.
+  package mutating func pause(_ member: Member, untilMs: Int64, nowMs: Int64) {
+    bounds.sights[member.view]?.hints.pause(untilMs: untilMs, nowMs: nowMs)
+  }
+
+  /// What a plugin read of its upstream's budget; at most an hour.
+  package mutating func lower(_ member: Member, remaining: Int64, untilMs: Int64, nowMs: Int64) {
+    bounds.sights[member.view]?.hints.lower(remaining: remaining, untilMs: untilMs, nowMs: nowMs)
+  }
+}
