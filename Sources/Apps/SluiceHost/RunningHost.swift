@@ -265,7 +265,9 @@ extension RunningHost {
   private func startInstances(of tenant: TenantID, only: InstanceID? = nil) async throws {
     let runtime = try self.tenant(tenant)
     let enabled = try only.map { name in
-      try runtime.view { try $0.value(FabricStage.instances, name.rawValue).map { [try $0.decode(Enabling.self)] } ?? [] }
+      try runtime.view {
+        try $0.value(FabricStage.instances, name.rawValue).map { [try $0.decode(Enabling.self)] } ?? []
+      }
     }
     for enabling in try enabled ?? enablings(of: tenant) {
       let key = "\(tenant)/\(enabling.instance)"
