@@ -57,6 +57,8 @@ final class Throttles {
   private let key: [UInt8]
   private var entries: [Pool: Entry] = [:]
   private var lastNumber = 0
+  /// Hints by tenant, instance and endpoint that came before the first request there.
+  private var early: [[String]: (remaining: Int64, untilMs: Int64)] = [:]
   private let watch: LoopTimer
   private var isClosed = false
 
@@ -103,6 +105,9 @@ final class Throttles {
       metrics.add("sluice_throttle_refused_total", 1, turn.member.labels)
       return false
     }
+    if let hint = early.removeValue(forKey: [turn.member.tenant, turn.member.instance, turn.member.endpoint]) {
+      entry.throttle.lower(turn.member, remaining: hint.remaining, untilMs: hint.untilMs, nowMs: now)
+    }
     turn.go = go
     entry.turns[turn.number] = turn
     proceed(pool)
@@ -148,15 +153,20 @@ final class Throttles {
   /// credentials that it has used there, and nobody else's.
   func lower(_ route: EgressGate.Route, endpoint: String, remaining: Int64, untilMs: Int64) {
     let now = SystemSources.monotonicMs()
+    var isUsed = false
     for (pool, entry) in entries {
       for member in entry.throttle.usedBy
       where member.tenant == route.tenant.rawValue && member.instance == route.instance.rawValue
         && member.endpoint == endpoint
       {
+        isUsed = true
         entry.throttle.lower(member, remaining: remaining, untilMs: untilMs, nowMs: now)
         proceed(pool)
       }
     }
+    // Told before anything was asked: it holds from the first request on.
+    let place = [route.tenant.rawValue, route.instance.rawValue, endpoint]
+    early[place] = isUsed ? nil : (remaining, untilMs)
   }
 
   /// Lets go whose turn it is, and looks again when the next one's may have come.
