@@ -31,7 +31,7 @@ class Upstream:
                     upstream.most_open = max(upstream.most_open, upstream.open)
                     refused = upstream.refusals.get(base, 0)
                     upstream.refusals[base] = max(0, refused - 1)
-                time.sleep(upstream.answer_ms / 1000)
+                time.sleep(upstream.answer_ms / 1000)  # how long this upstream takes to answer: nobody waits for an event here
                 status, body = (429, b"{}") if refused else (200, upstream.page(self.path))
                 with upstream.lock:
                     upstream.open -= 1
