@@ -153,6 +153,26 @@ private func jain(_ served: [Int]) -> Double {
     #expect(jain(flood.callers.map(\.served)) >= 0.95, "\(flood.callers.map(\.served))")
   }
 
+  @Test func `leaves a place to others whoever opens answers and never ends them`() {
+    var flood = Flood([
+      caller("greedy", 0, rate: 1_000, burst: 1_000, places: 4),
+      caller("modest", 1, rate: 1_000, burst: 1_000, places: 4),
+    ])
+    // Both are known there, and the limit has grown to all four places.
+    flood.callers[0].wants = 8
+    flood.run(ms: 2_000) { _, _ in (200, 5) }
+    let served = flood.callers[1].served
+    #expect(served > 0)
+    // From now on what the greedy one opens has no end.
+    flood.callers[0].wants = 100
+    flood.callers[1].wants = 0
+    flood.run(ms: 2_000) { _, _ in (200, 3_600_000) }
+    #expect(flood.throttle.inFlight(of: flood.callers[0].member) == 3)
+    flood.callers[1].wants = 1
+    flood.run(ms: 2_000) { _, _ in (200, 5) }
+    #expect(flood.callers[1].served > served + 100)
+  }
+
   @Test func `keeps places and turns for actions while reads flood`() {
     var flood = Flood([caller("a", 200), caller("b", 200), caller("a", 1, executor: true)])
     flood.run(ms: 5_000) { _, _ in (200, 400) }

@@ -280,3 +280,32 @@ requests:
     expect(waited >= 1.4, f"it was asked after {waited:.2f} s")
     expect(1.3 <= host.metric("sluice_wait_seconds_total", instance="demo/hello", cause="throttled") <= 5, "the wait is counted as throttled")
     return f"{waited:.2f} s"
+
+
+def test_held_back_by_the_host(rig):
+    """a source whose request waits for its turn until its deadline is at no fault: it pauses and is never parked, however often that happens"""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Redirecting)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    rig.closing.append(server.shutdown)
+    Redirecting.asked.clear()
+    folder = hello(rig, lambda c: c.replace("if (request->state.len > 0)", HINTED.replace("now + 1500", "now + 600000").replace(
+        "if (http->http_send(host, &asked, &response) != SLUICE_OK || response.status != 302) return SLUICE_E_BUG;",
+        "sluice_status_t answered = http->http_send(host, &asked, &response);\n    if (answered != SLUICE_OK) return answered;")), """limits: {operation_timeout_ms: 1000, grace_ms: 1000}
+endpoints:
+  api: {base: "https://api.example.com"}
+requests:
+  - {id: x, endpoint: api, method: GET, path: /x, effect: read}
+""")
+    host = rig.host()
+    host.start()
+    host.ask("tenant.create")
+    host.ask("connector.enable", name=os.path.join(folder, "hello.yaml"), endpoints={"api": f"http://127.0.0.1:{server.server_port}"}, allow_private=True)
+
+    def state():
+        (row,) = host.ask("connector.list")
+        return row["state"]
+    for round in range(1, 9):  # six faults in a row would park it
+        wait_for(lambda: host.metric("sluice_operations_total", instance="demo/hello", ending="cancelled") >= round, lambda: f"operation {round} is cancelled: {state()}", 20)
+        wait_for(lambda: state().startswith("waiting: Its requests waited for their turn"), lambda: f"it pauses: {state()}", 5)
+        host.ask("connector.run", instance="hello")
+    expect_equal((Redirecting.asked, host.metric("sluice_instances_parked", instance="demo/hello")), ([], 0), "requests that left, and parkings")

@@ -25,7 +25,16 @@ package actor ConnectorInstance {
   private var crashLoop = CrashLoop()
   var retries = DeliveryRetries()
   private var checkpoints: [StreamName: IntakeBatch.Checkpoint] = [:]
-  package internal(set) var state = State.idle { didSet { tellObservers() } }
+  package internal(set) var state = State.idle {
+    didSet {
+      if case .parked = state {
+        metrics.set("sluice_instances_parked", 1, [("instance", route.key)])
+      } else if case .parked = oldValue {
+        metrics.remove("sluice_instances_parked", [("instance", route.key)])
+      }
+      tellObservers()
+    }
+  }
   var isStopping = false
   private var isPoked = false
   private var isPullDue = false
@@ -233,7 +242,6 @@ package actor ConnectorInstance {
 
   private func park(_ reason: String) -> Int64 {
     state = .parked(reason: reason)
-    metrics.add("sluice_instances_parked", 1, [("instance", route.key)])
     log.warning("instance.parked", reason, route.fields)
     return .max
   }

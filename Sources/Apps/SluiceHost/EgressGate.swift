@@ -139,7 +139,7 @@ package final class EgressGate {
         if head.status == 401, let token, !isAgain {
           // Nobody gets it any more; another one is asked for unless there is one already.
           tokens.drop(token)
-          if sending.mayBeSentAgain { return startAgain(sending, gated, answered) }
+          if sending.mayBeSentAgain { return startAgain(sending, gated, after: head, answered) }
         }
         answer(gated, head, answered)
       case .failure(let failure):
@@ -152,12 +152,15 @@ package final class EgressGate {
   }
 
   private func startAgain(
-    _ sending: Sending, _ gated: GatedExchange, _ answered: @escaping (Result<GatedExchange, HTTPFailure>) -> Void
+    _ sending: Sending, _ gated: GatedExchange, after head: EgressExchange.Head,
+    _ answered: @escaping (Result<GatedExchange, HTTPFailure>) -> Void
   ) {
     gated.exchange?.cancel()
     gated.giveTurnBack()
     metrics.retry(instance: sending.route.key, cause: "unauthorized")
-    takeTurn(sending, gated, answered) { [self] turn in
+    // It was sent, and refused: where there is no turn for another try, that is the answer.
+    let noTurn: (Result<GatedExchange, HTTPFailure>) -> Void = { [self] _ in answer(gated, head, answered) }
+    takeTurn(sending, gated, noTurn) { [self] turn in
       withToken(sending, gated, answered) { [self] token in
         start(sending, token, gated, turn, isAgain: true, answered)
       }

@@ -14,6 +14,7 @@ final class GatedExchange {
   private var turn: (turn: Throttles.Turn, throttles: Throttles)?
   var keepAlive: GatedExchange?
   private(set) var isFinished = false
+  var isWaiting: Bool { exchange == nil && !isFinished }
   private var scrubber = SecretScrubber([])
   private var secrets: [Secret] = []
 

@@ -115,6 +115,7 @@ enum OperationEnding: Error, Equatable {
     if let fault = result.credentialFault, result.name != "ok" {
       throw OperationEnding.park(reason: "Its credential cannot be used: \(fault)")
     }
+    let wasHeldBack = result.wasHeldBack
     switch result.result {
     case .failure(let failure): throw OperationEnding.faulty(reason: Self.reason(failure))
     case .success(let result):
@@ -126,6 +127,9 @@ enum OperationEnding: Error, Equatable {
       case .permanent: throw OperationEnding.park(reason: reason)
       case .rateLimited: throw OperationEnding.pause(ms: result.retryAfterMs ?? 1_000, reason: reason)
       case .transient: throw OperationEnding.faulty(reason: reason)
+      // The host's own doing, however long it lasts: no fault of the plugin.
+      case .cancelled where wasHeldBack:
+        throw OperationEnding.pause(ms: 5_000, reason: "Its requests waited for their turn until its deadline.")
       case .cancelled: throw OperationEnding.faulty(reason: "The operation was cancelled at its deadline.")
       case .bug, .unsupported: throw OperationEnding.faulty(reason: "The plugin is wrong: \(reason)")
       }

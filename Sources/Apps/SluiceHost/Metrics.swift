@@ -85,7 +85,7 @@ package final class Metrics: Sendable {
     ),
     (
       "sluice_throttle_limit", "gauge",
-      "How many requests may be under way at once now, by instance, endpoint and slot."
+      "How many requests its tenant may have under way there at once now; its other instances there share it."
     ),
     ("sluice_throttle_in_flight", "gauge", "Requests that are under way."),
     ("sluice_throttle_queued", "gauge", "Requests that wait for their turn."),
@@ -110,7 +110,7 @@ package final class Metrics: Sendable {
     ("sluice_choices_total", "counter", "Answers of people to held calls."),
     ("sluice_effects_total", "counter", "Effects by outcome."),
     ("sluice_ledger_entries", "gauge", "Entries in a tenant's ledger."),
-    ("sluice_instances_parked", "gauge", "Instances that are parked."),
+    ("sluice_instances_parked", "gauge", "1 for an instance that is parked."),
   ]
 
   package func text() -> String {

@@ -36,6 +36,8 @@ package final class OperationSession: OperationHandler {
   private(set) var sentWrites: [SentWrite] = []
   /// Refusals of requests, for the operator.
   package private(set) var refusals: [RequestRules.Refusal] = []
+  /// Whether it ended while a request of its waited for its turn, or for an access token.
+  private(set) var wasHeldBack = false
   /// The last reason why a request had no usable credential.
   private(set) var credentialFault: String?
 
@@ -97,6 +99,7 @@ package final class OperationSession: OperationHandler {
     metrics.credit(instance: route.key, records: nil)
     pluginLog.sayWhatWasLeftOut()
     waited(turn.ends(nowMs: SystemSources.monotonicMs()))
+    wasHeldBack = wasHeldBack || exchanges.values.contains(where: \.isWaiting)
     for exchange in exchanges.values { exchange.cancel() }
     exchanges = [:]
     durableReplies = [:]
@@ -153,6 +156,8 @@ package final class OperationSession: OperationHandler {
       return
     }
     var write: Int?
+    // A worker that lies may use a handle twice: what it had, and the place that it holds among others', is given back.
+    exchanges.removeValue(forKey: request.handle)?.cancel()
     exchanges[request.handle] = gate.send(request, admitted: admitted, route: route) { [weak self] in
       if admitted.declared.effect == .write { write = self?.keepWrite(request) }
     } answered: { [weak self] result in
@@ -200,7 +205,11 @@ package final class OperationSession: OperationHandler {
     }
   }
 
-  package func closed(handle: UInt32) { exchanges.removeValue(forKey: handle)?.cancel() }
+  package func closed(handle: UInt32) {
+    guard let exchange = exchanges.removeValue(forKey: handle) else { return }
+    wasHeldBack = wasHeldBack || exchange.isWaiting
+    exchange.cancel()
+  }
 
   package func logged(level: Int, code: String, message: String, fields: [(name: String, value: String)]) {
     pluginLog.write(level: level, code, message, fields, nowMs: SystemSources.monotonicMs())

@@ -105,7 +105,9 @@ final class Throttles {
       metrics.add("sluice_throttle_refused_total", 1, turn.member.labels)
       return false
     }
-    if let hint = early.removeValue(forKey: [turn.member.tenant, turn.member.instance, turn.member.endpoint]) {
+    if let hint = early.removeValue(forKey: [turn.member.tenant, turn.member.instance, turn.member.endpoint]),
+      hint.untilMs > now
+    {
       entry.throttle.lower(turn.member, remaining: hint.remaining, untilMs: hint.untilMs, nowMs: now)
     }
     turn.go = go
@@ -146,6 +148,9 @@ final class Throttles {
       entry.throttle.pause(
         turn.member, untilMs: now + Int64((seconds * 1000).rounded(.up)), nowMs: now)
     }
+    // The limit may have grown, and somebody wait for that. Not from here, which libcurl calls.
+    let pool = turn.pool
+    if entry.throttle.queued > 0 { entry.timer.start(after: .zero) { [weak self] in self?.proceed(pool) } }
     show(turn.member, turn.pool, now)
   }
 
@@ -210,12 +215,19 @@ final class Throttles {
 
   private func show(_ member: Throttle.Member, _ pool: Pool, _ nowMs: Int64) {
     guard let throttle = entries[pool]?.throttle else { return }
-    let waiting = throttle.waiting(of: member)
+    // An instance that was enabled again with other limits is two members for a while, and one edge.
+    let alike = throttle.usedBy.filter {
+      $0.tenant == member.tenant && $0.instance == member.instance && $0.endpoint == member.endpoint
+        && $0.slot == member.slot
+    }
+    let waiting = alike.flatMap { throttle.waiting(of: $0) }
+    let oldest = waiting.min { $0.sinceMs < $1.sinceMs }
     metrics.show(
       Metrics.Edge(
-        limit: throttle.limit(of: member), inFlight: throttle.inFlight(of: member), queued: waiting.count,
-        oldestWaitAtMs: waiting.map(\.sinceMs).min().map { SystemSources.wallClockMs() - (nowMs - $0) },
-        hold: throttle.hold(of: member, nowMs: nowMs)),
+        limit: throttle.limit(of: member), inFlight: alike.reduce(0) { $0 + throttle.inFlight(of: $1) },
+        queued: waiting.count,
+        oldestWaitAtMs: oldest.map { SystemSources.wallClockMs() - (nowMs - $0.sinceMs) },
+        hold: oldest.flatMap { throttle.hold(of: $0.member, nowMs: nowMs) }),
       of: member)
   }
 }

@@ -40,6 +40,8 @@ final class WorkerPool: Sendable {
     let refusals: [RequestRules.Refusal]
     /// Why a request had no usable credential; whatever the plugin makes of it.
     let credentialFault: String?
+    /// Whether the host held it back when it ended.
+    var wasHeldBack = false
     var name: String {
       switch result {
       case .success(let result): "\(result.status)"
@@ -113,7 +115,7 @@ final class WorkerPool: Sendable {
           done.resume(
             returning: Outcome(
               result: result, sentWrites: session.sentWrites, refusals: session.refusals,
-              credentialFault: session.credentialFault))
+              credentialFault: session.credentialFault, wasHeldBack: session.wasHeldBack))
         }
         withWorker(route) { [self] ready in
           switch ready {

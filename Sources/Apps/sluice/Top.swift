@@ -21,7 +21,6 @@ struct Top: AsyncParsableCommand {
   func run() async throws {
     if everywhere.json { return try await everywhere.ask("top") }
     var earlier: TopReading?
-    var drawnLines = 0
     let isLive = !once && isatty(STDOUT_FILENO) == 1
     let stop = StopSignals()
     while true {
@@ -29,10 +28,10 @@ struct Top: AsyncParsableCommand {
         try await everywhere.answer("top", ["tenant": .string(everywhere.tenant)]),
         atMs: SystemSources.monotonicMs())
       let lines = TopPicture(reading, since: earlier, order: sort).lines
-      let clear = drawnLines > 0 ? "\u{1B}[\(drawnLines)A\u{1B}[J" : ""
+      // From the corner on: lines that are wider than the terminal take more than one of its rows.
+      let clear = isLive ? "\u{1B}[H\u{1B}[J" : ""
       StandardStream.output(clear + lines.joined(separator: "\n") + "\n")
       earlier = reading
-      drawnLines = lines.count
       guard isLive else { return }
       if await stop.within(.milliseconds(Int(interval * 1000))) { return }
     }

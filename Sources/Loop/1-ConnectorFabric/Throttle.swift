@@ -4,7 +4,7 @@
 /// Three bounds hold at the same time. A manifest's own requests stay within its reviewed limits, whoever runs it. All
 /// together stay within the widest of those limits. And each tenant, at each base address, stays within what the answers
 /// from there have shown to be good (`AdaptiveConcurrency`, `UpstreamHints`): what one tenant's upstream or plugin says
-/// holds nobody else back. A quarter of the places, and every other turn, is kept for executors once there are any.
+/// holds nobody else back. Of several tenants none has every place. A quarter of the places, and every other turn, is kept for executors once there are any.
 /// Times are milliseconds of any monotonic clock.
 package struct Throttle: Sendable {
   package struct Limits: Sendable, Hashable {

@@ -19,6 +19,7 @@ struct ThrottleBounds: Sendable {
     private(set) var reads = 0
     private(set) var hasActions = false
     private(set) var of: [Share: Int] = [:]
+    private(set) var by: [String: Int] = [:]
     private(set) var at: [View: (all: Int, reads: Int, hasActions: Bool)] = [:]
 
     mutating func add(_ member: Throttle.Member, inFlight: Int) {
@@ -27,6 +28,7 @@ struct ThrottleBounds: Sendable {
       reads += reading
       hasActions = hasActions || member.isExecutor
       of[member.share, default: 0] += inFlight
+      by[member.tenant, default: 0] += inFlight
       let before = at[member.view] ?? (0, 0, false)
       at[member.view] = (before.all + inFlight, before.reads + reading, before.hasActions || member.isExecutor)
     }
@@ -75,6 +77,8 @@ struct ThrottleBounds: Sendable {
     guard places.all < cap, places.of[member.share]! < member.limits.concurrency, own.all < limit else {
       return (.places, .max)
     }
+    // One tenant that opens answers and does not read them leaves a place to the others.
+    guard places.by.count < 2 || cap < 2 || places.by[member.tenant]! < cap - 1 else { return (.places, .max) }
     guard
       member.isExecutor
         || places.reads < cap - Places.kept(of: cap, places.hasActions)

@@ -52,9 +52,11 @@ extension RunningHost {
       members["records"] = .integer(metrics.sum("sluice_records_total", where: ("instance", key)))
       members["bytes"] = .integer(metrics.sum("sluice_record_bytes_total", where: ("instance", key)))
       members["requests"] = .integer(metrics.sum("sluice_requests_total", where: ("instance", key)))
-      members["refusals"] = .integer(metrics.sum("sluice_requests_refused_total", where: ("instance", key)))
+      let refused = ["sluice_requests_refused_total", "sluice_throttle_refused_total"]
+      members["refusals"] = .integer(refused.reduce(0) { $0 + metrics.sum($1, where: ("instance", key)) })
       let deliveries = metrics.sums("sluice_deliveries_total", by: "outcome", where: ("instance", key))
-      members["drops"] = .integer(deliveries.filter { $0.key != "accepted" }.values.reduce(0, +))
+      members["drops"] = .integer(
+        deliveries.filter { !["accepted", "challenge"].contains($0.key) }.values.reduce(0, +))
       members["retries"] = .integer(metrics.sum("sluice_retries_total", where: ("instance", key)))
       members["credit"] = .integer(metrics.sum("sluice_credit_records", where: ("instance", key)))
       members["throttle"] = throttle(key)
