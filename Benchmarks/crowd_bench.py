@@ -151,6 +151,6 @@ def crowd(options):
           ["ratio", among["per_second"] / alone["per_second"], "", "", "", among["rss"] / alone["rss"]]],
          [f"Empty host {empty / 1e6:.0f} MB. {len(names['steady'])} enabled one by one in {enabled:.1f} s; each had pulled once after {once:.1f} s "
           f"({spawns / once:.0f} spawns/s); {len(alive)} workers alive, {private / max(len(alive), 1) / 1e6:.2f} MB resident each, shared pages included.",
-          f"Over {window} s: operations of those that misbehave: {', '.join(f'{c} {n:.0f}' for c, n in ends.items())}; records of the flood: {flooded:,.0f}; "
+          f"Since they were enabled: operations of those that misbehave: {', '.join(f'{c} {n:.0f}' for c, n in ends.items())}; records of the flood: {flooded:,.0f}; "
           f"then {held['files']} open files, {held['threads']} threads, {held['zombies']} zombies."])
     return {"empty": empty, "enabled": enabled, "once": once, "alone": alone, "among": among, "ends": ends, "flooded": flooded}

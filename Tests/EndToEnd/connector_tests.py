@@ -309,3 +309,18 @@ requests:
         wait_for(lambda: state().startswith("waiting: Its requests waited for their turn"), lambda: f"it pauses: {state()}", 5)
         host.ask("connector.run", instance="hello")
     expect_equal((Redirecting.asked, host.metric("sluice_instances_parked", instance="demo/hello")), ([], 0), "requests that left, and parkings")
+
+
+def test_threads_end_with_their_operation(rig):
+    """a worker that may start threads serves one operation, since what they did afterwards would be under no limit; any other serves many"""
+    host = rig.host()
+    host.start()
+    host.ask("tenant.create")
+    for name, limits in (("alone", ""), ("threaded", "limits: {threads: 1}\n")):
+        host.ask("connector.enable", name=os.path.join(hello(rig, declares=limits), "hello.yaml"), instance=name)
+        for round in range(1, 4):
+            wait_for(lambda: host.metric("sluice_operations_total", instance=f"demo/{name}", ending="ok") >= round, lambda: f"pull {round}: {host.ask('connector.list')}")
+            host.ask("connector.run", instance=name)
+    expect_equal(host.metric("sluice_worker_spawns_total", instance="demo/alone"), 1, "workers without threads")
+    spawned, ended = (host.metric(f"sluice_{what}_total", instance="demo/threaded") for what in ("worker_spawns", "operations"))
+    expect(spawned >= 3 and ended >= 3, f"{spawned} workers for {ended} operations with threads")

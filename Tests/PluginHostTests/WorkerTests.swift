@@ -200,6 +200,16 @@ struct `A worker` {
     #expect(pipe.lastWords == "bye" && !pipe.saidOutOfMemory)
   }
 
+  @Test func `reads no more than the end of each piece once its error pipe is flooded`() {
+    var pipe = ErrorPipe(WorkerSpec(program: "", plugin: "", role: .source))
+    let flood = Array(String(repeating: "sluice-worker: refused call 1 a\n", count: 2_048).utf8)
+    var reports = 0
+    for _ in 0..<100 { reports += pipe.take(flood).count }
+    #expect(reports <= 2_048 + 100 * 16)
+    #expect(pipe.take(Array("sluice-worker: limit memory\n".utf8)) == [] && pipe.saidOutOfMemory)
+    pipe.close()
+  }
+
   @Test func `leaves nothing in the host when it has ended`() async throws {
     final class Weak: @unchecked Sendable { weak var worker: Worker? }
     let kept = Weak()

@@ -32,21 +32,17 @@ package enum InstalledPlugins {
     return path.hasSuffix(".so") ? 0o755 : 0o644
   }
 
-  /// All files to be kept, by their path within `plugins`: those of one version together, open, and the keys of trusted authors.
-  /// What is being installed or removed is not among them.
-  static func files(dataFolder: String) throws -> [[(path: String, file: InputFile)]] {
+  /// Gives all files to be kept, by their path within `plugins`: the keys of trusted authors, then those of one version after the
+  /// other, which are open together. What is being installed or removed is not among them.
+  static func eachVersion(dataFolder: String, _ keep: ([(path: String, file: InputFile)]) throws -> Void) throws {
     let root = folder(dataFolder: dataFolder)
-    guard let names = try? FileManager.default.contentsOfDirectory(atPath: root).sorted() else { return [] }
-    var kept: [[(path: String, file: InputFile)]] = []
-    for name in names where name == trusted {
-      kept.append([(name, try InputFile(path: "\(root)/\(name)", followsLink: false))])
-    }
+    guard let names = try? FileManager.default.contentsOfDirectory(atPath: root).sorted() else { return }
+    if names.contains(trusted) { try keep([(trusted, try InputFile(path: "\(root)/\(trusted)", followsLink: false))]) }
     for name in names where InstanceID(rawValue: name) != nil {
       for version in versions(in: "\(root)/\(name)") {
-        if let files = try files(in: "\(name)/\(version)", root) { kept.append(files) }
+        if let files = try files(in: "\(name)/\(version)", root) { try keep(files) }
       }
     }
-    return kept
   }
 
   /// - Returns: nil when the folder went away meanwhile.

@@ -112,6 +112,8 @@ final class WorkerPool: Sendable {
         func finish(_ result: Result<OperationResult, WorkerFailure>) {
           session.end()
           onLoop.slots[route.key]?.session = nil
+          // A thread that was started may run on: what it does belongs to no operation, and to none of its limits.
+          if route.manifest.limits.threads > 0 { onLoop.slots.removeValue(forKey: route.key)?.worker?.stop() }
           done.resume(
             returning: Outcome(
               result: result, sentWrites: session.sentWrites, refusals: session.refusals,

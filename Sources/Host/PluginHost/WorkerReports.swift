@@ -38,6 +38,9 @@ package enum WorkerReport: Sendable, Equatable {
 /// The bytes of a worker's error pipe: reports by line, and the plugin's own last line. Bounded, whatever comes.
 package struct ErrorPipe {
   private static let lineBytesMax = 512
+  /// So much is read by line in a worker's life. The loop's thread is everybody's: of a flood only the end is looked at.
+  private static let bytesMax = 65_536
+  private var bytesLeft = bytesMax
   private static let prefix = "sluice-worker: "
   private let spec: WorkerSpec
   private var line: [UInt8] = []
@@ -46,12 +49,19 @@ package struct ErrorPipe {
   package private(set) var lastWords = ""
   /// It died with its address space used up.
   package private(set) var saidOutOfMemory = false
+  package private(set) var saidOutOfThreads = false
 
   package init(_ spec: WorkerSpec) { self.spec = spec }
 
   package mutating func take(_ bytes: [UInt8]) -> [WorkerReport] {
     var reports: [WorkerReport] = []
-    for byte in bytes {
+    if bytesLeft == 0 {
+      line.removeAll(keepingCapacity: true)
+      isTooLong = false
+    }
+    let read = bytesLeft > 0 ? bytes[...] : bytes.suffix(Self.lineBytesMax)
+    bytesLeft = max(0, bytesLeft - bytes.count)
+    for byte in read {
       if byte == UInt8(ascii: "\n") {
         if let report = end() { reports.append(report) }
       } else if line.count < Self.lineBytesMax {
@@ -79,7 +89,10 @@ package struct ErrorPipe {
 
   private mutating func report(_ text: Substring) -> WorkerReport? {
     let words = text.split(separator: " ")
-    if text == "limit threads" { return .reached(.threads(count: spec.threads)) }
+    if text == "limit threads" {
+      saidOutOfThreads = true
+      return .reached(.threads(count: spec.threads))
+    }
     if text == "limit memory" {
       saidOutOfMemory = true
       return nil

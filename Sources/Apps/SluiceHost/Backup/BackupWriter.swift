@@ -117,7 +117,7 @@ actor BackupWriter {
 
   /// Whole versions only: one that is removed meanwhile is left out.
   private func addPlugins(of dataFolder: String) throws {
-    for files in try InstalledPlugins.files(dataFolder: dataFolder) {
+    try InstalledPlugins.eachVersion(dataFolder: dataFolder) { files in
       for (path, file) in files { try add("plugins/\(path)", file) }
     }
   }
