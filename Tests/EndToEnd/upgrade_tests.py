@@ -1,5 +1,6 @@
 """Versions of a connector: one takes another's place while it runs, and goes back; and connectors as files."""
 import hashlib
+import threading
 
 from plugin_tests import CANARY, Gauge
 from rig import *
@@ -235,3 +236,39 @@ def test_connectors_as_files(rig):
     station.wait_for_all("after the upgrade by a file")
     expect_equal({r["change"] for r in apply(folder).values()}, {"unchanged"}, "the same again")
     expect_equal(apply(files(rig, {"tides": text(version(rig, "5.0.0"))}), "--accept")["tides"]["change"], "upgraded", "more authority with a word")
+
+
+def test_two_at_once(rig):
+    """of an upgrade and a pause that are asked for at once neither is written over: who comes second is told, and what was said to be done is so"""
+    station = Station(rig, 20)
+    station.wait_for_all("the first readings")
+    seen = set()
+    for round in range(6):
+        to = ("2.0.0", "1.0.0")[round % 2]
+        before = station.running()
+        replies = {}
+
+        def upgrade():
+            replies["upgrade"] = station.host.reply(*(("connector.upgrade",) if to == "2.0.0" else ("connector.rollback",)), instance="tides",
+                                                    **({"name": version(rig, to)} if to == "2.0.0" else {}))
+        thread = threading.Thread(target=upgrade)
+        thread.start()
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            replies["pause"] = station.host.reply("connector.pause", instance="tides", reason=f"round {round}")
+            if "error" not in replies["pause"]:
+                break
+            expect_equal(replies["pause"]["error"]["code"], "connector.busy", "how a pause is refused")
+            seen.add("refused")
+        thread.join()
+        expect("result" in replies["pause"], f"the pause in the end: {replies}")
+        wait_for(lambda: station.host.ask("connector.list")[0]["state"] == f"paused: round {round}", lambda: f"it pauses: {station.host.ask('connector.list')}, {replies}")
+        if "error" in replies["upgrade"]:
+            expect_equal((replies["upgrade"]["error"]["code"], station.running()), ("connector.busy", before), "an upgrade that came second")
+            break
+        expect_equal(station.running(), to, "what runs after an upgrade that was done")
+        station.host.ask("connector.resume", instance="tides")
+    station.host.ask("connector.resume", instance="tides")
+    station.grows(5)
+    station.wait_for_all("in the end")
+    return f"{round + 1} rounds, {'a pause was refused' if seen else 'no pause was refused'}"

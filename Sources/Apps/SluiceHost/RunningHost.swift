@@ -73,6 +73,8 @@ package actor RunningHost {
   private var isRunningInstances = false
   /// Instances whose version is being replaced: nobody starts them meanwhile.
   var upgrading: Set<String> = []
+  /// Instances of which a change is on its way into the journal, and how many changes.
+  var changing: [String: Int] = [:]
   var isBackingUp = false
   /// The tenants that were erased here, or in the folder that this one was restored from.
   var erasures = Erasures()
@@ -182,7 +184,12 @@ extension RunningHost {
   }
 
   /// Journals that a connector is enabled, as it is from now on, and starts it.
+  /// - Throws: `UpgradeError.busy` while its version is being replaced, which would write over this.
   package func enable(_ enabling: Enabling, for tenant: TenantID, by user: UserID?) async throws {
+    let key = "\(tenant)/\(enabling.instance)"
+    guard !upgrading.contains(key) else { throw UpgradeError.busy(instance: enabling.instance) }
+    changing[key, default: 0] += 1
+    defer { changing[key] = changing[key] == 1 ? nil : changing[key]! - 1 }
     try await activate(
       [(.instance, name: enabling.instance.rawValue, document: try JSONValue(encoding: enabling))], for: tenant,
       by: user)

@@ -76,7 +76,11 @@ extension RunningHost {
   /// - Returns: Each stream's place.
   func carryOut(_ upgrade: Upgrade, for tenant: TenantID, by user: UserID?) async throws -> [Upgrade.Place] {
     let key = "\(tenant)/\(upgrade.old.instance)"
-    guard upgrading.insert(key).inserted else { throw UpgradeError.busy(instance: upgrade.old.instance) }
+    // What was planned from is still in force, and stays so: nobody's pause or new configuration is written over.
+    let isAsPlanned = try enabling(of: upgrade.old.instance, tenant) == upgrade.old && changing[key] == nil
+    guard isAsPlanned, upgrading.insert(key).inserted else {
+      throw UpgradeError.busy(instance: upgrade.old.instance)
+    }
     await stopInstance(key)
     let taken: Result<[Upgrade.Place], any Error>
     do { taken = .success(try await take(upgrade, tenant, user)) } catch { taken = .failure(error) }
@@ -189,7 +193,7 @@ package enum UpgradeError: OperatorError, Equatable {
     case .notMigrated(let stream, let stateVersion, let reason):
       "The new version cannot go on with \(stream) from its checkpoint of version \(stateVersion): \(reason) The old one runs on."
     case .nothingBefore(let instance): "There is no version of \(instance) to go back to."
-    case .busy(let instance): "\(instance) is being upgraded."
+    case .busy(let instance): "\(instance) is being upgraded, or was changed by somebody else meanwhile."
     }
   }
   package var remedy: String {
@@ -199,7 +203,7 @@ package enum UpgradeError: OperatorError, Equatable {
     case .doesNotWork: "See the host's log of that time; try it by hand with `sluice plugin run`."
     case .notMigrated: "Ask its author for `sluice.state-migrate/1`, or reset the checkpoint and upgrade then."
     case .nothingBefore: "Upgrade to the version that you want: `sluice connector upgrade INSTANCE --to NAME@VERSION`."
-    case .busy: "Wait until that has ended."
+    case .busy: "Look at it with `sluice connector show`, and ask again."
     }
   }
 }

@@ -163,7 +163,9 @@ package final class Worker {
     errors.close()
     let words = errors.lastWords
     // A call that only the control group refused: no filter told of it.
-    if !errors.saidOutOfThreads, spec.group?.hasRunOutOfThreads == true { reported(.reached(.threads(count: spec.threads))) }
+    if !errors.saidOutOfThreads, spec.group?.hasRunOutOfThreads == true {
+      reported(.reached(.threads(count: spec.threads)))
+    }
     switch ending {
     case .exited(let code): end(isKilledFor ?? .died(signal: nil, exitCode: code, lastWords: words))
     case .signalled(let number):
