@@ -56,6 +56,7 @@ import YAMLFiles
     ("^[a-z]+$", "^[a-z/]+$", "config.properties.station.pattern"),
     ("memory_bytes: 134217728", "memory_bytes: 268435456", "limits.memory_bytes"),
     ("cpu_seconds: 60", "cpu_seconds: 0", "limits.cpu_seconds"),
+    ("cpu_seconds: 60", "cpu_seconds: 60, files: 4096", "limits.files"),
   ])
   func `shows whatever a later version says otherwise`(old: String, new: String, path: String) throws {
     let later = Self.text.replacing(old, with: new, maxReplacements: 1)
@@ -82,6 +83,18 @@ import YAMLFiles
     #expect(changes.contains { $0.hasPrefix("gone     requests[stations].path") })
     #expect(
       try authority().changes(from: authority(fewer)).contains { $0.hasPrefix("new      requests[stations].path") })
+  }
+
+  @Test func `does not take a key with a dot for two keys`() throws {
+    let nested = Self.text.replacing(
+      "config: {type: object, properties: {station:",
+      with: "config: {type: object, properties: {a: {type: object, description: x}, station:")
+    let dotted = Self.text.replacing(
+      "config: {type: object, properties: {station:",
+      with: "config: {type: object, properties: {\"a.type\": {type: string}, station:")
+    #expect(nested != Self.text && dotted != Self.text)
+    let changes = try authority(dotted).changes(from: authority(nested))
+    #expect(changes.contains { $0.hasPrefix("new      config.properties.\"a.type\".type") }, "\(changes)")
   }
 
   @Test(arguments: ["1.0", "../../evil", "1.0.0/../../x", "latest"])

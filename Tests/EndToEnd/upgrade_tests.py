@@ -272,3 +272,73 @@ def test_two_at_once(rig):
     station.grows(5)
     station.wait_for_all("in the end")
     return f"{round + 1} rounds, {'a pause was refused' if seen else 'no pause was refused'}"
+
+
+def test_disabled_ones(rig):
+    """a connector that is off stays off through an upgrade and the way back, its places are read all the same, and another configuration keeps the way back"""
+    station = Station(rig, 10)
+    station.wait_for_all("the first readings")
+    wait_for(lambda: station.place() == [("10", 1)], "the place is durable")
+    host = station.host
+    host.ask("connector.disable", instance="tides")
+    host.ask("connector.upgrade", instance="tides", name=version(rig, "2.0.0"))
+    expect_equal((station.place(), host.ask("connector.list")[0]["state"]), ([("10", 2)], "disabled"), "a disabled connector after an upgrade")
+    host.ask("connector.enable", name=version(rig, "2.0.0"), config={"station": "dover"}, endpoints={"tides": station.gauge.url}, allow_private=True)
+    station.grows(5)
+    station.wait_for_all("enabled again, with another configuration")
+    wait_for(lambda: station.place() == [("15", 2)], "the place of version 2")
+    host.ask("connector.disable", instance="tides")
+    host.ask("connector.rollback", instance="tides")
+    expect_equal((station.place(), station.running(), host.ask("connector.list")[0]["state"]), ([("10", 1)], "1.0.0", "disabled"), "a disabled connector after the way back")
+    host.ask("connector.enable", name=version(rig, "1.0.0"), config={"station": "brest"}, endpoints={"tides": station.gauge.url}, allow_private=True)
+    station.grows(5)
+    station.wait_for_all("enabled after the way back")
+
+
+def test_executors_as_files(rig):
+    """two executors that would offer one tool are refused before anything is journaled, and one may take another's place; the tenant goes on"""
+    scenario = rig.scenario(mode="act", world=("--seed", Settings.seed, "--opportunities", 40, "--days", 6))
+    scenario.start()
+    scenario.process_day()
+    host = scenario.host
+
+    def text(plugin):
+        return f'connector: {os.path.join(Settings.programs, "plugins", plugin)}.yaml\nendpoints: {{crm: "{scenario.world.url}"}}\nallow_private: true\n'
+    before = [(row["instance"], row["state"] != "disabled") for row in host.ask("connector.list")]
+    expect(("crm-actions", True) in before, f"the executor is not enabled: {before}")
+    crm = text("crm")
+    reply = host.reply("apply", folder=files(rig, {"crm": crm, "crm-actions": text("crm-actions"), "second": text("crm-actions")}), accept=True)
+    expect(reply.get("error", {}).get("code", "").startswith("tool."), f"two executors of one tool: {reply}")
+    expect_equal(host.reply("connector.enable", name="crm-actions", instance="second").get("error", {}).get("code", "")[:5], "tool.", "the same by hand")
+    for odd in ("crm.yml", "crm.yaml.bak"):
+        folder = files(rig, {"crm": crm, "crm-actions": text("crm-actions")})
+        shutil.copy(os.path.join(folder, "connectors", "crm.yaml"), os.path.join(folder, "connectors", odd))
+        expect_equal(host.reply("apply", folder=folder).get("error", {}).get("code"), "config.odd_file", f"a file called {odd}")
+    expect_equal([(row["instance"], row["state"] != "disabled") for row in host.ask("connector.list")], before, "connectors after what was refused")
+    host.ask("secret.set", instance="renamed", slot="api", value=scenario.world.secrets["token"])
+    host.ask("apply", folder=files(rig, {"crm": crm, "renamed": text("crm-actions")}), accept=True)
+    expect_equal({row["instance"]: row["state"] != "disabled" for row in host.ask("connector.list")}, {"crm": True, "crm-actions": False, "renamed": True}, "after the new name")
+    scenario.world.close_day()
+    scenario.process_day()
+    host.stop()
+    host.start()
+    scenario.check_sound()
+
+
+def test_removing_what_a_rollback_needs(rig):
+    """an installed version that a rollback would lead to is removed only by force"""
+    station = Station(rig, 5, enable=False)
+    where = ("--data-dir", station.host.data)
+    for name in ("1.0.0", "2.0.0"):
+        pack = sluice("plugin", "pack", version(rig, name), "--to", rig.path("packs"))
+        expect_equal(pack.returncode, 0, f"exit of plugin pack ({pack.stderr})")
+        done = sluice("plugin", "install", pack.stdout.strip(), "--unsigned", "--accept", *where)
+        expect_equal(done.returncode, 0, f"exit of plugin install ({done.stderr})")
+    station.host.ask("connector.enable", name="tides@1.0.0", config={"station": "brest"}, endpoints={"tides": station.gauge.url}, allow_private=True)
+    station.wait_for_all("the first readings")
+    station.host.ask("connector.upgrade", instance="tides")
+    expect_equal(station.running(), "2.0.0", "the newest installed version")
+    for words, code in (((), "pack.way_back"), (("--force",), None)):
+        done = sluice("plugin", "remove", "tides@1.0.0", *words, *where)
+        expect_equal((done.returncode, code is None or f"[{code}]" in done.stderr), (0 if code is None else 1, True), f"remove {words} ({done.stderr})")
+    expect("[pack.in_use]" in sluice("plugin", "remove", "tides@2.0.0", "--force", *where).stderr, "what runs was removed by force")

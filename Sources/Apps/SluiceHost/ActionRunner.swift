@@ -22,6 +22,8 @@ actor ActionRunner {
   private var isWorking = false
   private var isStopping = false
   private var isPoked = false
+  /// How many replace an executor now: meanwhile nothing is started.
+  private var holds = 0
   private var idleWaiters: [CheckedContinuation<Void, Never>] = []
 
   init(
@@ -45,7 +47,7 @@ actor ActionRunner {
   /// Something may have become ready.
   func poke() {
     isPoked = true
-    guard !isWorking, !isStopping else { return }
+    guard !isWorking, !isStopping, holds == 0 else { return }
     isWorking = true
     Task { await self.work() }
   }
@@ -54,6 +56,17 @@ actor ActionRunner {
   func stop() async {
     isStopping = true
     await whenIdle()
+  }
+
+  /// Finishes the action that is under way, and starts no other until `goOn`.
+  func hold() async {
+    holds += 1
+    await whenIdle()
+  }
+
+  func goOn() {
+    holds -= 1
+    poke()
   }
 
   /// Returns when nothing can be started or probed now.
@@ -66,8 +79,8 @@ actor ActionRunner {
     do {
       repeat {
         isPoked = false
-        while !isStopping, try await step() {}
-      } while isPoked && !isStopping
+        while !isStopping, holds == 0, try await step() {}
+      } while isPoked && !isStopping && holds == 0
     } catch { log.error(error, ["tenant": "\(tenant.tenant)"]) }
     isWorking = false
     for waiter in idleWaiters { waiter.resume() }

@@ -22,7 +22,13 @@ struct ConnectorFiles {
   init?(_ folder: String) throws {
     let home = folder + "/connectors"
     guard FileManager.default.fileExists(atPath: home) else { return nil }
-    let names = try FileManager.default.contentsOfDirectory(atPath: home).filter { $0.hasSuffix(".yaml") }.sorted()
+    let names = try FileManager.default.contentsOfDirectory(atPath: home).filter { $0.first != "." }.sorted()
+    // What is not read would disable what it means.
+    if let odd = names.first(where: { !$0.hasSuffix(".yaml") }) {
+      throw CommandError.refused(
+        code: "config.odd_file", message: "\(home)/\(odd) is no INSTANCE.yaml.",
+        remedy: "Rename it, or take it out of the folder: an instance without a file is disabled.")
+    }
     files = try names.map { try Self.file(home, $0) }
   }
 
@@ -93,7 +99,19 @@ extension RunningHost {
     }
     let names = Set(wanted.files.map(\.instance))
     let gone = inForce.filter { $0.settings.enabled && !names.contains($0.instance) }
-    return steps + gone.map { ConnectorStep(instance: $0.instance, change: .removed) }
+    // What goes, goes first: what comes may take its place among the tools.
+    return gone.map { ConnectorStep(instance: $0.instance, change: .removed) } + steps
+  }
+
+  /// Whether the tools of all of them together can be offered.
+  func checkTools(after steps: [ConnectorStep], of tenant: TenantID) throws {
+    let wanted = try steps.compactMap { step -> Enabling? in
+      if let enabling = step.enabling { return enabling }
+      var gone = try enabling(of: step.instance, tenant)
+      gone.settings.enabled = false
+      return gone
+    }
+    try checkTools(with: wanted, of: tenant)
   }
 
   func carryOut(_ step: ConnectorStep, for tenant: TenantID, by user: UserID?) async throws {

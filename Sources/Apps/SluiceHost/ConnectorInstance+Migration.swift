@@ -5,11 +5,14 @@ import PluginHost
 
 // What a new version of a plugin is asked before it takes over.
 extension ConnectorInstance {
+  /// Meanwhile nobody can pause or disable the instance, so that no answer takes longer.
+  private var trialTimeoutMs: Int { min(route.manifest.limits.operationTimeoutMs, 30_000) }
+
   /// Whether it starts with its configuration. Its upstream may be down: that is no fault of the version.
   /// - Throws: `UpgradeError.doesNotWork`.
   func tries() async throws {
     var start = OperationStart(kind: .check)
-    start.deadlineMs = route.manifest.limits.operationTimeoutMs
+    start.deadlineMs = trialTimeoutMs
     let outcome = try await run(start) { mailbox in while await mailbox.takeAll() != nil {} }
     switch outcome.result {
     case .success(let result) where result.status == .config:
@@ -27,7 +30,7 @@ extension ConnectorInstance {
     start.name = stream.rawValue
     start.state = Hex.decode(old.stateHex) ?? []
     start.stateVersion = old.stateVersion
-    start.deadlineMs = route.manifest.limits.operationTimeoutMs
+    start.deadlineMs = trialTimeoutMs
     var found: IntakeBatch.Checkpoint?
     var isOdd = false
     let outcome = try await run(start) { mailbox in

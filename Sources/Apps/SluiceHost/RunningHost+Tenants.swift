@@ -1,8 +1,10 @@
 import Action
 import CanonicalJSON
+import ConnectorFabric
 import Domain
 import Foundation
 import SQLiteStorage
+import ToolPlane
 import TrustLedger
 import Vault
 import WholeLoop
@@ -45,6 +47,28 @@ extension RunningHost {
   }
 
   /// From now on what is applied leads to effects and publications.
+  /// What would be in force must still be a catalogue of tools: an entry that cannot be applied would stop the tenant.
+  /// - Throws: `ToolError`.
+  func checkTools(with changed: [Enabling], of tenant: TenantID) throws {
+    let rows = try self.tenant(tenant).view { try $0.scan(FabricStage.instances) }
+    var documents = Dictionary(rows.map { ($0.0, $0.1) }) { first, _ in first }
+    for enabling in changed { documents[enabling.instance.rawValue] = try JSONValue(encoding: enabling) }
+    _ = try ToolCatalogue.assemble(
+      from: documents.compactMap { name, document in
+        InstanceID(rawValue: name).map { (instance: $0, document: document) }
+      })
+  }
+
+  /// Runs what journals a change of an instance: no upgrade begins meanwhile.
+  /// - Throws: `UpgradeError.busy` while one is under way, which would write over this.
+  func change(_ instance: InstanceID, of tenant: TenantID, _ body: () async throws -> Void) async throws {
+    let key = "\(tenant)/\(instance)"
+    guard !upgrading.contains(key) else { throw UpgradeError.busy(instance: instance) }
+    changing[key, default: 0] += 1
+    defer { changing[key] = changing[key] == 1 ? nil : changing[key]! - 1 }
+    try await body()
+  }
+
   func startActing(_ open: OpenTenant) async throws {
     try await open.actions.recover()
     await open.runtime.observe {

@@ -186,13 +186,12 @@ extension RunningHost {
   /// Journals that a connector is enabled, as it is from now on, and starts it.
   /// - Throws: `UpgradeError.busy` while its version is being replaced, which would write over this.
   package func enable(_ enabling: Enabling, for tenant: TenantID, by user: UserID?) async throws {
-    let key = "\(tenant)/\(enabling.instance)"
-    guard !upgrading.contains(key) else { throw UpgradeError.busy(instance: enabling.instance) }
-    changing[key, default: 0] += 1
-    defer { changing[key] = changing[key] == 1 ? nil : changing[key]! - 1 }
-    try await activate(
-      [(.instance, name: enabling.instance.rawValue, document: try JSONValue(encoding: enabling))], for: tenant,
-      by: user)
+    try checkTools(with: [enabling], of: tenant)
+    try await change(enabling.instance, of: tenant) {
+      try await activate(
+        [(.instance, name: enabling.instance.rawValue, document: try JSONValue(encoding: enabling))], for: tenant,
+        by: user)
+    }
     if isRunningInstances { try await startInstances(of: tenant, only: enabling.instance) }
   }
 
@@ -292,7 +291,15 @@ extension RunningHost {
       let stopped = instances.removeValue(forKey: key)
       // First the door, or what comes meanwhile would wait for nobody; where it opens again, what comes meanwhile waits.
       if !enabling.hasDoor { ingress.close(key) }
-      await stopped?.stop()
+      if stopped?.route.manifest.kind == .executor {
+        // An effect that is under way ends first.
+        let actions = try opened(tenant).actions
+        await actions.hold()
+        await stopped?.stop()
+        await actions.goOn()
+      } else {
+        await stopped?.stop()
+      }
       // Enabled or disabled once more meanwhile: that is who starts it now.
       guard running[key] == enabling else { continue }
       refused[key] = nil

@@ -12,7 +12,8 @@ struct Upgrade {
   /// What the new manifest says otherwise, a line each; empty when that was granted before.
   let asked: [String]
   /// Where streams may go on when the version cannot read where they are: an upgrade is taken back.
-  var fallback: [String: IntakeBatch.Checkpoint?] = [:]
+  var fallback: [String: IntakeBatch.Checkpoint] = [:]
+  var isWayBack = false
 
   var from: JSONValue { old.manifest["version"] ?? .null }
   var isUnchanged: Bool { old.manifest == new.manifest && old.folder == new.folder && old.config == new.config }
@@ -39,7 +40,7 @@ extension RunningHost {
     arguments["proxy"] = old.proxy.map { .string($0) }
     arguments["schedule"] = old.schedule
     var (new, manifest) = try enabling(from: .object(arguments))
-    new.settings.pausedFor = old.settings.pausedFor
+    (new.settings.pausedFor, new.settings.enabled) = (old.settings.pausedFor, old.settings.enabled)
     return try upgrade(from: old, to: new, manifest)
   }
 
@@ -65,9 +66,10 @@ extension RunningHost {
     let manifest = try Manifest(SourceDocument(name: new.source, value: new.manifest, marks: [:]))
     // What it may do was granted when it ran.
     var back = Upgrade(old: old, new: new, manifest: manifest, asked: [])
-    for stream in manifest.streams {
-      back.fallback[stream.name.rawValue] = .some(before.checkpoints[stream.name.rawValue])
-    }
+    back.isWayBack = true
+    // A stream that the version to be left does not have is where the old one left it.
+    let known = Set((old.manifest["streams"]?.array ?? []).compactMap { $0["name"]?.string })
+    back.fallback = before.checkpoints.filter { known.contains($0.key) }
     return back
   }
 
@@ -81,12 +83,18 @@ extension RunningHost {
     guard isAsPlanned, upgrading.insert(key).inserted else {
       throw UpgradeError.busy(instance: upgrade.old.instance)
     }
+    // An effect that is under way ends first, and none is started on a version that goes.
+    let actions = upgrade.manifest.kind == .executor ? try opened(tenant).actions : nil
+    await actions?.hold()
     await stopInstance(key)
     let taken: Result<[Upgrade.Place], any Error>
     do { taken = .success(try await take(upgrade, tenant, user)) } catch { taken = .failure(error) }
     upgrading.remove(key)
     // The one that is in force now: the new one, or the old one as before.
-    try await startAgain(tenant)
+    let started: Result<Void, any Error>
+    do { started = .success(try await startAgain(tenant)) } catch { started = .failure(error) }
+    await actions?.goOn()
+    try started.get()
     return try taken.get()
   }
 
@@ -94,28 +102,35 @@ extension RunningHost {
     let runtime = try self.tenant(tenant)
     try await runtime.settle()
     let instance = upgrade.old.instance
-    var places: [Upgrade.Place] = []
-    if upgrade.new.settings.enabled {
-      let trial = trial(upgrade, tenant, runtime)
-      do {
-        try await trial.tries()
-        places = try await read(upgrade, trial, runtime)
-      } catch {
-        await trial.stop()
-        throw error
-      }
-      await trial.stop()
-    }
+    let trial = trial(upgrade, tenant, runtime)
+    let read: Result<[Upgrade.Place], any Error>
+    do {
+      // One that is disabled asks nobody anything; its places are read all the same.
+      if upgrade.new.settings.enabled { try await trial.tries() }
+      read = .success(try await self.read(upgrade, trial, runtime))
+    } catch { read = .failure(error) }
+    await trial.stop()
+    let places = try read.get()
     var new = upgrade.new
-    if upgrade.fallback.isEmpty {
-      let checkpoints = places.map { ($0.stream.rawValue, $0.old) }
+    if !upgrade.isWayBack {
       new.before = Enabling.Before(
         source: upgrade.old.source, manifest: upgrade.old.manifest, folder: upgrade.old.folder,
-        config: upgrade.old.config, checkpoints: Dictionary(uniqueKeysWithValues: checkpoints))
+        config: upgrade.old.config, checkpoints: try checkpoints(of: upgrade.old, runtime))
     }
+    try checkTools(with: [new], of: tenant)
     options.crash.reach(.upgradeBeforeCommit)
     try await journal(new, places.filter { $0.new != $0.old }, of: instance, for: tenant, by: user)
     options.crash.reach(.upgradeAfterCommit)
+    return places
+  }
+
+  /// Where the streams of a version are.
+  private func checkpoints(of old: Enabling, _ runtime: TenantRuntime) throws -> [String: IntakeBatch.Checkpoint] {
+    let names = (old.manifest["streams"]?.array ?? []).compactMap { $0["name"]?.string.flatMap(StreamName.init) }
+    var places: [String: IntakeBatch.Checkpoint] = [:]
+    for name in names {
+      places[name.rawValue] = try runtime.view { try FabricStage.checkpoint(of: old.instance, stream: name, in: $0) }
+    }
     return places
   }
 
@@ -129,7 +144,7 @@ extension RunningHost {
       guard let old = known else { continue }
       do {
         let new = try await trial.migrated(old, of: stream.name)
-        if new == nil, let back = upgrade.fallback[stream.name.rawValue], back?.stateVersion != old.stateVersion {
+        if new == nil, let back = upgrade.fallback[stream.name.rawValue], back.stateVersion != old.stateVersion {
           // It takes states as they are, and this one is of another version: where it was itself it can go on.
           places.append(Upgrade.Place(stream: stream.name, old: old, new: back))
         } else {

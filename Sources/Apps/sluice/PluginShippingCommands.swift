@@ -200,6 +200,7 @@ struct RemovePlugin: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "remove", abstract: "Remove an installed version that no connector runs.")
   @Argument(help: "NAME@VERSION, or NAME for its newest version.") var name: String
+  @Flag(help: "Also one that `connector rollback` would lead to.") var force = false
   @OptionGroup var everywhere: Everywhere
 
   func run() async throws {
@@ -207,9 +208,10 @@ struct RemovePlugin: AsyncParsableCommand {
     guard let folder = store.versionFolder(name) else { throw PackError.notInstalled(name: name) }
     let instances = try await everywhere.answer("connector.folders", [:]).array ?? []
     let users = instances.filter { $0["folder"]?.string.map(Self.real) == Self.real(folder) }
-    guard users.isEmpty else {
-      throw PackError.inUse(name: name, instances: users.compactMap { $0["instance"]?.string }.sorted())
-    }
+    let runs = users.filter { $0["runs"]?.bool == true }.compactMap { $0["instance"]?.string }.sorted()
+    guard runs.isEmpty else { throw PackError.inUse(name: name, instances: runs) }
+    let back = users.compactMap { $0["instance"]?.string }.sorted()
+    guard back.isEmpty || force else { throw PackError.wayBack(name: name, instances: back) }
     try store.remove(folder: folder)
     print("\(name) is removed.".harmless)
   }

@@ -47,18 +47,31 @@ package struct Authority: Sendable, Equatable {
   private static func flatten(_ value: JSONValue, _ path: String, into said: inout [String: String]) {
     switch value {
     case .object(let members) where !members.isEmpty:
-      for (key, member) in members { flatten(member, "\(path).\(key)", into: &said) }
+      for (key, member) in members { flatten(member, "\(path).\(Self.step(key))", into: &said) }
     case .array(let items) where !items.isEmpty:
       for (index, item) in items.enumerated() {
-        let name =
+        let called =
           (item["id"] ?? item["name"] ?? item["request"])?.string
           ?? (item.object == nil ? item.canonicalText : "\(index)")
+        // A name with a bracket or a dot in it would be one of another place.
+        let name = item.object == nil ? called : step(called)
         var place = "\(path)[\(name)]"
         if said.keys.contains(where: { $0 == place || $0.hasPrefix(place + ".") }) { place += "#\(index)" }
         flatten(item, place, into: &said)
       }
     default: said[path] = value.canonicalText
     }
+  }
+
+  /// A key that could be read as more than one step is quoted: no two manifests say different things by the same paths.
+  private static func step(_ key: String) -> String {
+    let isPlain =
+      !key.isEmpty
+      && key.utf8.allSatisfy {
+        (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0) || $0 == 0x5F
+          || $0 == 0x2D
+      }
+    return isPlain ? key : JSONValue.string(key).canonicalText
   }
 
   private static func sentences(_ manifest: Manifest, _ document: JSONValue) -> [String] {
@@ -99,7 +112,7 @@ package struct Authority: Sendable, Equatable {
   /// Named as in a manifest.
   private static func amounts(_ limits: Manifest.Limits) -> [(String, Int)] {
     [
-      ("memory_bytes", limits.memoryBytes), ("threads", limits.threads),
+      ("memory_bytes", limits.memoryBytes), ("threads", limits.threads), ("files", limits.files),
       // 0 stands for no limit: more than any number.
       ("cpu_seconds", limits.cpuSeconds == 0 ? .max : limits.cpuSeconds),
       ("operation_timeout_ms", limits.operationTimeoutMs), ("grace_ms", limits.graceMs),

@@ -228,6 +228,13 @@ extension Manifest {
     }
     var actions: [Action] = []
     for (key, member) in try r.members() {
+      guard !key.isEmpty,
+        key.utf8.allSatisfy({ $0 == 0x5F || (0x30...0x39).contains($0) || (0x61...0x7A).contains($0) })
+      else { throw member.error("named \"\(key)\"", allowed: "a name of a–z, 0–9 and _") }
+      do { _ = try ArgumentSchema(member["input"].value ?? ["type": "object"]) } catch {
+        throw member["input"].error(
+          "a schema that is not understood", allowed: "what docs/guides/manifest.md lists for schemas")
+      }
       try member.allow(["summary", "effect", "input", "writes", "compensation", "settle_ms", "cost_cents"])
       var writes: [Action.Write] = []
       for item in try member["writes"].items() { writes.append(try write(item, requests)) }

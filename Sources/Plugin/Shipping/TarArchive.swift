@@ -71,6 +71,7 @@ package enum PackError: OperatorError, Equatable {
   case alreadyInstalled(name: String, version: String)
   case notInstalled(name: String)
   case inUse(name: String, instances: [String])
+  case wayBack(name: String, instances: [String])
   case badKey(path: String)
   case badTrustedKey(place: String)
 
@@ -86,6 +87,7 @@ package enum PackError: OperatorError, Equatable {
     case .alreadyInstalled: "pack.already_installed"
     case .notInstalled: "pack.not_installed"
     case .inUse: "pack.in_use"
+    case .wayBack: "pack.way_back"
     case .badKey: "pack.bad_key"
     case .badTrustedKey: "pack.bad_trusted_key"
     }
@@ -103,6 +105,8 @@ package enum PackError: OperatorError, Equatable {
     case .alreadyInstalled(let name, let version): "\(name) \(version) is installed, with other content."
     case .notInstalled(let name): "\(name) is not installed here."
     case .inUse(let name, let instances): "\(name) is what \(instances.joined(separator: ", ")) runs."
+    case .wayBack(let name, let instances):
+      "\(name) is what \(instances.joined(separator: ", ")) would go back to."
     case .badKey(let path): "\(path) is no signing key."
     case .badTrustedKey(let place): "What stands in \(place) is no author's key."
     }
@@ -118,6 +122,7 @@ package enum PackError: OperatorError, Equatable {
     case .moreAuthority: "Read what it asks for above; say `--accept` to grant it."
     case .alreadyInstalled: "A version is never replaced: remove it first, or ask the author for a new version."
     case .notInstalled: "`sluice plugin list` shows what is."
+    case .wayBack: "Leave it, or say `--force`: `connector rollback` then finds no library."
     case .inUse: "Disable them, or enable them with another version, first."
     case .badTrustedKey: "Give it as `sluice plugin sign --new-key` printed it: NAME+ID+KEY, in quotes."
     case .badKey: "Make one with `sluice plugin sign --new-key NAME --key FILE`."

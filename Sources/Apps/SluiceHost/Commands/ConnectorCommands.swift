@@ -19,6 +19,10 @@ extension HostCommand {
         }
         _ = try await call.host.carryOut(upgrade, for: tenant, by: call.user)
       } else {
+        var enabling = enabling
+        // The same version with another configuration: the way back stays.
+        let old = try? await call.host.enabling(of: enabling.instance, tenant)
+        if old?.folder == enabling.folder { enabling.before = old?.before }
         try await call.host.enable(enabling, for: tenant, by: call.user)
       }
       var answer: [String: JSONValue] = ["instance": .string(enabling.instance.rawValue), "enabled": true]
@@ -34,7 +38,13 @@ extension HostCommand {
       for tenant in await call.host.tenantNames() {
         for enabling in try await call.host.enablings(of: tenant) where enabling.settings.enabled {
           let folder = await call.host.pluginFolder(of: enabling)
-          rows.append(["instance": .string("\(tenant)/\(enabling.instance)"), "folder": .string(folder)])
+          let name = "\(tenant)/\(enabling.instance)"
+          rows.append(["instance": .string(name), "folder": .string(folder), "runs": true])
+          guard let before = enabling.before else { continue }
+          var earlier = enabling
+          (earlier.manifest, earlier.folder) = (before.manifest, before.folder)
+          let back = await call.host.pluginFolder(of: earlier)
+          rows.append(["instance": .string(name), "folder": .string(back), "runs": false])
         }
       }
       return .array(rows)
@@ -132,7 +142,8 @@ extension HostCommand.Call {
     }
     if enabling.settings.enabled, let running = try? await host.instance(tenant, name) { await running.whenPaused() }
     let argument = try checkpoint.map { try JSONValue(encoding: $0).canonicalText }
-    _ = try await order(.setCheckpoint, target: "\(name)/\(stream)", argument: argument)
+    let order = Order(verb: .setCheckpoint, target: "\(name)/\(stream)", argument: argument, by: user)
+    try await host.change(name, of: tenant) { try await host.order(order, for: tenant) }
     try? await host.instance(tenant, name).forgetCheckpoints()
     return try CheckpointText.row(.string(name.rawValue), .string(stream), checkpoint)
   }
