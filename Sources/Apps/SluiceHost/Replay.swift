@@ -89,23 +89,31 @@ extension RunningHost {
     let store = MemoryStateStore()
     var replay = Replay(into: store)
     var position = Position.origin
-    let applied = Position(runtime.appliedNumber)
-    while position < applied {
-      let entries = try await journal.read(.tenant(tenant), after: position, countMax: 256)
-      if entries.isEmpty { break }
-      for entry in entries where entry.position <= applied {
-        if let finding = try replay.apply(entry) {
-          throw ReplayError.differs(
-            stage: finding.stage, position: finding.position, recorded: finding.recorded?.hex ?? "nothing",
-            derived: finding.derived?.hex ?? "nothing", reason: finding.reason)
+    var applied = Position(runtime.appliedNumber)
+    while true {
+      reading: while position < applied {
+        let entries = try await journal.read(.tenant(tenant), after: position, countMax: 256)
+        if entries.isEmpty { break }
+        for entry in entries {
+          if entry.position > applied { break reading }
+          if let finding = try replay.apply(entry) {
+            throw ReplayError.differs(
+              stage: finding.stage, position: finding.position, recorded: finding.recorded?.hex ?? "nothing",
+              derived: finding.derived?.hex ?? "nothing", reason: finding.reason)
+          }
+          position = entry.position
         }
       }
-      position = entries.last!.position
+      let rebuilt = store.rows
+      // A host that works on has applied more meanwhile: then what is new is replayed as well, and it is looked at again.
+      let differing = try runtime.view { view in
+        applied = try LoopAssembly.applied(view)
+        return applied > position ? nil : try Self.difference(rebuilt, view)
+      }
+      if applied > position { continue }
+      if let differing { throw StateDifference(tenant: tenant.rawValue, row: differing) }
+      return ["rows": .integer(Int64(rebuilt.count)), "entries": .integer(Int64(replay.entryCount)), "same": true]
     }
-    let rebuilt = store.rows
-    let differing = try runtime.view { view in try Self.difference(rebuilt, view) }
-    if let differing { throw StateDifference(tenant: tenant.rawValue, row: differing) }
-    return ["rows": .integer(Int64(rebuilt.count)), "entries": .integer(Int64(replay.entryCount)), "same": true]
   }
 
   /// The first row that is missing, changed or surplus.
