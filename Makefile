@@ -43,9 +43,10 @@ beside:
 	@cp -u $(C_BUILD)/plugins/*.so $(BESIDE)/plugins/ && cp -u $(C_BUILD)/plugins/*.yaml $(BESIDE)/plugins/ 2>/dev/null || true
 	@sh Plugins/examples/sdk.sh $(BESIDE)/sdk
 
+# With Swift's own libraries inside: the programs run where there is no Swift.
 build: deps companions ## Build for use: .build/release/sluice with sluice-world and sluice-worker beside it
-	swift build $(SWIFT_FLAGS) -c release --product sluice
-	swift build $(SWIFT_FLAGS) -c release --product sluice-world
+	swift build $(SWIFT_FLAGS) -c release --static-swift-stdlib --product sluice
+	swift build $(SWIFT_FLAGS) -c release --static-swift-stdlib --product sluice-world
 	@$(MAKE) --no-print-directory beside BESIDE=$(RELEASE)
 
 DEMO = $(if $(DATA),--data $(DATA)) $(if $(MODE),--mode $(MODE)) $(if $(AUTO),--auto) $(if $(SUMMARY),--summary $(SUMMARY)) \
@@ -62,7 +63,7 @@ test: test-deps debug lint ## Run everything that CI runs
 	@$(MAKE) --no-print-directory c-test
 	@$(MAKE) --no-print-directory plugin-test
 	@$(MAKE) --no-print-directory e2e-test
-	swift test $(SWIFT_FLAGS) --skip-build
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; TMPDIR=$$folder swift test $(SWIFT_FLAGS) --skip-build
 
 verify: test ## Everything that CI runs, and every crash point of the sweep
 	@$(MAKE) --no-print-directory e2e-test ONLY=crash WHOLE=1

@@ -13,7 +13,7 @@ struct Sluice: AsyncParsableCommand {
     commandName: "sluice", abstract: "Governed, provable actions from what changes in revenue systems.",
     version: "0.1.0",
     subcommands: [
-      Demo.self, Up.self, TenantGroup.self, UserGroup.self, ConnectorGroup.self, SecretGroup.self,
+      Demo.self, Up.self, Ready.self, TenantGroup.self, UserGroup.self, ConnectorGroup.self, SecretGroup.self,
       CheckpointGroup.self, Apply.self, SignalGroup.self, AccountGroup.self, ToolGroup.self, DecisionGroup.self,
       ApprovalGroup.self, ActionGroup.self, Kill.self, Unkill.self, DeadLetterGroup.self, LedgerGroup.self, Top.self,
       Doctor.self, PolicyGroup.self, PluginGroup.self, BenchGroup.self,

@@ -44,8 +44,12 @@ struct Up: AsyncParsableCommand {
     let limits = await host.enforcement?.name ?? ""
     log.info(
       "host.started", "The host runs.", ["data_dir": everywhere.dataDir, "address": address, "limits": limits])
+    let notice = ServiceNotice(environment: ProcessInfo.processInfo.environment)
+    notice?.ready("Serving \(address)")
+    if let notice { await host.giveSignsOfLife(notice) }
     await stop.wait()
     log.info("host.stopping", "The host drains and stops.")
+    notice?.stopping()
     control.close()
     await listening.stop()
     try await host.stop()

@@ -2,6 +2,7 @@ import ConnectorFabric
 import Domain
 import Identity
 import Perception
+import Synchronization
 import TrustLedger
 
 extension HostCommand {
@@ -19,7 +20,13 @@ extension HostCommand {
         "dead_letters": .integer(Int64(try runtime.deadLetterCount())),
         "obstacles": .array(await call.host.obstacles().map { .string($0) }),
       ]
-    }
+    },
+    HostCommand("host.ready", "Say what is in the host's way", role: nil) { call in
+      [
+        "address": call.host.servedAt.withLock { $0.map { .string($0) } ?? .null },
+        "obstacles": .array(await call.host.obstacles().map { .string($0) }),
+      ]
+    },
   ]
 }
 
