@@ -50,6 +50,38 @@ extension SQLiteJournal {
   package static func fileName(_ number: Int) -> String { Segment.fileName(number) }
 }
 
+/// Of what journals are made that a backup copies.
+package protocol SegmentCopies: Sendable {
+  var segmentNumbers: [Int] { get }
+  /// - Returns: The last position of each partition in the copy.
+  func copySegment(_ number: Int, to path: String) throws -> [String: UInt64]
+}
+
+extension SQLiteJournal: SegmentCopies {}
+
+/// The segments in a folder on which no host runs, as an older version left them: they are copied, and nothing is changed.
+package struct SegmentsAtRest: SegmentCopies {
+  private let folder: String
+  package let segmentNumbers: [Int]
+
+  package init(folder: String) throws {
+    self.folder = folder
+    segmentNumbers = try FileManager.default.contentsOfDirectory(atPath: folder)
+      .filter { $0.hasSuffix(".segment") }.compactMap { Int($0.dropLast(8)) }.sorted()
+  }
+
+  package func copySegment(_ number: Int, to path: String) throws -> [String: UInt64] {
+    let source = folder + "/" + Segment.fileName(number)
+    var configuration = Configuration()
+    configuration.readonly = true
+    return try StorageError.naming(source, .journal) {
+      let pool = try DatabasePool(path: source, configuration: configuration)
+      defer { try? pool.close() }
+      return try OnlineCopy.make(of: pool, at: path, .journal, look: Segment.heads)
+    }
+  }
+}
+
 extension SQLiteKeystore {
   /// Copies the keystore as it is now.
   /// - Returns: The names in the copy.

@@ -1,9 +1,13 @@
 import Domain
+import FileStorage
 import Foundation
 
 /// The folder that holds everything one host knows, and the lock that lets one host at a time use it.
 package final class DataFolder: Sendable {
-  package static let formatVersion = 1
+  /// 2: what the journal holds may be compressed and packed.
+  package static let formatVersion = 2
+  /// From this one on `FolderMigration` leads up to it.
+  package static let oldestFormat = 1
   /// Stands in a folder as long as it is being restored.
   package static let restoringMark = "restoring"
   /// Holds copies of databases while a backup is made.
@@ -15,8 +19,9 @@ package final class DataFolder: Sendable {
   /// - Parameters:
   ///   - mayMake: Make it when it does not exist or is empty; otherwise such a folder is refused.
   ///   - isRestoring: This is `restore`; to anybody else a folder that it has not finished is refused.
+  ///   - isMigrating: This is `FolderMigration`; to anybody else a folder of an older format is refused.
   /// - Throws: `DataFolderError`.
-  package init(path: String, mayMake: Bool = true, isRestoring: Bool = false) throws {
+  package init(path: String, mayMake: Bool = true, isRestoring: Bool = false, isMigrating: Bool = false) throws {
     let files = FileManager.default
     guard !path.isEmpty else { throw DataFolderError.notAFolder(path: "The empty path") }
     guard isRestoring || !files.fileExists(atPath: path + "/" + Self.restoringMark) else {
@@ -50,7 +55,7 @@ package final class DataFolder: Sendable {
       throw DataFolderError.inUse(path: path)
     }
     self.path = path
-    try checkFormat()
+    try checkFormat(mayBeOlder: isMigrating)
     // What a backup left whose host was killed. Nobody else makes one now: the lock is ours.
     if files.fileExists(atPath: file(Self.staging)) { try files.removeItem(atPath: file(Self.staging)) }
   }
@@ -60,16 +65,32 @@ package final class DataFolder: Sendable {
   /// Lets another host use the folder.
   package func unlock() { flock(lock, LOCK_UN) }
 
-  private func checkFormat() throws {
-    let file = path + "/format"
-    guard FileManager.default.fileExists(atPath: file) else {
-      return try "\(Self.formatVersion)\n".write(toFile: file, atomically: true, encoding: .utf8)
+  private func checkFormat(mayBeOlder: Bool) throws {
+    guard let found = try Self.format(of: path) else { return try writeFormat() }
+    guard found != Self.formatVersion else { return }
+    guard (Self.oldestFormat..<Self.formatVersion).contains(found) else {
+      throw DataFolderError.otherFormat(path: path, found: "\(found)", understood: Self.formatVersion)
     }
+    if !mayBeOlder { throw DataFolderError.olderFormat(path: path, found: found, understood: Self.formatVersion) }
+  }
+
+  /// - Returns: nil where there is no folder, or one in which no host ever ran.
+  static func format(of path: String) throws -> Int? {
+    let file = path + "/format"
+    guard FileManager.default.fileExists(atPath: file) else { return nil }
     // What cannot be read as a number may be a format of tomorrow: it is refused, never written over.
     let found = String(decoding: try OperatorFile.read(file).prefix(40), as: UTF8.self)
       .trimmingCharacters(in: .whitespacesAndNewlines)
-    guard found == "\(Self.formatVersion)" else {
-      throw DataFolderError.otherFormat(path: path, found: found, understood: Self.formatVersion)
+    guard let number = Int(found), "\(number)" == found else {
+      throw DataFolderError.otherFormat(path: path, found: found, understood: formatVersion)
+    }
+    return number
+  }
+
+  /// Durable when it returns.
+  func writeFormat() throws {
+    try OperatorFile.writing(file("format")) {
+      try FileObjectStore(root: path).write([("format", Array("\(Self.formatVersion)\n".utf8))])
     }
   }
 
@@ -93,6 +114,7 @@ package enum DataFolderError: OperatorError, Equatable {
   case inUse(path: String)
   case halfRestored(path: String)
   case otherFormat(path: String, found: String, understood: Int)
+  case olderFormat(path: String, found: Int, understood: Int)
   case noHostKey(path: String)
   case badHostKey(path: String)
   case noKeystore(path: String)
@@ -107,6 +129,7 @@ package enum DataFolderError: OperatorError, Equatable {
     case .inUse: "host.folder_in_use"
     case .halfRestored: "host.half_restored"
     case .otherFormat: "host.folder_format"
+    case .olderFormat: "host.older_folder"
     case .noHostKey: "host.no_key"
     case .badHostKey: "host.bad_key"
     case .noKeystore: "host.no_keystore"
@@ -123,6 +146,8 @@ package enum DataFolderError: OperatorError, Equatable {
     case .halfRestored(let path): "The restore into \(path) has not come to its end."
     case .otherFormat(let path, let found, let understood):
       "\(path) has format \"\(found)\"; this version of Sluice understands format \(understood)."
+    case .olderFormat(let path, let found, let understood):
+      "\(path) was written by an older version of Sluice, in format \(found); this one works on format \(understood)."
     case .noHostKey(let path): "The host key \(path) does not exist, but the data folder was made with one."
     case .badHostKey(let path):
       "\(path) does not hold a host key of 64 hexadecimal characters, readable by its owner only."
@@ -139,6 +164,8 @@ package enum DataFolderError: OperatorError, Equatable {
     case .halfRestored(let path):
       "Wait for it; if it was interrupted, remove \(path) and run `sluice restore` again."
     case .otherFormat: "Run the version of Sluice that wrote it, or a newer one; nothing was changed."
+    case .olderFormat:
+      "Start it with `sluice up`, which makes a backup and then brings the folder to this version's format; nothing was changed."
     case .noHostKey: "Restore the key file, or name it with `--host-key FILE`."
     case .badHostKey: "Run `chmod 600` on it, or restore it from where you keep keys."
     case .noKeystore: "Restore it from a backup. A new one would open nothing that was ever stored here."

@@ -6,6 +6,7 @@ import SluiceHost
 /// For who watches over a host from the same machine, such as a container's health check. Never opens the folder itself.
 struct Ready: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "ready",
     abstract: "Say whether a host runs on the folder and nothing is in its way; exit code 1 when not.")
   @OptionGroup var everywhere: Everywhere
 

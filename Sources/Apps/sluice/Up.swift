@@ -34,6 +34,7 @@ struct Up: AsyncParsableCommand {
     if let sandbox { options.settings.isDegradedSandboxAllowed = sandbox == .degraded }
     options.crash = CrashByEnvironment.injector()
     let stop = StopSignals()
+    try await FolderMigration.run(&options)
     let host = try await RunningHost(options)
     let control = try ControlServer.serving(host, as: Installation.operatorID)
     let listening = try Listening(

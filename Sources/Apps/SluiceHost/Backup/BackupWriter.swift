@@ -16,11 +16,13 @@ actor BackupWriter {
 
   /// What is backed up.
   struct Holdings: Sendable {
-    let journal: SQLiteJournal
+    let journal: any SegmentCopies
     let keystore: SQLiteKeystore
     let vault: Vault
     let erasures: Erasures
     let dataFolder: String
+    /// The folder's format, which the manifest tells.
+    var dataFormat = DataFolder.formatVersion
   }
 
   /// A tenant's published logs, as far as they must be known before the journal is copied.
@@ -98,7 +100,7 @@ actor BackupWriter {
     }
     return try end(
       BackupManifest(
-        format: BackupManifest.formatVersion, madeAtMs: nowMs, dataFormat: DataFolder.formatVersion,
+        format: BackupManifest.formatVersion, madeAtMs: nowMs, dataFormat: holdings.dataFormat,
         hostKeyID: BackupOrigin.keyID(holdings.vault), tenants: tenants, parts: parts), holdings.vault)
   }
 

@@ -51,7 +51,8 @@ package struct Restore {
     // Nothing of what it says counts before it is known who made it.
     try BackupOrigin.check(contents, hostKey: hostKey, path: wish.backup)
     let manifest = contents.manifest
-    guard manifest.dataFormat == DataFolder.formatVersion else {
+    // What an older version backed up is read like its folder.
+    guard (DataFolder.oldestFormat...DataFolder.formatVersion).contains(manifest.dataFormat) else {
       throw DataFolderError.otherFormat(
         path: wish.backup, found: "\(manifest.dataFormat)", understood: DataFolder.formatVersion)
     }

@@ -31,9 +31,14 @@ package enum CrashPoint: String, CaseIterable, Sendable {
   /// `sluice connector upgrade`: the new version has read its places, and takes over.
   case upgradeBeforeCommit = "upgrade.before_commit"
   case upgradeAfterCommit = "upgrade.after_commit"
+  /// `sluice up` on an older folder: its backup is made, and the folder gets its new format.
+  case migrationBeforeFormat = "migration.before_format"
+  case migrationAfterFormat = "migration.after_format"
 
   /// Whether a host comes by in its daily work. The others are met by an operator's command.
-  package var isDaily: Bool { !["backup.", "restore.", "plugin.", "upgrade."].contains { rawValue.hasPrefix($0) } }
+  package var isDaily: Bool {
+    !["backup.", "restore.", "plugin.", "upgrade.", "migration."].contains { rawValue.hasPrefix($0) }
+  }
 }
 
 /// Called at each crash point. The product's does nothing; a test's counts the visits and may end the process.
