@@ -42,6 +42,56 @@ func request(
     #expect(try rules.admit(request("GET", body: "")).declared.id == "get")
   }
 
+  @Test func `what lets an upstream forget leaves only in a pull, and not with records behind the last checkpoint`()
+    throws
+  {
+    let queue = try manifest { members in
+      members["kind"] = "source"
+      members["actions"] = nil
+      members["streams"] = [["name": "items", "delivery": "prune_on_ack"]]
+      members["requests"] = [
+        ["id": "forget", "endpoint": "crm", "method": "POST", "path": "/forget", "slot": "api", "effect": "ack"]
+      ]
+    }
+    let forget = request("POST", "/forget", body: "")
+    var reading = RequestRules(manifest: queue, operation: .reading)
+    #expect(
+      try #require(throws: RequestRules.Refusal.self) { _ = try reading.admit(forget) }.code
+        == "egress.effect_not_allowed")
+    var rules = RequestRules(manifest: queue, operation: .pulling)
+    #expect(try rules.admit(forget).declared.id == "forget")
+    rules.emitted()
+    #expect(
+      try #require(throws: RequestRules.Refusal.self) { _ = try rules.admit(forget) }.code
+        == "egress.ack_before_checkpoint")
+    rules.checkpointed()
+    #expect(try rules.admit(forget).declared.id == "forget")
+    #expect(
+      try #require(throws: RequestRules.Refusal.self) {
+        _ = try rules.admit(request("POST", "/forget", body: "", key: "k"))
+      }.code == "egress.reserved_header")
+  }
+
+  @Test(arguments: [("replayable", "ack", "streams"), ("prune_on_ack", "read", "requests")])
+  func `a stream that is pruned and the request that prunes it come together`(
+    delivery: String, effect: String, key: String
+  ) throws {
+    let fault = try #require(throws: DocumentError.self) {
+      _ = try manifest { members in
+        members["kind"] = "source"
+        members["actions"] = nil
+        members["streams"] = [["name": "items", "delivery": .string(delivery)]]
+        members["requests"] = [
+          [
+            "id": "forget", "endpoint": "crm", "method": "POST", "path": "/forget", "slot": "api",
+            "effect": .string(effect),
+          ]
+        ]
+      }
+    }
+    #expect(fault.message.contains(key))
+  }
+
   @Test(arguments: [
     (request("GET", "/deals/A1/notes", body: ""), "egress.undeclared_request"),
     (request("GET", "/deals/..", body: ""), "egress.undeclared_request"),
@@ -182,7 +232,7 @@ private func declaring(_ key: String, _ value: JSONValue, effect: String = "writ
       ("requests", [declaring("query", ["a b"])], "requests[0].query[0]", "a name of the query"),
       ("requests", [declaring("precondition", "if_match", effect: "read")], "requests[0].precondition", "nothing"),
       ("requests", [declaring("idempotency_header", "Host")], "requests[0].idempotency_header", "Idempotency-Key"),
-      ("requests", [declaring("effect", "ack")], "requests[0].effect", "read, write"),
+      ("requests", [declaring("effect", "delete")], "requests[0].effect", "read, ack, write"),
       ("library", ["file": "../a.so", "sha256": "00", "abi": 1], "library.file", "beside the manifest"),
     ] as [(String, JSONValue, String, String)])
   func `names the key that is wrong and what is allowed`(

@@ -276,7 +276,8 @@ extension ConnectorInstance {
     _ start: OperationStart, _ takeIn: (Mailbox<OperationSession.Event>) async throws -> Void
   ) async throws -> WorkerPool.Outcome {
     let mailbox = Mailbox<OperationSession.Event>()
-    async let ending = workers.run(start, operation: .reading, route: route, mailbox: mailbox)
+    async let ending = workers.run(
+      start, operation: start.kind == .pull ? .pulling : .reading, route: route, mailbox: mailbox)
     do { try await takeIn(mailbox) } catch {
       workers.cancel(route)
       mailbox.close()

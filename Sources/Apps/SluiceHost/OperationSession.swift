@@ -27,6 +27,7 @@ package final class OperationSession: OperationHandler {
   private var window: CreditWindow
   private var exchanges: [UInt32: GatedExchange] = [:]
   private var durableReplies: [Int: () -> Void] = [:]
+  private var durableTokens = 0
   private var isOver = false
   private var waitsForCreditSince: Int64?
   private var turn = PluginTurn()
@@ -115,29 +116,37 @@ package final class OperationSession: OperationHandler {
     metrics.credit(instance: route.key, records: window.granted.records)
     if window.granted.records == 0 { waitsForCreditSince = SystemSources.monotonicMs() }
     metrics.records(instance: route.key, count: batch.recordCount, bytes: batch.creditBytes)
+    rules.emitted()
     mailbox.put(.batch(batch))
   }
 
   package func checkpointed(stream: String, state: [UInt8], stateVersion: Int, watermarkMs: Int64?) {
     gives()
+    rules.checkpointed()
     mailbox?.put(
       .checkpoint(
         stream: stream,
         IntakeBatch.Checkpoint(stateHex: Hex.encode(state), stateVersion: stateVersion, watermarkMs: watermarkMs)))
   }
 
+  /// For who keeps what is emitted by itself: the rules of requests know of it all the same.
+  package func seesRecords() { rules.emitted() }
+  package func seesCheckpoint() { rules.checkpointed() }
+
   package func waitsUntilDurable(_ durable: @escaping () -> Void) {
-    guard let mailbox else {
-      durable()
-      return
-    }
     asks()
-    let token = durableReplies.count + 1
-    durableReplies[token] = { [weak self] in
+    onceDurable { [weak self] in
       self?.isAnswered()
       durable()
     }
-    mailbox.put(.durableWanted(token: token))
+  }
+
+  /// Goes on when everything that was emitted until now is durable.
+  private func onceDurable(_ durable: @escaping () -> Void) {
+    guard let mailbox else { return durable() }
+    durableTokens += 1
+    durableReplies[durableTokens] = durable
+    mailbox.put(.durableWanted(token: durableTokens))
   }
 
   package func opened(_ request: HTTPOpen, reply: HTTPReply) {
@@ -155,6 +164,13 @@ package final class OperationSession: OperationHandler {
       reply.fail(HTTPFailure(status: .denied, code: error.code, message: error.sentence))
       return
     }
+    // Invariant 3: what an upstream is to forget must be durable here. The plugin waits meanwhile as for any answer.
+    guard admitted.declared.effect == .ack else { return send(request, admitted, reply) }
+    onceDurable { [weak self] in self?.send(request, admitted, reply) }
+  }
+
+  private func send(_ request: HTTPOpen, _ admitted: RequestRules.Admitted, _ reply: HTTPReply) {
+    guard !isOver else { return }
     var write: Int?
     // A worker that lies may use a handle twice: what it had, and the place that it holds among others', is given back.
     exchanges.removeValue(forKey: request.handle)?.cancel()

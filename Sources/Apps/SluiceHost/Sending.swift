@@ -64,7 +64,7 @@ struct Sending {
 
   /// After a 401 with an access token. That status says that nothing was done (RFC 9110, 15.5.2); a write is sent again
   /// only where its permit's key goes along, so that it happens once even if that was not true.
-  var mayBeSentAgain: Bool { declared.effect == .read || declared.idempotencyHeader != nil }
+  var mayBeSentAgain: Bool { declared.effect != .write || declared.idempotencyHeader != nil }
 
   /// - Returns: The request, and what of it must not come back.
   func request(token: AccessTokens.Held?, nowMs: Int64) -> (EgressRequest, [Secret]) {
@@ -74,7 +74,7 @@ struct Sending {
     }
     var request = route.request(target.method, target.url(query: added?.query ?? target.query), to: declared.endpoint)
     request.proxy = proxy
-    request.isSentOnce = declared.effect != .read
+    request.isSentOnce = declared.effect == .write
     request.body = target.body
     request.identity = added?.identity
     request.headers += (target.headers + (added?.headers ?? [])).map { ($0.name, $0.value) }

@@ -24,6 +24,7 @@ struct RunPlugin: AsyncParsableCommand {
   @Option(help: "Executors: try this action, as a dry run.") var action: String?
   @Option(help: "A file with the action's arguments, one JSON object.") var input: String?
   @Flag(help: "With --action: do it, for real.") var execute = false
+  @Flag(help: "Let a pull tell its upstream to forget what it gave; nothing of it is kept here.") var ack = false
   @Option(help: "The data folder in which a plugin's name is looked up.") var dataDir = "./.sluice"
   @Flag(help: "Print every call of the host, and what was waited for.") var trace = false
   @Flag(help: "Wait for a debugger before the first operation, without deadlines.") var debug = false
@@ -64,6 +65,7 @@ struct RunPlugin: AsyncParsableCommand {
 
   private func options(_ manifest: Manifest) throws -> PluginRun.Options {
     var options = PluginRun.Options()
+    options.mayAcknowledge = ack
     if let config { options.config = try OperatorFile.json(config) }
     do throws(ArgumentSchema.Misfit) { try manifest.config.check(options.config) } catch {
       throw EnablingError.badConfig(path: error.path, reason: error.reason)

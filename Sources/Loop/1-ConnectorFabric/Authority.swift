@@ -74,6 +74,14 @@ package struct Authority: Sendable, Equatable {
     return isPlain ? key : JSONValue.string(key).canonicalText
   }
 
+  private static func verb(_ effect: Manifest.Request.Effect) -> String {
+    switch effect {
+    case .read: "reads"
+    case .ack: "lets the upstream forget by"
+    case .write: "writes"
+    }
+  }
+
   private static func sentences(_ manifest: Manifest, _ document: JSONValue) -> [String] {
     func details(_ value: JSONValue?, but known: Set<String> = []) -> String {
       let rest = (value?.object ?? [:]).filter { !known.contains($0.key) }
@@ -86,7 +94,7 @@ package struct Authority: Sendable, Equatable {
     }
     let requests = document["requests"]?.array ?? []
     all += zip(manifest.requests, requests).map { request, written in
-      "\(request.effect.rawValue)s \(request.method) \(request.path) at \(request.endpoint)"
+      "\(verb(request.effect)) \(request.method) \(request.path) at \(request.endpoint)"
         + (request.slot.map { " with \($0)" } ?? " without a credential")
         + details(written, but: ["id", "endpoint", "method", "path", "slot", "effect"])
     }

@@ -7,7 +7,12 @@ package import Domain
 package struct Manifest: Sendable, Equatable {
   package enum Kind: String, Sendable, CaseIterable { case source, executor }
   /// What a source promises of its records: `replayable` ones can be had again from any checkpoint.
-  package enum Delivery: String, Sendable, CaseIterable { case replayable }
+  package enum Delivery: String, Sendable, CaseIterable {
+    /// The upstream gives a record again as often as it is asked.
+    case replayable
+    /// The upstream forgets what it is told to: it is told only of what is durable here.
+    case pruneOnAck = "prune_on_ack"
+  }
   package enum EffectClass: String, Sendable, CaseIterable {
     /// Only reads.
     case read
@@ -35,7 +40,12 @@ package struct Manifest: Sendable, Equatable {
     package let endpoint: String
   }
   package struct Request: Sendable, Equatable {
-    package enum Effect: String, Sendable, CaseIterable { case read, write }
+    package enum Effect: String, Sendable, CaseIterable {
+      case read
+      /// Lets the upstream forget what a pull brought, once that is durable.
+      case ack
+      case write
+    }
     package enum Precondition: String, Sendable, CaseIterable { case ifMatch = "if_match" }
     package let id: String
     package let endpoint: String

@@ -21,6 +21,7 @@ extension Manifest {
     slots = try Self.slots(root["slots"], endpoints)
     requests = try Self.requests(root["requests"], endpoints, slots)
     streams = try Self.streams(root["streams"], kind)
+    try Self.checkAcks(root, requests, streams)
     webhook = try Self.webhook(root["webhook"], kind)
     limits = try Self.limits(root["limits"])
     schedule = root["schedule"].isPresent ? try PullSchedule(root["schedule"]) : nil
@@ -152,7 +153,7 @@ extension Manifest {
           try item["precondition"].isPresent ? item["precondition"].choice(Request.Precondition.self) : nil
       } else {
         for key in ["idempotency_header", "precondition"] where item[key].isPresent {
-          throw item[key].error("given", allowed: "nothing, as the effect is read")
+          throw item[key].error("given", allowed: "nothing, as the effect is \(effect.rawValue)")
         }
       }
       requests.append(
@@ -161,6 +162,22 @@ extension Manifest {
           headers: headers.map { $0.lowercased() }, idempotencyHeader: idempotencyHeader, precondition: precondition))
     }
     return requests
+  }
+
+  /// A stream whose upstream forgets needs a request that tells it to, and such a request needs such a stream.
+  private static func checkAcks(
+    _ root: DocumentReader, _ requests: [Request], _ streams: [Stream]
+  ) throws(DocumentError) {
+    let isPruned = streams.contains { $0.delivery == .pruneOnAck }
+    let acknowledges = requests.contains { $0.effect == .ack }
+    if isPruned && !acknowledges {
+      throw root["requests"].error(
+        "no request of effect ack", allowed: "one, as a stream has the delivery prune_on_ack")
+    }
+    if acknowledges && !isPruned {
+      throw root["streams"].error(
+        "no stream of delivery prune_on_ack", allowed: "one, as a request has the effect ack")
+    }
   }
 
   private static func names(

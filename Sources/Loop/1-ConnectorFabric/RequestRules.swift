@@ -43,8 +43,10 @@ package struct PluginRequest: Sendable, Equatable {
 /// action declares it, only with the permitted call's arguments, key and version, and only as often as declared.
 package struct RequestRules: Sendable {
   package enum Operation: Sendable, Equatable {
-    /// `check`, `discover`, `pull`, `receive`, `probe`, `dry_run`.
+    /// `check`, `discover`, `receive`, `probe`, `dry_run`.
     case reading
+    /// `pull`, which may also tell an upstream what it may forget.
+    case pulling
     /// `execute` of a permitted call: the action, its canonical arguments, the permit's idempotency key and the version
     /// of the target that it is for, when it is for one.
     case executing(action: String, arguments: JSONValue, key: String, targetVersion: String?)
@@ -66,6 +68,7 @@ package struct RequestRules: Sendable {
     case reservedHeader(String)
     case reservedQuery(String)
     case badHeader(String)
+    case ackBeforeCheckpoint(String)
 
     package var code: String {
       switch self {
@@ -78,13 +81,14 @@ package struct RequestRules: Sendable {
       case .reservedHeader: "egress.reserved_header"
       case .reservedQuery: "egress.reserved_query"
       case .badHeader: "egress.bad_header"
+      case .ackBeforeCheckpoint: "egress.ack_before_checkpoint"
       }
     }
     package var sentence: String {
       switch self {
       case .undeclared(let text), .slotMismatch(let text), .effectNotAllowed(let text), .outsidePermit(let text),
         .undeclaredQuery(let text), .undeclaredHeader(let text), .reservedHeader(let text), .reservedQuery(let text),
-        .badHeader(let text):
+        .badHeader(let text), .ackBeforeCheckpoint(let text):
         text
       }
     }
@@ -93,6 +97,8 @@ package struct RequestRules: Sendable {
   private let manifest: Manifest
   private let operation: Operation
   private var written: [String: Int] = [:]
+  /// Records were emitted after the last checkpoint of this operation.
+  private var hasUnmarkedRecords = false
 
   package init(manifest: Manifest, operation: Operation) {
     self.manifest = manifest
@@ -120,7 +126,12 @@ package struct RequestRules: Sendable {
     let scheme = declared.slot.flatMap { manifest.slot($0)?.scheme }
     try RequestHead.admit(query: request.query, declared, hostQuery: scheme?.hostQuery)
     try RequestHead.admit(request.headers, declared, slotHeaders: scheme?.hostHeaders ?? [])
-    let bound = declared.effect == .read ? try admitRead(declared, request) : try admitWrite(declared, names, request)
+    let bound =
+      switch declared.effect {
+      case .read: try admitRead(declared, request)
+      case .ack: try admitAck(declared, request)
+      case .write: try admitWrite(declared, names, request)
+      }
     return Admitted(declared: declared, headers: request.headers + bound)
   }
 
@@ -128,10 +139,27 @@ package struct RequestRules: Sendable {
     _ declared: Manifest.Request, _ request: PluginRequest
   ) throws(Refusal) -> [PluginRequest.Header] {
     guard request.idempotencyKey == nil else {
-      throw .reservedHeader("\(declared.id) is a read: it has no idempotency key.")
+      throw .reservedHeader("\(declared.id) is no write: it has no idempotency key.")
     }
     return []
   }
+
+  /// Records without a checkpoint after them would be asked for again after a crash, and be gone.
+  private func admitAck(
+    _ declared: Manifest.Request, _ request: PluginRequest
+  ) throws(Refusal) -> [PluginRequest.Header] {
+    guard operation == .pulling else {
+      throw .effectNotAllowed("\(declared.id) lets the upstream forget, which only a pull may do.")
+    }
+    guard !hasUnmarkedRecords else {
+      throw .ackBeforeCheckpoint("\(declared.id) was asked for with records emitted since the last checkpoint.")
+    }
+    return try admitRead(declared, request)
+  }
+
+  /// What the operation emits, in order with its requests.
+  package mutating func emitted() { hasUnmarkedRecords = true }
+  package mutating func checkpointed() { hasUnmarkedRecords = false }
 
   private mutating func admitWrite(
     _ declared: Manifest.Request, _ names: [String: String], _ request: PluginRequest

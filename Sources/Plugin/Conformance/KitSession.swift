@@ -81,6 +81,7 @@ final class KitSession: OperationHandler {
   }
 
   func emitted(_ batch: EmittedBatch) {
+    inner.seesRecords()
     for record in batch.records {
       let seen = Observed.Record(
         stream: batch.stream, isDelete: record.isDelete, key: record.key, version: record.sourceVersion,
@@ -91,6 +92,7 @@ final class KitSession: OperationHandler {
   }
 
   func checkpointed(stream: String, state: [UInt8], stateVersion: Int, watermarkMs: Int64?) {
+    inner.seesCheckpoint()
     sees(.checkpoint(.init(stream: stream, state: state, version: stateVersion, watermarkMs: watermarkMs)))
   }
 

@@ -37,7 +37,7 @@ extension Stand {
     start.name = stream
     start.state = from?.state ?? []
     start.stateVersion = from?.version ?? 0
-    return await run(live, start, conduct)
+    return await run(live, start, conduct, as: .pulling)
   }
 
   func operation(_ kind: OperationStart.Kind, _ live: LiveWorker, _ conduct: Conduct = Conduct()) async -> Observed {

@@ -29,6 +29,8 @@ package struct PluginRun: Sendable {
     package var overrides: [String: String] = [:]
     /// What is done, in order; with nothing, a check and a pull of every stream.
     package var operations: [OperationStart] = []
+    /// Whether a pull may let its upstream forget what nobody keeps here.
+    package var mayAcknowledge = false
     /// Waits before the first operation, so that a debugger can be attached, and sets no deadline.
     package var pause: (@Sendable (Int32) -> Void)?
     package var sandbox = WorkerSpec.Sandbox.strict
@@ -88,15 +90,19 @@ package struct PluginRun: Sendable {
     try await loop.run { [loop, metrics] in
       gate.gate = EgressGate(loop: loop, vault: vault, metrics: metrics, crash: NoCrash())
     }
-    let isGood = try await run(surroundings, operations(), told) { [metrics] worker, start in
+    let isGood = try await run(surroundings, operations(), told) {
+      [metrics, mayAcknowledge = options.mayAcknowledge] worker, start in
       cassette?.record(CallLines.start(start))
       let log = HostLog { _ in }
       let rules: RequestRules.Operation =
-        start.kind == .execute
-        ? .executing(
-          action: start.name, arguments: (try? JSONValue(parsing: start.body)) ?? [:], key: start.key,
-          targetVersion: nil)
-        : .reading
+        switch start.kind {
+        case .execute:
+          .executing(
+            action: start.name, arguments: (try? JSONValue(parsing: start.body)) ?? [:], key: start.key,
+            targetVersion: nil)
+        case .pull where mayAcknowledge: .pulling
+        default: .reading
+        }
       let inner = OperationSession(
         route: route, operation: rules, gate: gate.gate!, mailbox: nil, metrics: metrics, log: log,
         pluginLog: PluginLog(log, fields: [:], nowMs: 0))

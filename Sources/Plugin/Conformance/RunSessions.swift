@@ -18,6 +18,7 @@ final class RecordingSession: OperationHandler {
   }
 
   func emitted(_ batch: EmittedBatch) {
+    inner.seesRecords()
     for record in batch.records {
       cassette?.record(CallLines.record(batch.stream, record))
       told(.record(stream: batch.stream, record))
@@ -26,6 +27,7 @@ final class RecordingSession: OperationHandler {
   }
 
   func checkpointed(stream: String, state: [UInt8], stateVersion: Int, watermarkMs: Int64?) {
+    inner.seesCheckpoint()
     cassette?.record(PlayingSession.checkpoint(stream, state, stateVersion, watermarkMs))
     told(.checkpoint(stream: stream, state: state, version: stateVersion, watermarkMs: watermarkMs))
   }
