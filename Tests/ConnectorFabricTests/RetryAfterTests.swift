@@ -11,7 +11,8 @@ import Testing
   @Test func `is seconds, rounded up, an hour at most`() {
     for (text, ms) in [
       ("0", 0), ("1", 1_000), ("120", 120_000), ("3600", 3_600_000), ("7200", 3_600_000),
-      ("99999999999999999999999999", 3_600_000), ("0.5", 500), ("1.2345", 1_235), ("1.25", 1_250), ("3600.9", 3_600_000),
+      ("99999999999999999999999999", 3_600_000), ("0.5", 500), ("1.2345", 1_235), ("1.25", 1_250),
+      ("3600.9", 3_600_000),
     ] as [(String, Int64)] {
       #expect(RetryAfter.pauseMs(text, date: nil, nowMs: now) == ms, "\(text)")
     }
@@ -40,7 +41,8 @@ import Testing
 
   @Test func `is nothing else`() {
     for text in [
-      "", "-1", "+1", "1e3", "inf", "nan", "0x10", ".5", "1.", "1.2.3", "１２", " 1", "soon", "Sun, 06 Nov 1994 08:50:37 UTC",
+      "", "-1", "+1", "1e3", "inf", "nan", "0x10", ".5", "1.", "1.2.3", "１２", " 1", "soon",
+      "Sun, 06 Nov 1994 08:50:37 UTC",
       "Sun, 6 Nov 1994 08:50:37 GMT", "Sun, 31 Feb 1994 08:50:37 GMT", "Sun, 06 Nov 1994 24:00:00 GMT",
       "Sun, 06 Nov 0000 08:50:37 GMT", "Son, 06 Nov 1994 08:50:37 GMT", "Sun, 06 Nov 1994 08:50 GMT",
     ] {
@@ -49,13 +51,16 @@ import Testing
   }
 
   @Test func `is from nothing to an hour, whatever stands there and whatever the time is`() {
-    let parts = ["Sun,", "Sunday,", "Sun", "06", "6", "31", "Nov", "06-Nov-94", "1994", "9999", "08:49:37", "GMT", "", "-", "1"]
+    let parts = [
+      "Sun,", "Sunday,", "Sun", "06", "6", "31", "Nov", "06-Nov-94", "1994", "9999", "08:49:37", "GMT", "", "-", "1",
+    ]
     for seed in 1...20_000 as ClosedRange<UInt64> {
       var chance = SplitMix64(seed: seed)
       func text() -> String {
         guard Bool.random(using: &chance) else {
           return String(
-            decoding: (0..<Int.random(in: 0...45, using: &chance)).map { _ in UInt8.random(in: 0...255, using: &chance) },
+            decoding: (0..<Int.random(in: 0...45, using: &chance)).map { _ in UInt8.random(in: 0...255, using: &chance)
+            },
             as: UTF8.self)
         }
         return (0..<Int.random(in: 1...7, using: &chance)).map { _ in parts.randomElement(using: &chance)! }

@@ -40,7 +40,8 @@ package struct ExecutorEnding: Sendable {
 
   /// What an execution's end says of its effect. What the egress saw comes first: an executor's word counts where that
   /// allows it, and what they disagree about is unknown, so that it is asked after.
-  package func receipt(for start: EffectStart) -> Receipt {
+  /// - Parameter credentialRefusal: Why its credential could not be used, where that was it.
+  package func receipt(for start: EffectStart, credentialRefusal: String? = nil) -> Receipt {
     let (outcome, doubt): (Receipt.Outcome, String?) =
       switch answer {
       case .number(1):
@@ -60,9 +61,11 @@ package struct ExecutorEnding: Sendable {
       case .number(4): (.unknown, nil)
       case .number, .none: sentWrites.isEmpty ? (.notStarted, nil) : (.unknown, nil)
       }
+    let isHeldUp = outcome == .notStarted && credentialRefusal != nil
     return Receipt(
       start, outcome, result: result, requests: sentWrites.map(\.digest),
-      reason: outcome == .done ? nil : doubt ?? reason, code: outcome == .rejected ? code : nil)
+      reason: outcome == .done ? nil : isHeldUp ? credentialRefusal : doubt ?? reason,
+      code: isHeldUp ? Receipt.credentialRefused : outcome == .rejected ? code : nil)
   }
 
   /// Such as " (201, no answer)".

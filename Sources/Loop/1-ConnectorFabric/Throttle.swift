@@ -208,17 +208,22 @@ package struct Throttle: Sendable {
   package mutating func heard(
     _ status: Int?, by member: Member, sentAtMs: Int64, nowMs: Int64
   ) -> AdaptiveConcurrency.Trouble? {
-    let trouble: AdaptiveConcurrency.Trouble
-    switch status {
-    case 429: trouble = .tooMany
-    case 502, 503, 504: trouble = .unavailable
-    case nil: trouble = .noAnswer
-    // Its own fault, which says nothing of how many it can bear.
-    case .some(500...): return nil
-    case .some:
+    guard let trouble = Self.trouble(status) else {
+      // A fault of its own says nothing of how many it can bear.
+      guard let status, status < 500 else { return nil }
       return bounds.sights[member.view]!.adaptive.answered(sentAtMs: sentAtMs, nowMs: nowMs) ? .slower : nil
     }
     return bounds.sights[member.view]!.adaptive.failed(trouble, sentAtMs: sentAtMs, nowMs: nowMs) ? trouble : nil
+  }
+
+  /// What such an answer, or none, says of an upstream; nil for one that it can give at any time.
+  package static func trouble(_ status: Int?) -> AdaptiveConcurrency.Trouble? {
+    switch status {
+    case 429: .tooMany
+    case 502, 503, 504: .unavailable
+    case nil: .noAnswer
+    case .some: nil
+    }
   }
 
   /// `Retry-After`, at most an hour.
@@ -233,10 +238,13 @@ package struct Throttle: Sendable {
   }
 
   /// One of the endpoint's requests has gone by another credential.
-  package mutating func spendBudget(of member: Member, nowMs: Int64) { bounds.budgets[member.desk]?.spend(nowMs: nowMs) }
+  package mutating func spendBudget(of member: Member, nowMs: Int64) {
+    bounds.budgets[member.desk]?.spend(nowMs: nowMs)
+  }
 
-  /// What is left of an endpoint's budget; nil when nobody has said.
-  package func budget(of member: Member, nowMs: Int64) -> (remaining: Int64, untilMs: Int64)? {
-    bounds.budgets[member.desk]?.left(nowMs: nowMs)
+  /// What was said of an endpoint's budget before it was asked for the first time by this credential.
+  package mutating func share(_ budget: UpstreamBudget, with member: Member) {
+    guard members[member] != nil else { return }
+    bounds.budgets[member.desk] = budget
   }
 }

@@ -35,10 +35,8 @@ package struct UpstreamBudget: Sendable, Equatable {
 
   package init() {}
 
-  /// How many requests are left, and until when; nil when no hint holds.
-  package func left(nowMs: Int64) -> (remaining: Int64, untilMs: Int64)? {
-    window.flatMap { nowMs < $0.untilMs ? ($0.remaining, $0.untilMs) : nil }
-  }
+  /// Whether there is a hint that holds still.
+  package func holds(nowMs: Int64) -> Bool { window.map { nowMs < $0.untilMs } ?? false }
 
   /// How long a request is held back; 0 when it may go.
   /// - Parameter isReserved: Goes while anything is left, ahead of those among whom the rest is spread.
