@@ -34,8 +34,8 @@ package struct HostSettings: Sendable, Equatable {
   package var controlGroups = ControlGroups.Use.auto
   package var disk = Disk()
   /// So many bytes of records may be on their way into the journal at once, of all sources together and beyond a little
-  /// of each.
-  package var intakeBytesMax = 64 << 20
+  /// of each. While it is full, the host's memory is three to four times that larger.
+  package var intakeBytesMax = 32 << 20
   /// The journal goes on in a new file when the open one is this large.
   package var segmentBytesMax = 256 << 20
 

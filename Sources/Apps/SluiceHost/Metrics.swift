@@ -118,11 +118,11 @@ package final class Metrics: Sendable {
   ]
 
   package func text() -> String {
-    let all = values.withLock { $0 }
+    // Once for all names: a thousand instances have tens of thousands of samples.
+    let all = Dictionary(grouping: values.withLock { $0 }, by: \.key.name)
     var lines: [String] = []
     for (name, type, help) in Self.catalogue {
-      let samples = all.filter { $0.key.name == name }.sorted { $0.key.labels < $1.key.labels }
-      guard !samples.isEmpty else { continue }
+      guard let samples = all[name]?.sorted(by: { $0.key.labels < $1.key.labels }) else { continue }
       lines.append("# HELP \(name) \(help)")
       lines.append("# TYPE \(name) \(type)")
       lines += samples.map { "\(name)\($0.key.labels) \(Self.sample($0.value, of: name))" }

@@ -94,11 +94,11 @@ package actor TenantRuntime {
 
   /// One transaction applies entries of about so many bytes: what a flood has left in the line is not all held at once.
   private static let groupBytesMax = 4 << 20
-  /// Who has been passed by so many entries waits no longer for the line to end.
-  private static let passedMax: UInt64 = 256
+  /// With so many entries in line, nobody whose own is applied waits for the line to end: it may never.
+  private static let lineMax: UInt64 = 64
 
   /// Returns when the entry at `position`, and everything that followed from what was applied by then, is applied. While
-  /// sources flood, what follows comes late: then it returns once the entry, and many after it, are applied.
+  /// sources flood, what follows comes late: then it returns once the entry itself is applied.
   package func applied(to position: Position) async throws {
     if let failure { throw failure }
     if progress.withLock({ $0.applied >= position && !$0.isApplying }) { return }
@@ -228,7 +228,7 @@ package actor TenantRuntime {
     }
     metrics.set("sluice_applied_position", Int(now.applied.number), [("tenant", tenant.rawValue)])
     metrics.set("sluice_journal_position", Int(now.head.number), [("tenant", tenant.rawValue)])
-    resumeWaiting { $0.number + Self.passedMax <= now.applied.number }
+    if now.head.number - now.applied.number > Self.lineMax { resumeWaiting { $0 <= now.applied } }
     guard !trailing.isEmpty else { return }
     let met = progress.withLock { progress in trailing.map { $0.isMet(progress) } }
     let ready = zip(trailing, met).filter(\.1).map(\.0)
