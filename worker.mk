@@ -17,7 +17,7 @@ C_FRAMES_SOURCES := $(wildcard $(C_FRAMES)/*.c)
 C_WORKER_SOURCES := $(wildcard $(C_WORKER)/*.c)
 C_PLUGINS := $(C_BUILD)/plugins/counter.so
 C_FAULTY := $(C_BUILD)/tests/hostile.so $(C_BUILD)/tests/attacker.so $(C_BUILD)/tests/hostile-executor.so $(C_BUILD)/tests/contract.so \
-	$(C_BUILD)/tests/queue.so
+	$(C_BUILD)/tests/queue.so $(C_BUILD)/tests/tides.so
 C_VERSIONS := $(patsubst %,$(C_BUILD)/tests/contract_%.so,WEBHOOK_SLOT WEBHOOK_SIZE WEBHOOK_RESERVED) \
 	$(C_BUILD)/tests/abi-dump $(C_BUILD)/later/sluice-worker $(C_BUILD)/tests/contract-1.9.so $(C_BUILD)/tests/contract-2.0.so
 C_TEST_FILES := $(wildcard Tests/CSluiceFramesTests/*.c Tests/CSluiceFramesTests/*.h)
@@ -31,7 +31,8 @@ $(C_BUILD)/profile_%.h: $(C_PROFILES)/%.txt $(C_PROFILES)/generate.awk
 	awk -v name=$* -f $(C_PROFILES)/generate.awk $< > $@.new && mv $@.new $@
 
 # What goes before the C library's for plugins, so that the worker can tell of it (refusals.c).
-C_EXPORTS := -Wl,--export-dynamic-symbol=pthread_create
+COMMA := ,
+C_EXPORTS := $(foreach name,pthread_create eventfd epoll_create epoll_create1,-Wl$(COMMA)--export-dynamic-symbol=$(name))
 # Standard hardening: the worker is the one process that runs foreign code. No Swift library is linked.
 $(C_BUILD)/sluice-worker: $(C_WORKER_SOURCES) $(C_FRAMES_SOURCES) $(C_HEADERS) $(C_BUILD)/profile_load.h $(C_BUILD)/profile_run.h
 	@mkdir -p $(@D)
@@ -63,6 +64,10 @@ $(C_BUILD)/tests/hostile-executor.so: Tests/HostilePlugin/executor.c $(C_HEADERS
 	$(CC) $(C_FLAGS) -fPIC -shared -fvisibility=hidden $(C_INCLUDE) $< -o $@
 
 $(C_BUILD)/tests/queue.so: Tests/EndToEnd/plugins/queue.c $(C_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(C_FLAGS) -fPIC -shared -fvisibility=hidden $(C_INCLUDE) $< -o $@
+
+$(C_BUILD)/tests/tides.so: Plugins/examples/tides-c/tides.c $(C_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(C_FLAGS) -fPIC -shared -fvisibility=hidden $(C_INCLUDE) $< -o $@
 

@@ -80,15 +80,37 @@ def crashes(options):
     return seen
 
 
+def by_label(host, name, label, prefix):
+    """{label's value: sum} of a metric, of the instances whose name begins so."""
+    found = {}
+    for key, value in host.metrics().items():
+        if key.split("{")[0] == name and f"/{prefix}" in key:
+            which = key.split(f'{label}="')[1].split('"')[0]
+            found[which] = found.get(which, 0) + value
+    return found
+
+
 def rate(host, names, seconds):
     """Pulls a second that ended well of these instances, the least and the sum, over a while."""
-    before, begun = per_instance(host, "sluice_operations_total", ending="ok"), time.monotonic()
-    used = processor(host.process.pid)
+    seen = lambda: {**by_label(host, "sluice_operations_total", "ending", "steady-"), **by_label(host, "sluice_wait_seconds_total", "cause", "steady-")}
+    was = seen()
+
+    def pulled():
+        """How often each has pulled, and when that was: a reading of a busy host takes its time."""
+        asked = time.monotonic()
+        found = per_instance(host, "sluice_operations_total", ending="ok")
+        return found, (asked + time.monotonic()) / 2, time.monotonic() - asked
+    before, begun, _ = pulled()
+    used, began = processor(host.process.pid), time.monotonic()
     time.sleep(seconds)
-    after, spent = per_instance(host, "sluice_operations_total", ending="ok"), time.monotonic() - begun
+    used, lasted = processor(host.process.pid) - used, time.monotonic() - began
+    after, ended, reading = pulled()
+    spent = ended - begun
     each = [after.get(n, 0) - before.get(n, 0) for n in names]
-    return {"per_second": sum(each) / spent, "least": min(each), "idle": sum(1 for e in each if e == 0), "seconds": spent,
-            "processor": (processor(host.process.pid) - used) / spent}
+    now = seen()
+    what = {name: round(now[name] - was.get(name, 0), 1) for name in sorted(now) if now[name] - was.get(name, 0) >= 0.1}
+    return {"what": what, "per_second": sum(each) / spent, "least": min(each), "idle": sum(1 for e in each if e == 0), "seconds": spent,
+            "processor": used / lasted, "reading": reading}
 
 
 def crowd(options):
@@ -152,5 +174,7 @@ def crowd(options):
          [f"Empty host {empty / 1e6:.0f} MB. {len(names['steady'])} enabled one by one in {enabled:.1f} s; each had pulled once after {once:.1f} s "
           f"({spawns / once:.0f} spawns/s); {len(alive)} workers alive, {private / max(len(alive), 1) / 1e6:.2f} MB resident each, shared pages included.",
           f"Since they were enabled: operations of those that misbehave: {', '.join(f'{c} {n:.0f}' for c, n in ends.items())}; records of the flood: {flooded:,.0f}; "
-          f"then {held['files']} open files, {held['threads']} threads, {held['zombies']} zombies."])
+          f"then {held['files']} open files, {held['threads']} threads, {held['zombies']} zombies.",
+          f"Reading the counters took {alone['reading']:.2f} s and {among['reading']:.2f} s: half of it is the error of the time.",
+          f"Endings and seconds of waiting of the steady: alone {alone['what']}; among all {among['what']}."])
     return {"empty": empty, "enabled": enabled, "once": once, "alone": alone, "among": among, "ends": ends, "flooded": flooded}

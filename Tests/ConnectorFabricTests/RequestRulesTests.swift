@@ -274,12 +274,12 @@ private func declaring(_ key: String, _ value: JSONValue, effect: String = "writ
   }
 
   @Test func `a Retry-After holds everything back, and a hint spreads what is left until it ends; an hour at most`() {
-    var hints = UpstreamHints()
-    hints.pause(untilMs: 20_000, nowMs: 0)
-    #expect(hints.wait(isReserved: true, nowMs: 15_000) == 5_000 && hints.wait(nowMs: 20_000) == 0)
-    hints.pause(untilMs: .max, nowMs: 20_000)
-    #expect(hints.wait(nowMs: 20_000) == 3_600_000)
-    hints = UpstreamHints()
+    var pause = UpstreamPause()
+    pause.begin(untilMs: 20_000, nowMs: 0)
+    #expect(pause.wait(nowMs: 15_000) == 5_000 && pause.wait(nowMs: 20_000) == 0)
+    pause.begin(untilMs: .max, nowMs: 20_000)
+    #expect(pause.wait(nowMs: 20_000) == 3_600_000)
+    var hints = UpstreamBudget()
     hints.lower(remaining: 4, untilMs: 10_000, nowMs: 0)
     var (now, times): (Int64, [Int64]) = (0, [])
     while now < 10_000 {

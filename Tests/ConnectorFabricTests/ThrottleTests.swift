@@ -22,6 +22,8 @@ private struct Flood {
   var mostInFlight = 0
   var mostInFlightOf: [Int: Int] = [:]
   var sentBy: [Int: Int] = [:]
+  /// Called after each answer.
+  var heard: (inout Throttle, _ nowMs: Int64) -> Void = { _, _ in }
   private var number = 0
   private var underWay: [(caller: Int, sentAtMs: Int64, endsAtMs: Int64, status: Int?)] = []
   private var owners: [Int: Int] = [:]
@@ -51,6 +53,7 @@ private struct Flood {
           done.status, by: callers[done.caller].member, sentAtMs: done.sentAtMs, nowMs: now)
         throttle.ended(callers[done.caller].member, nowMs: now)
         if done.status == 200 { callers[done.caller].served += 1 }
+        heard(&throttle, now)
       }
       underWay.removeAll { $0.endsAtMs <= now }
       want()
@@ -90,13 +93,14 @@ private struct Flood {
 
 private func caller(
   _ tenant: String, _ wants: Int, executor: Bool = false, connector: String? = nil, rate: Int = 100, burst: Int = 20,
-  places: Int = 8, base: String = "https://crm.example"
+  places: Int = 8, base: String = "https://crm.example", endpoint: String = "crm", isToken: Bool = false
 ) -> Flood.Caller {
   Flood.Caller(
     member: Throttle.Member(
-      tenant: tenant, instance: executor ? "crm-actions" : "crm", endpoint: "crm", slot: "api", base: base,
+      tenant: tenant, instance: executor ? "crm-actions" : "crm", endpoint: endpoint, slot: "api", base: base,
       connector: connector ?? (executor ? "crm-actions" : "crm"),
-      limits: Throttle.Limits(ratePerSecond: rate, burst: burst, concurrency: places), isExecutor: executor),
+      limits: Throttle.Limits(ratePerSecond: rate, burst: burst, concurrency: places), isExecutor: executor,
+      isToken: isToken),
     wants: wants)
 }
 
@@ -258,16 +262,69 @@ private func jain(_ served: [Int]) -> Double {
     _ = throttle.add(1, mine, nowMs: 0)
     guard case .goes = throttle.next(nowMs: 0) else { return #expect(Bool(false), "nobody goes") }
     throttle.ended(mine, nowMs: 0)
-    throttle.lower(mine, remaining: 2, untilMs: 10_000, nowMs: 0)
-    _ = throttle.add(2, mine, nowMs: 0)
-    guard case .goes = throttle.next(nowMs: 0) else { return #expect(Bool(false), "nobody goes") }
-    throttle.ended(mine, nowMs: 0)
+    throttle.lower(mine, remaining: 1, untilMs: 10_000, nowMs: 0)
     let both = [throttle.add(3, mine, nowMs: 1_000), throttle.add(4, action, nowMs: 1_000)]
     #expect(both == [true, true])
     guard case .goes(let first) = throttle.next(nowMs: 1_000) else { return #expect(Bool(false), "nobody goes") }
     throttle.ended(first.member, nowMs: 1_000)
     let then = throttle.next(nowMs: 1_000)
     #expect(first.member == action && then == .wait(ms: 9_000))
+  }
+
+  @Test func `holds back by a hint only the endpoint that it is for, though another is at the same address`() {
+    let mine = caller("a", 1).member
+    let other = caller("a", 1, endpoint: "reports").member
+    var throttle = Throttle(mine.limits, nowMs: 0)
+    for (number, member) in [mine, other].enumerated() { _ = throttle.add(number, member, nowMs: 0) }
+    throttle.lower(other, remaining: 0, untilMs: 30_000, nowMs: 0)
+    guard case .goes(let first) = throttle.next(nowMs: 0) else { return #expect(Bool(false), "nobody goes") }
+    throttle.ended(first.member, nowMs: 0)
+    let then = throttle.next(nowMs: 0)
+    #expect(first.member == mine && then == .wait(ms: 30_000))
+    #expect(throttle.hold(of: other, nowMs: 0) == .hint)
+  }
+
+  @Test func `spreads a budget over its window also when the plugin tells of it after every answer`() {
+    for told in [1, 5, 100_000] {
+      var flood = Flood([caller("a", 4)])
+      let member = flood.callers[0].member
+      var budget: Int64 = 60
+      flood.run(ms: 1) { _, _ in (200, 20) }
+      // The upstream counts what it gets, and its answers say what is left until the minute is over.
+      var answers = 0
+      flood.heard = { throttle, now in
+        budget -= 1
+        answers += 1
+        if answers % told == 1 || told == 1 { throttle.lower(member, remaining: budget, untilMs: 60_000, nowMs: now) }
+      }
+      flood.run(ms: 59_998) { _, _ in (200, 20) }
+      #expect((55...61).contains(flood.sent.count), "told after every \(told): \(flood.sent.count)")
+      let gaps = zip(flood.sent.dropFirst(2), flood.sent.dropFirst()).map(-)
+      #expect((gaps.max() ?? 0) <= 3_000 && flood.mostInASecond <= 4, "told after every \(told): \(gaps)")
+    }
+  }
+
+  @Test func `lets who asks for a token go first, in places of reads, and within every bound`() {
+    let reads = caller("a", 1, places: 1)
+    let token = caller("a", 1, places: 1, isToken: true).member
+    var throttle = Throttle(token.limits, nowMs: 0)
+    for number in 1...3 { _ = throttle.add(number, reads.member, nowMs: 0) }
+    _ = throttle.add(4, token, nowMs: 0)
+    var gone: [Int] = []
+    for _ in 1...4 {
+      guard case .goes(let one) = throttle.next(nowMs: 0) else { return #expect(Bool(false), "nobody goes") }
+      gone.append(one.number)
+      #expect(throttle.next(nowMs: 0) == .nobody)
+      throttle.ended(one.member, nowMs: 0)
+    }
+    #expect(gone == [4, 1, 2, 3])
+    // What the token endpoint asks for holds.
+    _ = throttle.add(5, token, nowMs: 0)
+    throttle.pause(token, untilMs: 7_000, nowMs: 0)
+    let held = throttle.next(nowMs: 0)
+    #expect(held == .wait(ms: 7_000) && throttle.hold(of: token, nowMs: 0) == .retryAfter)
+    throttle.remove(5)
+    #expect(throttle.queued == 0)
   }
 
   @Test func `lets so many of a tenant wait and no more, and actions have a queue of their own`() {

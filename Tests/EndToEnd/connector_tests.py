@@ -324,3 +324,35 @@ def test_threads_end_with_their_operation(rig):
     expect_equal(host.metric("sluice_worker_spawns_total", instance="demo/alone"), 1, "workers without threads")
     spawned, ended = (host.metric(f"sluice_{what}_total", instance="demo/threaded") for what in ("worker_spawns", "operations"))
     expect(spawned >= 3 and ended >= 3, f"{spawned} workers for {ended} operations with threads")
+
+
+def test_room_of_the_host(rig):
+    """of many that flood at once the host holds no more than it may: they wait for room, by that name, another tenant enables and goes on beside them, and everything arrives"""
+    host = rig.host()
+    path = os.path.join(host.folder, "sluice.yaml")
+    with open(path, "w") as f:
+        f.write(f"sluice: 1\nintake: {{bytes_max: {1 << 20}}}\n")
+    host.options = ("--config", path)
+    host.start()
+    for tenant in ("loud", "quiet"):
+        host.ask("tenant.create", tenant=tenant)
+    count, records, held = 12, 4_000, []
+
+    def waited():
+        held.append(host.metric("sluice_intake_held_bytes", tenant="loud"))
+        return sum(host.metric("sluice_wait_seconds_total", instance=f"loud/loud{n}", cause="intake_limit") for n in range(count))
+    manifest = os.path.join(Settings.programs, "plugins", "counter.yaml")
+    for number in range(count):
+        host.ask("connector.enable", tenant="loud", name=manifest, instance=f"loud{number}", config={"records": records, "payload_bytes": 1000})
+        waited()
+    wait_for(lambda: waited() > 0, "somebody waits for room", 60)
+    begun = time.monotonic()
+    host.ask("connector.enable", tenant="quiet", name=manifest, instance="quiet", config={"records": 5_000, "payload_bytes": 1000})
+    wait_for(lambda: host.metric("sluice_records_total", instance="quiet/quiet") == 5_000, lambda: f"the quiet tenant's records: {host.metric('sluice_records_total', instance='quiet/quiet')}", 60)
+    took = time.monotonic() - begun
+    wait_for(lambda: waited() and all(host.metric("sluice_records_total", instance=f"loud/loud{n}") >= records for n in range(count)), "everything has come", 120)
+    # The bound, and twice the largest record of each.
+    most = (1 << 20) + count * 2 * 131_072
+    expect(0 < max(held) <= most, f"{max(held)} bytes were held; {most} may be")
+    wait_for(lambda: waited() and held[-1] == 0, lambda: f"nothing is held in the end: {held[-1]}", 60)
+    return f"{waited():.1f} s of waiting for room, {max(held) / 1e6:.1f} MB held at most; a quiet tenant's 5 MB in {took:.1f} s"

@@ -21,7 +21,7 @@ ATTACKS = {
     "exec": {"exec": "execve", "mmap_rwx": "mmap", "mprotect_exec": "mprotect"},
     "fork bomb": {"fork_bomb": "clone", "clone_parent": "clone"},
     "thread bomb": {"thread_bomb": "limit:threads", "thread": "limit:threads"},
-    "memory bomb": {"memory_death": "state:worker.over_limit.memory"},
+    "memory bomb": {"memory_death": "state:worker.maybe_over_limit.memory"},
     "ptrace": {"ptrace_parent": "ptrace", "trace_neighbours": "ptrace", "read_parent_memory": "process_vm_readv"},
     "signals at the host": {"kill_parent": "kill", "kill_everyone": "kill", "tgkill_parent": "tgkill", "tkill_parent": "tkill",
                             "queue_parent": "rt_sigqueueinfo", "own_channel": "fcntl", "channel_signal": "fcntl", "pidfd_parent": "pidfd_open"},

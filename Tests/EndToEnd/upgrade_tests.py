@@ -34,6 +34,8 @@ VERSIONS = {
                (".receive = receive", ".receive = receive, .migrate = migrate")], []),
     # Takes no configuration at all.
     "4.0.0": ([('static const char *const keys[] = {"station", NULL};', 'static const char *const keys[] = {"place", NULL};')], []),
+    # Never says whether it works.
+    "6.0.0": ([("static sluice_status_t check(const sluice_host_t *host) {", "static sluice_status_t check(const sluice_host_t *host) {\n    for (volatile int forever = 1; forever;) {}")], []),
     # Asks for more.
     "5.0.0": ([], [("requests:\n", 'requests:\n  - {id: all, endpoint: tides, method: GET, path: "/v1/all", slot: api, effect: read}\n')]),
 }
@@ -239,7 +241,7 @@ def test_connectors_as_files(rig):
 
 
 def test_two_at_once(rig):
-    """of an upgrade and a pause that are asked for at once neither is written over: who comes second is told, and what was said to be done is so"""
+    """of an upgrade and a pause that are asked for at once neither is written over: a pause is always taken, and what was said to be done is so"""
     station = Station(rig, 20)
     station.wait_for_all("the first readings")
     seen = set()
@@ -253,25 +255,57 @@ def test_two_at_once(rig):
                                                     **({"name": version(rig, to)} if to == "2.0.0" else {}))
         thread = threading.Thread(target=upgrade)
         thread.start()
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            replies["pause"] = station.host.reply("connector.pause", instance="tides", reason=f"round {round}")
-            if "error" not in replies["pause"]:
-                break
-            expect_equal(replies["pause"]["error"]["code"], "connector.busy", "how a pause is refused")
-            seen.add("refused")
+        replies["pause"] = station.host.reply("connector.pause", instance="tides", reason=f"round {round}")
         thread.join()
         expect("result" in replies["pause"], f"the pause in the end: {replies}")
         wait_for(lambda: station.host.ask("connector.list")[0]["state"] == f"paused: round {round}", lambda: f"it pauses: {station.host.ask('connector.list')}, {replies}")
         if "error" in replies["upgrade"]:
-            expect_equal((replies["upgrade"]["error"]["code"], station.running()), ("connector.busy", before), "an upgrade that came second")
+            code = replies["upgrade"]["error"]["code"]
+            expect(code in ("connector.busy", "connector.upgrade_given_up"), f"an upgrade that gave way: {replies}")
+            expect_equal(station.running(), before, "what runs after an upgrade that gave way")
+            seen.add(code)
+            station.host.ask("connector.resume", instance="tides")
             break
         expect_equal(station.running(), to, "what runs after an upgrade that was done")
         station.host.ask("connector.resume", instance="tides")
     station.host.ask("connector.resume", instance="tides")
     station.grows(5)
     station.wait_for_all("in the end")
-    return f"{round + 1} rounds, {'a pause was refused' if seen else 'no pause was refused'}"
+    return f"{round + 1} rounds, {seen or 'no upgrade gave way'}"
+
+
+def test_rest_wins(rig):
+    """a pause, with and without --drain, or a disabling while another version is tried cancels the trial at once: the old version stays, and rests"""
+    station = Station(rig, 10)
+    station.wait_for_all("the first readings")
+    host, path = station.host, version(rig, "6.0.0")
+    took = {}
+    for how, command, arguments, state in (("pause", "connector.pause", {"reason": "enough"}, "paused: enough"), ("drain", "connector.pause", {"reason": "drained", "drain": True}, "paused: drained"),
+                                           ("disable", "connector.disable", {}, "disabled")):
+        replies, spawns = {}, host.metric("sluice_worker_spawns_total", instance="demo/tides")
+        thread = threading.Thread(target=lambda: replies.update(upgrade=host.reply("connector.upgrade", instance="tides", name=path)))
+        thread.start()
+        # The version that is tried has a worker of its own, and never answers.
+        wait_for(lambda: host.metric("sluice_worker_spawns_total", instance="demo/tides") > spawns, "the new version is tried")
+        begun = time.monotonic()
+        reply = host.reply(command, instance="tides", **arguments)
+        took[how] = time.monotonic() - begun
+        thread.join()
+        expect("result" in reply, f"how {how} is answered: {reply}")
+        expect_equal(replies["upgrade"].get("error", {}).get("code"), "connector.upgrade_given_up", f"the upgrade that gave way to {how}")
+        wait_for(lambda: host.ask("connector.list")[0]["state"] == state, lambda: f"it rests: {host.ask('connector.list')}")
+        expect_equal(station.running(), "1.0.0", f"the version after {how}")
+        expect(took[how] < 10, f"{how} took {took[how]:.1f} s")
+        # The worker that never answers is gone; the old version may keep its own.
+        wait_for(lambda: len(host.workers()) <= 1, lambda: f"workers: {host.workers()}")
+        if how != "disable":
+            host.ask("connector.resume", instance="tides")
+            station.grows(5)
+            station.wait_for_all(f"resumed after {how}")
+    host.stop()
+    host.start()
+    expect_equal((station.running(), host.ask("connector.list")[0]["state"]), ("1.0.0", "disabled"), "after a restart")
+    return ", ".join(f"{how} {seconds:.1f} s" for how, seconds in took.items())
 
 
 def test_disabled_ones(rig):

@@ -34,11 +34,21 @@ def test_refused_credential_parks(rig):
     scenario.world.faults({"match": LIST, "kind": "status", "status": 401, "times": 1})
     scenario.host.ask("connector.run", instance="crm")
     scenario.wait_parked("credential", "401")
+    parked = lambda: scenario.host.metric("sluice_instances_parked")
+    expect_equal(parked(), 1, "instances that are parked")
     before = scenario.host.metric("sluice_requests_total")
     scenario.host.ask("connector.run", instance="crm")
     time.sleep(0.5)
     expect_equal(scenario.host.metric("sluice_requests_total"), before, "requests of a parked connector")
     expect_equal(sluice("connector", "resume", "crm", "--data-dir", scenario.host.data).returncode, 0, "exit of connector resume")
+    expect_equal(parked(), 0, "instances that are parked after the resuming")
+    scenario.world.faults({"match": LIST, "kind": "status", "status": 401, "times": 1})
+    scenario.host.ask("connector.run", instance="crm")
+    wait_for(lambda: parked() == 1, "it is parked again")
+    scenario.host.ask("connector.disable", instance="crm")
+    expect_equal(parked(), 0, "instances that are parked once it is off")
+    scenario.world.faults()
+    scenario.set_up()
     done_well(scenario)
 
 
@@ -91,19 +101,44 @@ def test_abandoned_request_frees_its_place(rig):
     done_well(scenario)
 
 
-def test_lasting_failure_parks_and_recovers(rig):
-    """an upstream that fails for good is asked ever more rarely, then parked with the last reason, and resumed by hand"""
+def test_lasting_failure_waits_and_recovers(rig):
+    """an upstream that fails for long is asked ever more rarely, parks nobody, and is read on by itself once it answers; the wait has the upstream's name"""
     scenario = ready(rig)
+    host = scenario.host
     scenario.world.faults({"match": LIST, "kind": "status", "status": 500, "times": 0})
-    scenario.host.ask("connector.run", instance="crm")
-    wait_for(lambda: scenario.connector().startswith("waiting"), "the connector waits")
-    for _ in range(8):
-        scenario.host.ask("connector.run", instance="crm")
-        time.sleep(0.25)
-    scenario.wait_parked("failures in a row", "500")
+    host.ask("connector.run", instance="crm")
+    failed = lambda: host.metric("sluice_retries_total", instance="demo/crm", cause="upstream")
+    for count in range(1, 10):
+        wait_for(lambda: failed() >= count, lambda: f"try {count} has failed: {scenario.connector()}", 20)
+        expect(not scenario.connector().startswith("parked"), f"after {count} failures: {scenario.connector()}")
+        host.ask("connector.run", instance="crm")
+    wait_for(lambda: scenario.connector().startswith("waiting") and "500" in scenario.connector(), lambda: f"the reason: {scenario.connector()}")
+    expect_equal(host.metric("sluice_instances_parked", instance="demo/crm"), 0, "instances that are parked")
+    before = failed()
+    # From now on nobody pokes it: it goes on by itself.
     scenario.world.faults()
-    scenario.host.ask("connector.resume", instance="crm")
+    wait_for(lambda: scenario.connector() == "idle", lambda: f"it reads again: {scenario.connector()}", 90)
+    expect(host.metric("sluice_wait_seconds_total", instance="demo/crm", cause="upstream_slow") >= 1, "the wait for the upstream")
     done_well(scenario)
+    return f"{before:.0f} failures"
+
+
+def test_short_outage_while_writing(rig):
+    """an upstream that is away for a while, in reading and writing, costs time: what was not sent is sent, what has no clear end is asked after, and nothing is done twice or parked"""
+    scenario = ready(rig, mode="act", days=6)
+    host = scenario.host
+    scenario.world.faults({"match": LIST, "kind": "cut_before_apply", "times": 4}, {"match": "POST /api/v1/tasks", "kind": "status", "status": 503, "times": 3},
+                          {"match": "PATCH /api/v1/", "kind": "cut_before_apply", "times": 2})
+    for _ in range(3):
+        scenario.process_day(seconds=120)
+        scenario.world.close_day()
+    expect([f for f in faults_met(scenario) if f["fired"]], "no fault was met")
+    expect(not any(row["state"].startswith("parked") for row in host.ask("connector.list")), f"{host.ask('connector.list')}")
+    expect_equal(host.metric("sluice_instances_parked"), 0, "instances that are parked")
+    expect_equal([e for e in scenario.world.effects() if e["replays"]], [], "effects that were sent again")
+    scenario.world.faults()
+    finish_writing(scenario)
+    return f"{outcomes(scenario)}"
 
 
 def test_endless_list_parks(rig):

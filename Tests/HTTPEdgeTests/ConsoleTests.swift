@@ -211,6 +211,43 @@ import Testing
     #expect(try #require(billing).lowerBound < #require(crm).lowerBound)
   }
 
+  /// The instances of the page's table, in order.
+  private func instances(_ query: [String: String]) async -> [String] {
+    let text = await backend.edge.answer(Browser.get("/flow", query: query)).text
+    return text.split(separator: "<tr><td><bdi>").dropFirst().map { String($0.prefix { $0 != "<" }) }
+  }
+
+  @Test func `the flow page is sorted by any of its columns, either way, and says so`() async {
+    #expect(await instances([:]) == ["billing", "crm"])
+    for (sort, least) in [
+      ("instance", "billing"), ("records", "billing"), ("requests", "billing"), ("wait", "billing"), ("state", "crm"),
+      ("line", "crm"), ("under_way", "crm"), ("retries", "crm"),
+    ] {
+      let most = least == "crm" ? "billing" : "crm"
+      #expect(await instances(["sort": sort, "order": "asc"]) == [least, most], "\(sort)")
+      #expect(await instances(["sort": sort, "order": "desc"]) == [most, least], "\(sort)")
+    }
+    // Equals stay as they came.
+    #expect(await instances(["sort": "connector"]) == ["crm", "billing"])
+    #expect(await instances(["order": "asc"]) == ["crm", "billing"])
+    let north = FakeBackend(tenants: ["demo", "north"])
+    let text = await north.edge.answer(Browser.get("/flow", query: ["sort": "records", "tenant": "north"])).text
+    #expect(
+      text.contains("aria-sort=\"descending\"><a href=\"/flow?tenant=north&amp;sort=records&amp;order=asc\">Records"))
+    #expect(text.contains("<a href=\"/flow?tenant=north&amp;sort=instance&amp;order=asc\">Instance"))
+    #expect(text.split(separator: "aria-sort").count == 2)
+  }
+
+  @Test(arguments: [
+    ["sort": "nothing"], ["sort": ""], ["sort": "wait", "order": "up"], ["order": "\"><script>"],
+    ["sort": "<b>wait"], ["sort": "WAIT"],
+  ])
+  func `the flow page takes no other order, and repeats nothing of it`(query: [String: String]) async {
+    let answer = await backend.edge.answer(Browser.get("/flow", query: query))
+    #expect(answer.status == 400 && answer.text.contains("console.no_order"))
+    #expect(!answer.text.contains("<script>") && !answer.text.contains("<b>wait"))
+  }
+
   @Test func `the overview stands when a command does not answer`() async {
     let answer = await FakeBackend([:]).edge.answer(Browser.get("/"))
     #expect(answer.status == 200 && answer.text.contains("cannot be read just now"))

@@ -1,6 +1,8 @@
 // Breaches of the host's rules: crashes, hangs, lies on the channel, requests nobody declared.
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -98,6 +100,13 @@ static sluice_status_t burn(void) {
     return SLUICE_OK;
 }
 
+static sluice_status_t log_flood(const sluice_host_t *host) {
+    static char words[2048];
+    memset(words, 'x', sizeof words);
+    for (int i = 0; i < 20000; i++) host->log(host, SLUICE_LOG_INFO, &(sluice_slice_t){"flood", 5}, &(sluice_slice_t){words, sizeof words}, NULL, 0);
+    return SLUICE_OK;
+}
+
 static sluice_status_t flood(const sluice_host_t *host) {
     for (uint64_t i = 0;; i++) {
         sluice_status_t status = emit(host, "attacks", "flood", "{\"flood\":true}", 14);
@@ -136,6 +145,15 @@ static sluice_status_t thread_bomb(const sluice_host_t *host) {
     char value[16];
     snprintf(value, sizeof value, "%d", count);
     return report(host, "thread_bomb", "count", value);
+}
+
+// What a plugin with threads may open: as many as its limit of files leaves.
+static sluice_status_t file_bomb(const sluice_host_t *host) {
+    int count = 0;
+    while (count < 10000 && (count % 2 == 0 ? eventfd(0, 0) : epoll_create1(0)) >= 0) count++;
+    char value[16];
+    snprintf(value, sizeof value, "%d", count);
+    return report(host, "file_bomb", "count", value);
 }
 
 static sluice_status_t headed(const sluice_host_t *host, const char *name, const char *header, const char *value) {
@@ -208,6 +226,7 @@ sluice_status_t rule_attack_run(const sluice_host_t *host, const char *name, int
     }
     if (strncmp(name, "frame_", 6) == 0) return lie_on_channel(name);
     if (strcmp(name, "flood") == 0) return flood(host);
+    if (strcmp(name, "log_flood") == 0) return log_flood(host);
     if (strcmp(name, "clock_flood") == 0) return clock_flood(host);
     if (strcmp(name, "burn") == 0) return burn();
     if (strcmp(name, "oversized") == 0) return oversized(host);
@@ -215,6 +234,7 @@ sluice_status_t rule_attack_run(const sluice_host_t *host, const char *name, int
     if (strcmp(name, "undeclared_stream") == 0) return emit(host, "nobody_declared_me", "k", "{}", 2);
     if (strcmp(name, "memory_bomb") == 0) return memory_bomb(host);
     if (strcmp(name, "thread_bomb") == 0) return thread_bomb(host);
+    if (strcmp(name, "file_bomb") == 0) return file_bomb(host);
     if (strcmp(name, "follow_link") == 0) return follow_link(host);
     if (strcmp(name, "wrong_status") == 0) return 12345;
     if (strcmp(name, "undeclared_request") == 0) return request(host, name, "api", "GET", "/not/declared", "main");

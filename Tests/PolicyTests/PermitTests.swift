@@ -167,4 +167,25 @@ private typealias Bench = PolicyBench
     }
     #expect(bench.refusal { try bench.mint(Sample.fix("a"), attempt: 3) } == .attemptsExhausted(attemptsMax: 2))
   }
+
+  @Test func `is minted again, at once and however often, for a call that had no credential to be sent with`() throws {
+    let bench = try Bench(Shipped.document(governance: ["sluice": 1, "attempts_max": 2]))
+    try bench.propose([Sample.fix("a")])
+    func fail(_ attempt: Int, _ code: String?) throws {
+      let start = try bench.mint(Sample.fix("a"), attempt: attempt)
+      try bench.append(.effectStarted, start)
+      try bench.append(
+        .receipt,
+        Receipt(
+          permit: start.permit, proposal: start.proposal, outcome: .notStarted, result: .null, requests: [],
+          reason: "No.", code: code))
+    }
+    for attempt in 1...5 { try fail(attempt, Receipt.credentialRefused) }
+    // What counts still counts, before and after.
+    try fail(6, nil)
+    bench.nowMs += 60_000
+    try fail(7, nil)
+    bench.nowMs += 60_000
+    #expect(bench.refusal { try bench.mint(Sample.fix("a"), attempt: 8) } == .attemptsExhausted(attemptsMax: 2))
+  }
 }

@@ -39,6 +39,24 @@ import WholeLoop
         == "The executor says it was refused, but not every write was (201, no answer).")
   }
 
+  @Test func `is no try of the call where nothing left for want of a credential, whatever the executor makes of it`() {
+    func receipt(_ answer: Int?, _ statuses: [Int?]) -> Receipt {
+      ExecutorEnding(
+        answer: answer.map { .number($0) } ?? .none, result: .null, reason: "No.", code: "crm.refused",
+        sentWrites: statuses.map { SentWrite(digest: SHA256.digest("a"), status: $0) }
+      ).receipt(for: Self.start, credentialRefusal: "The token was refused.")
+    }
+    for answer in [2, 3, 4, nil] {
+      let one = receipt(answer, [])
+      #expect(one.outcome == .notStarted && one.code == Receipt.credentialRefused, "\(answer ?? 0)")
+      #expect(one.reason == "The token was refused.")
+    }
+    // What left is judged as ever: it may have arrived.
+    #expect(receipt(nil, [401]).outcome == .unknown && receipt(nil, [401]).code == nil)
+    #expect(receipt(2, [401]).outcome == .rejected && receipt(2, [401]).code == "crm.refused")
+    #expect(receipt(1, []).outcome == .unknown)
+  }
+
   private static let start = EffectStart(
     permit: SHA256.digest("permit"), proposal: SHA256.digest("proposal"),
     call: ToolCall(tool: "crm.fix", arguments: [:], targetVersion: nil, current: .null, undo: nil),

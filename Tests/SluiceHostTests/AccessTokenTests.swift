@@ -21,6 +21,8 @@ private final class TokenServer: Sendable {
   private let bodies = Mutex<[String]>([])
   private let gate = DispatchSemaphore(value: 0)
   let isRefusing = Mutex(false)
+  /// What every request is answered with 429.
+  let retryAfter = Mutex<String?>(nil)
   var asked: [String] { bodies.withLock { $0 } }
 
   init() {
@@ -66,8 +68,10 @@ private final class TokenServer: Sendable {
     gate.wait()
     let json = #"{"access_token":"at-\#(number)","expires_in":3600,"refresh_token":"rt-\#(number)"}"#
     let refusal = #"{"error":"invalid_grant"}"#
-    let (status, body) = isRefusing.withLock { $0 } ? (400, refusal) : (200, json)
-    let answer = Array("HTTP/1.1 \(status) x\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)".utf8)
+    let pause = retryAfter.withLock { $0 }
+    let (status, body) = isRefusing.withLock { $0 } ? (400, refusal) : pause == nil ? (200, json) : (429, "{}")
+    let more = pause.map { "Retry-After: \($0)\r\n" } ?? ""
+    let answer = Array("HTTP/1.1 \(status) x\r\n\(more)Content-Length: \(body.utf8.count)\r\n\r\n\(body)".utf8)
     _ = answer.withUnsafeBytes { send(peer, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
     close(peer)
   }
@@ -96,7 +100,9 @@ private final class TokenBench: @unchecked Sendable {
   /// What a rotated token waits for before it is written.
   let disk = Mutex<DispatchSemaphore?>(nil)
   let isClosed = Mutex(false)
+  let metrics = Metrics()
   private var tokens: AccessTokens!
+  private var throttles: Throttles!
   private var client: EgressClient!
   let tenant = TenantID(rawValue: "demo")!
   let instance = InstanceID(rawValue: "crm")!
@@ -110,7 +116,9 @@ private final class TokenBench: @unchecked Sendable {
     loop.start()
     try await loop.run { [self] in
       client = EgressClient(loop: loop)
-      tokens = AccessTokens(loop: loop, client: client, vault: vault, metrics: Metrics(), crash: Points(bench: self))
+      throttles = Throttles(loop: loop, metrics: metrics)
+      tokens = AccessTokens(
+        loop: loop, client: client, throttles: throttles, vault: vault, metrics: metrics, crash: Points(bench: self))
     }
   }
 
@@ -129,7 +137,10 @@ private final class TokenBench: @unchecked Sendable {
   }
 
   func endLoop() async throws {
-    try await loop.run { [self] in client.close() }
+    try await loop.run { [self] in
+      throttles.close()
+      client.close()
+    }
     loop.stop()
   }
 
@@ -151,6 +162,21 @@ private final class TokenBench: @unchecked Sendable {
     loop.post { [self] in tokens.get(need) { _ in } }
   }
 
+  /// Takes the one place of the slot's pool.
+  /// - Returns: What gives it back.
+  func takePlace() async throws -> @Sendable () -> Void {
+    let need = try need(scopes: "")
+    let box = TurnBox()
+    try await loop.run { [self] in
+      box.turn = throttles.turn(for: need)
+      _ = throttles.take(box.turn!) {}
+    }
+    return { [self] in loop.post { [self] in throttles.end(box.turn!) } }
+  }
+  private final class TurnBox: @unchecked Sendable { var turn: Throttles.Turn? }
+
+  func value(_ metric: String) -> Int64 { metrics.sum(metric, where: ("instance", "demo/crm")) }
+
   func put(_ refreshToken: String) throws {
     let secret = #"{"client_id":"me","refresh_token":"\#(refreshToken)"}"#
     try vault.put(Array(secret.utf8), tenant: tenant, instance: instance, slot: "api")
@@ -170,6 +196,7 @@ private final class TokenBench: @unchecked Sendable {
        "endpoints": {"crm": {"base": "https://crm.example"}},
        "slots": {"api": {"scheme": "oauth2_refresh_token", "endpoint": "crm", "client_auth": "body", "scopes": [\(scopes)],
          "token": {"endpoint": "crm", "path": "/token"}}},
+       "limits": {"concurrency": 1},
        "streams": [{"name": "s", "delivery": "replayable"}]}
       """
     let manifest = try Manifest(SourceDocument(name: "m.yaml", value: try JSONValue(parsing: text), marks: [:]))
@@ -223,6 +250,34 @@ private final class TokenBench: @unchecked Sendable {
     #expect(TokenBench.texts(try await bench.get(20)) == [String](repeating: "at-1", count: 20))
     #expect(TokenBench.texts(try await bench.get(3, letting: 0)) == ["at-1", "at-1", "at-1"])
     #expect(bench.server.asked.count == 1)
+    try await bench.end()
+  }
+
+  @Test func `is asked for in a place of its credential's, like any other request`() async throws {
+    let bench = try await TokenBench()
+    let giveBack = try await bench.takePlace()
+    bench.server.letOne()
+    try bench.beginAsking()
+    try await bench.loop.run {}
+    #expect(bench.server.asked.isEmpty && bench.value("sluice_throttle_queued") == 1)
+    giveBack()
+    #expect(TokenBench.texts(try await bench.get(1, letting: 0)) == ["at-1"])
+    try await bench.loop.run {}
+    #expect(bench.server.asked.count == 1)
+    #expect(bench.value("sluice_throttle_queued") == 0 && bench.value("sluice_throttle_in_flight") == 0)
+    try await bench.end()
+  }
+
+  @Test func `whose endpoint says 429 is asked for again only after the pause that it asks for`() async throws {
+    let bench = try await TokenBench()
+    bench.server.retryAfter.withLock { $0 = "3000" }
+    #expect(TokenBench.texts(try await bench.get(3)) == [String](repeating: "token.too_many", count: 3))
+    bench.server.letOne()
+    try bench.beginAsking()
+    try await bench.loop.run {}
+    #expect(bench.server.asked.count == 1)
+    #expect(bench.metrics.sums("sluice_throttle_held", by: "cause") == ["retry_after": 1])
+    #expect(bench.metrics.sums("sluice_tokens_total", by: "ending") == ["too_many": 1])
     try await bench.end()
   }
 

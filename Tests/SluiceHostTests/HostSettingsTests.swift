@@ -12,10 +12,11 @@ import Testing
     let full = try read([
       "sluice": 1, "listen": "127.0.0.1:0", "behind_tls": true, "sandbox": "degraded",
       "disk": ["low_water_bytes": 10, "ballast_bytes": 0], "journal": ["segment_bytes": 65_536],
+      "intake": ["bytes_max": 1_048_576],
     ])
     #expect(
       full.listen == "127.0.0.1:0" && full.isBehindTLS && full.isDegradedSandboxAllowed
-        && full.segmentBytesMax == 65_536)
+        && full.segmentBytesMax == 65_536 && full.intakeBytesMax == 1_048_576)
     let proxied = try read([
       "sluice": 1, "public_url": "https://sluice.example.com/in/",
       "proxy": ["addresses": ["127.0.0.1", "10.0.0.0/8"], "client_certificate_header": "X-Client-Cert"],
@@ -40,6 +41,8 @@ import Testing
       (["sluice": 1, "proxy": ["addresses": ["::1"]]], "proxy.client_certificate_header"),
       (["sluice": 1, "journal": ["segment_bytes": 10]], "journal.segment_bytes"),
       (["sluice": 1, "journal": ["segments": 1]], "journal.segments"),
+      (["sluice": 1, "intake": ["bytes_max": 10]], "intake.bytes_max"),
+      (["sluice": 1, "intake": ["bytes": 1]], "intake.bytes"),
     ] as [(JSONValue, String)])
   func `that are wrong are named by their key`(document: JSONValue, path: String) {
     var found: String?

@@ -164,10 +164,20 @@ def test_memory(worker):
         assert int(reports(w.pull()[1])["memory_bomb"]["mib"]) < 128
     with hostile(worker, "memory_death", "--address-bytes", str(128 << 20)) as w:
         w.start(PULL, 2, "attacks")
-        assert (w.end(), w.told()[-1]) == (-signal.SIGSEGV, "sluice-worker: limit memory")
+        assert (w.end(), w.told()[-1]) == (-signal.SIGSEGV, "sluice-worker: maybe limit memory")
     with hostile(worker, "segfault") as w:
         w.start(PULL, 2, "attacks")
-        assert w.end() == -signal.SIGSEGV and "sluice-worker: limit memory" not in w.told()
+        assert w.end() == -signal.SIGSEGV and "sluice-worker: maybe limit memory" not in w.told()
+
+
+def test_files(worker):
+    """files beyond their number are refused, and named as the limit that they are"""
+    if "--uid" not in worker.options and "--netns" not in worker.options:
+        return  # no threads are granted there, and without them nothing can be opened
+    with hostile(worker, "file_bomb", "--threads", "2", "--files", "32") as w:
+        assert 0 < int(reports(w.pull()[1])["file_bomb"]["count"]) < 32
+        lines = w.told()
+        assert lines.count("sluice-worker: limit files") == 1, lines
 
 
 def test_load_failures(worker):

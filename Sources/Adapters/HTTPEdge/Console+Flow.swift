@@ -2,29 +2,25 @@ import Domain
 
 /// Who waits and why; and what the ledger says of itself.
 extension Console {
-  func flow(_ visitor: Visitor) async throws -> EdgeResponse {
+  func flow(_ request: EdgeRequest, _ visitor: Visitor) async throws -> EdgeResponse {
+    let order = try FlowOrder(request.query)
     let top = try await call("top", visitor)
     let connectors = try await call("connector.list", visitor).array ?? []
     let flowing = top["instances"]?.array ?? []
-    var known = connectors.map { connector in
+    var known = connectors.map { connector -> FlowOrder.Row in
       let name = connector["instance"]?.string
       return (connector, live: flowing.first { $0["instance"]?.string == name && name != nil })
     }
     let named = Set(connectors.compactMap { $0["instance"]?.string })
     for live in flowing where !named.contains(live["instance"]?.string ?? "") { known.append((live, live)) }
-    // Who waits longest now comes first, as with `sluice top --sort age`.
-    let places = known.enumerated().sorted {
-      (Self.oldestWaitMs($0.element.live), $1.offset) > (Self.oldestWaitMs($1.element.live), $0.offset)
-    }
-    let rows = places.map { flowRow($0.element.0, $0.element.live) }
+    let rows = order.sorted(known).map { flowRow($0.connector, $0.live) }
     return respond(
       200, "Flow", for: visitor, section: "/flow",
       """
       <p class="lead">\(bottleneck(flowing))</p>
       \(section("From the journal to the answer", position(top)))
       \(section("Connectors", rows.isEmpty ? "<p class=\"empty\">No connector is enabled.</p>" : table(
-        "Connectors, and who waits why",
-        ["Instance", "Connector", "State", "#Records", "#Requests", "#Under way", "In line", "#Retries", "Who waits, and why", "Endpoints led elsewhere"], rows)))
+        "Connectors, and who waits why", heads: flowHeads(order, visitor), rows)))
       """)
   }
 
@@ -86,6 +82,8 @@ extension Console {
   static func sentence(of cause: String, _ instance: String) -> String {
     switch cause {
     case "no_credit": "\(instance) waited for us: earlier batches were not yet durable and applied (no_credit)."
+    case "intake_limit":
+      "\(instance) waited for room: all sources together have as many bytes on their way as the host holds (intake_limit)."
     case "apply_lag": "Intake waited for the loop to apply what is in the journal (apply_lag)."
     case "throttled": "Requests were kept back to stay within the source's quota (throttled)."
     case "token": "We waited for an access token (token)."

@@ -9,8 +9,10 @@ struct Visitor: Sendable {
   let formToken: String
 
   /// The address of a page, staying with the tenant.
-  func link(_ path: String) -> String {
-    user.tenants.first == tenant ? path : "\(path)?tenant=\(WebForm.encoded(tenant.rawValue))"
+  func link(_ path: String, _ query: [(String, String)] = []) -> String {
+    let tenants = user.tenants.first == tenant ? [] : [("tenant", tenant.rawValue)]
+    let text = (tenants + query).map { "\($0)=\(WebForm.encoded($1))" }.joined(separator: "&")
+    return text.isEmpty ? path : "\(path)?\(text)"
   }
 }
 
@@ -21,6 +23,7 @@ enum ConsoleError: OperatorError, Equatable {
   case badForm
   case formToken
   case noPage
+  case noOrder
   case method
 
   var code: String {
@@ -30,6 +33,7 @@ enum ConsoleError: OperatorError, Equatable {
     case .badForm: "console.bad_form"
     case .formToken: "console.form_token"
     case .noPage: "console.no_page"
+    case .noOrder: "console.no_order"
     case .method: "console.method"
     }
   }
@@ -40,6 +44,7 @@ enum ConsoleError: OperatorError, Equatable {
     case .badForm: "The form is not complete. Nothing was done."
     case .formToken: "The form does not belong to this session. Nothing was done."
     case .noPage: "There is no such page."
+    case .noOrder: "The page cannot be sorted in that way."
     case .method: "This page does not take such a request."
     }
   }
@@ -48,13 +53,15 @@ enum ConsoleError: OperatorError, Equatable {
     case .noTenant: "Ask an operator to add you to it."
     case .crossOrigin: "Open the page here and send the form from it."
     case .badForm, .formToken: "Open the page again and send the form from there."
+    case .noOrder:
+      "Choose a column's head, or give `sort` as \(FlowOrder.Column.allCases.map(\.rawValue).joined(separator: ", ")) and `order` as asc or desc."
     case .noPage, .method: "Start from the overview."
     }
   }
   var status: Int {
     switch self {
     case .noTenant, .crossOrigin, .formToken: 403
-    case .badForm: 400
+    case .badForm, .noOrder: 400
     case .noPage: 404
     case .method: 405
     }
@@ -104,7 +111,7 @@ struct Console: Sendable {
     case ("decisions", 1): return try await decisions(visitor)
     case ("signals", 1): return try await signals(visitor)
     case ("actions", 1): return try await actions(visitor)
-    case ("flow", 1): return try await flow(visitor)
+    case ("flow", 1): return try await flow(request, visitor)
     case ("ledger", 1): return try await ledger(visitor)
     default: throw ConsoleError.noPage
     }

@@ -75,14 +75,13 @@ extension Console {
 
   /// - Parameter columns: A name that begins with "#" is of numbers.
   func table(_ caption: String, _ columns: [String], _ rows: [[HTML]]) -> HTML {
-    let isNumber = columns.map { $0.hasPrefix("#") }
-    let heads = columns.map { name -> HTML in
-      name.hasPrefix("#")
-        ? "<th scope=\"col\" class=\"number\">\(String(name.dropFirst()))</th>" : "<th scope=\"col\">\(name)</th>"
-    }
+    table(caption, heads: columns.map { TableHead($0) }, rows)
+  }
+
+  func table(_ caption: String, heads: [TableHead], _ rows: [[HTML]]) -> HTML {
     let lines = rows.map { cells -> HTML in
-      let cells = zip(cells, isNumber).map { cell, isNumber -> HTML in
-        isNumber ? "<td class=\"number\">\(cell)</td>" : "<td>\(cell)</td>"
+      let cells = zip(cells, heads).map { cell, head -> HTML in
+        head.isNumber ? "<td class=\"number\">\(cell)</td>" : "<td>\(cell)</td>"
       }
       return "<tr>\(cells)</tr>\n"
     }
@@ -90,7 +89,7 @@ extension Console {
       <div class="scroll" tabindex="0" role="region" aria-label="\(caption)">
       <table>
       <caption>\(caption)</caption>
-      <thead><tr>\(heads)</tr></thead>
+      <thead><tr>\(heads.map(\.html))</tr></thead>
       <tbody>
       \(lines)</tbody>
       </table>
@@ -115,4 +114,29 @@ extension Console {
     return word == Words.missing ? data(word) : "<span class=\"badge \(tone)\">\(Words.spaced(word))</span>"
   }
   func badge(_ value: JSONValue?) -> HTML { badge(value?.string ?? Words.missing) }
+}
+
+/// The head of a table's column.
+struct TableHead: Sendable {
+  let content: HTML
+  let isNumber: Bool
+  /// `ascending` or `descending`; nil when the rows are in another order.
+  let sorted: String?
+
+  init(content: HTML, isNumber: Bool, sorted: String? = nil) {
+    self.content = content
+    self.isNumber = isNumber
+    self.sorted = sorted
+  }
+
+  /// - Parameter name: One that begins with "#" is of numbers.
+  init(_ name: String) {
+    self.init(content: HTML(text: name.hasPrefix("#") ? String(name.dropFirst()) : name), isNumber: name.hasPrefix("#"))
+  }
+
+  var html: HTML {
+    let kind: HTML = isNumber ? " class=\"number\"" : .nothing
+    let order: HTML = sorted.map { " aria-sort=\"\($0)\"" } ?? .nothing
+    return "<th scope=\"col\"\(kind)\(order)>\(content)</th>"
+  }
 }

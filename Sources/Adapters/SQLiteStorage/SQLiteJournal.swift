@@ -114,6 +114,13 @@ package actor SQLiteJournal: Journal {
     try stored(partition, after: position, countMax: countMax)
   }
 
+  /// - Parameter bytesMax: Of bodies; an entry that goes beyond it is the last one.
+  package nonisolated(nonsending) func read(
+    _ partition: Partition, after position: Position, countMax: Int, bytesMax: Int
+  ) async throws -> [Entry] {
+    try stored(partition, after: position, countMax: countMax, bytesMax: bytesMax)
+  }
+
   /// Closes the files after what is pending is durable.
   package func close() throws {
     commitPending()
@@ -265,20 +272,24 @@ extension SQLiteJournal {
   }
 
   private nonisolated func stored(
-    _ partition: Partition, after position: Position, countMax: Int
+    _ partition: Partition, after position: Position, countMax: Int, bytesMax: Int = .max
   ) throws -> [Entry] {
     var entries: [Entry] = []
-    for segment in segments.withLock({ $0 }) where entries.count < countMax {
-      entries += try StorageError.naming(segment.path, .journal) {
+    var bytes = 0
+    for segment in segments.withLock({ $0 }) where entries.count < countMax && bytes < bytesMax {
+      try StorageError.naming(segment.path, .journal) {
         try segment.pool.read { db in
-          try Row.fetchAll(
+          let rows = try Row.fetchCursor(
             db.cachedStatement(
               sql: """
                 SELECT position, id, kind, cause, recorded_at_ms, body, salt, codec FROM entry
                 WHERE partition=? AND position>? ORDER BY position LIMIT ?
                 """),
-            arguments: [partition.name, Int64(position.number), countMax - entries.count]
-          ).map { try entry($0, partition) }
+            arguments: [partition.name, Int64(position.number), countMax - entries.count])
+          while bytes < bytesMax, let row = try rows.next() {
+            entries.append(try entry(row, partition))
+            bytes += entries.last!.body.count
+          }
         }
       }
     }

@@ -22,6 +22,18 @@ final class AccessTokens {
     let proxy: EgressProxy?
 
     fileprivate var place: String { "\(route.tenant)/\(route.instance)/\(slot)" }
+    /// The token endpoint.
+    var target: RequestTarget {
+      RequestTarget(
+        method: "POST", base: route.base(of: grant.endpoint) ?? "", path: grant.path, query: "", headers: [], body: [])
+    }
+
+    /// Whose turn it takes.
+    var member: Throttle.Member {
+      Throttle.Member(
+        route, endpoint: grant.endpoint, slot: slot, base: route.base(of: grant.endpoint) ?? "", isToken: true)
+    }
+
     fileprivate var origin: Origin {
       Origin(secret: secret.reveal { SHA256.digest($0) }, grant: grant, base: route.base(of: grant.endpoint))
     }
@@ -73,19 +85,28 @@ final class AccessTokens {
 
   private let loop: EventLoop
   private let client: EgressClient
+  private let throttles: Throttles
   private let vault: Vault
   private let metrics: Metrics
   private let crash: any CrashInjector
+  private let clock: any HostClock
   private var entries: [String: Entry] = [:]
   private var asking: [String: EgressExchange] = [:]
+  /// The turns of those requests, waiting or under way.
+  private var turns: [String: Throttles.Turn] = [:]
   private var lastNumber = 0
   /// Set once the host stops: called when nothing is under way any more.
   private var closed: (() -> Void)?
   private var isClosing = false
 
-  init(loop: EventLoop, client: EgressClient, vault: Vault, metrics: Metrics, crash: any CrashInjector) {
+  init(
+    loop: EventLoop, client: EgressClient, throttles: Throttles, vault: Vault, metrics: Metrics,
+    crash: any CrashInjector, clock: any HostClock = SystemClock()
+  ) {
     self.loop = loop
+    self.clock = clock
     self.client = client
+    self.throttles = throttles
     self.vault = vault
     self.metrics = metrics
     self.crash = crash
@@ -96,6 +117,8 @@ final class AccessTokens {
   /// - Parameter closed: Called once, when that is so: at once, or after 30 seconds and one write at most.
   func close(_ closed: @escaping () -> Void) {
     isClosing = true
+    // Who still waits for a turn has asked nobody.
+    for (place, turn) in turns where asking[place] == nil { giveBack(turn, of: place) }
     for place in entries.keys {
       entries[place]!.waiters = []
       entries[place]!.later = []
@@ -109,8 +132,10 @@ final class AccessTokens {
     }
     // Each request has as long at most, once it has left; one that still looks its upstream's name up has asked nobody.
     last.start(after: .milliseconds(Self.timeoutMs)) { [self] in
-      for exchange in asking.values { exchange.cancel() }
-      asking = [:]
+      for (place, exchange) in asking {
+        exchange.cancel()
+        over(place)
+      }
       closeIfDone()
     }
   }
@@ -142,14 +167,15 @@ final class AccessTokens {
       entries[need.place] = Entry(origin: origin)
       if before?.origin.secret == origin.secret { entries[need.place]!.unkept = before?.unkept }
     }
-    if let held = entries[need.place]!.held, held.goodUntilMs.map({ SystemSources.monotonicMs() < $0 }) ?? true {
-      return done(.success(held))
-    }
-    if let refusal = entries[need.place]!.refusal, SystemSources.monotonicMs() < refusal.untilMs {
+    if let held = entries[need.place]!.held, isGood(held) { return done(.success(held)) }
+    if let refusal = entries[need.place]!.refusal, clock.monotonicMs() < refusal.untilMs {
       return done(.failure(refusal.failure))
     }
     wait(need, done)
   }
+
+  /// Whether it is not at its end.
+  func isGood(_ held: Held) -> Bool { held.goodUntilMs.map { clock.monotonicMs() < $0 } ?? true }
 
   /// Gives this token to nobody any more.
   func drop(_ refused: Held) {
@@ -176,19 +202,46 @@ final class AccessTokens {
 
   // The token endpoint.
 
+  /// Takes its turn among all that ask this upstream with this credential, ahead of those who wait for the token.
   private func ask(_ need: Need) {
+    let turn = throttles.turn(for: need)
+    turns[need.place] = turn
+    let isTaken = throttles.take(turn) { [self] in send(need, turn) }
+    guard !isTaken else { return }
+    turns[need.place] = nil
+    end(need, .failure(.queueFull))
+  }
+
+  private func send(_ need: Need, _ turn: Throttles.Turn) {
     let request: EgressRequest
     do { request = try self.request(need) } catch {
+      over(need.place)
       return end(need, .failure(HTTPFailure(.transient, TokenError.notRead(need))))
     }
+    let sentAt = clock.monotonicMs()
     asking[need.place] = client.send(request) { [self] head in
       switch head {
-      case .failure(let failure): failed(need, failure)
+      case .failure(let failure):
+        if failure.isSilence { throttles.heard(turn, status: nil, sentAtMs: sentAt) }
+        failed(need, failure)
       case .success(let head):
         metrics.request(instance: need.route.key, status: head.status)
-        collect(need, head.status, [])
+        let pauseMs = RetryAfter.pauseMs(of: head, nowMs: clock.wallMs())
+        throttles.heard(turn, status: head.status, sentAtMs: sentAt, pauseMs: pauseMs)
+        collect(need, head.status, pauseMs, [])
       }
     }
+  }
+
+  /// Nothing is under way there any more.
+  private func over(_ place: String) {
+    asking[place] = nil
+    if let turn = turns[place] { giveBack(turn, of: place) }
+  }
+
+  private func giveBack(_ turn: Throttles.Turn, of place: String) {
+    turns[place] = nil
+    throttles.end(turn)
   }
 
   private func request(_ need: Need) throws -> EgressRequest {
@@ -208,12 +261,13 @@ final class AccessTokens {
     return request
   }
 
-  private func collect(_ need: Need, _ status: Int, _ body: [UInt8]) {
+  private func collect(_ need: Need, _ status: Int, _ pauseMs: Int64?, _ body: [UInt8]) {
     asking[need.place]?.read(bytesMax: Self.bodyBytesMax) { [self] result in
       switch result {
       case .failure(let failure): failed(need, failure)
       case .success((let part, let isEnd)):
-        guard isEnd else { return collect(need, status, body + part) }
+        guard isEnd else { return collect(need, status, pauseMs, body + part) }
+        guard status != 429 else { return tooMany(need, pauseMs) }
         ended(need, TokenGrant.read(status: status, body: body + part))
       }
     }
@@ -226,13 +280,26 @@ final class AccessTokens {
       let sentence = failure.message
       return ended(need, .unclear(sentence.last == "." ? String(sentence.dropLast()) : sentence))
     }
-    asking[need.place] = nil
+    over(need.place)
     metrics.token(instance: need.route.key, ending: "unclear")
     end(need, .failure(told))
   }
 
+  /// Its own word for "later": who needs the token is told so, as of any other request.
+  private func tooMany(_ need: Need, _ pauseMs: Int64?) {
+    over(need.place)
+    metrics.token(instance: need.route.key, ending: "too_many")
+    let error = TokenError.tooMany(need)
+    end(
+      need,
+      .failure(
+        HTTPFailure(
+          status: .rateLimited, code: error.code, message: "\(error.message) \(error.remedy)",
+          retryAfterMs: max(pauseMs ?? 0, 1_000))))
+  }
+
   private func ended(_ need: Need, _ answer: TokenGrant.Answer) {
-    asking[need.place] = nil
+    over(need.place)
     switch answer {
     case .token(let token):
       metrics.token(instance: need.route.key, ending: "given")
@@ -244,7 +311,7 @@ final class AccessTokens {
     case .refused(let reason):
       metrics.token(instance: need.route.key, ending: "refused")
       let failure = HTTPFailure(.auth, TokenError.refused(need, reason))
-      entries[need.place]!.refusal = (failure, SystemSources.monotonicMs() + Self.refusalMs)
+      entries[need.place]!.refusal = (failure, clock.monotonicMs() + Self.refusalMs)
       end(need, .failure(failure))
     case .unclear(let reason):
       metrics.token(instance: need.route.key, ending: "unclear")
@@ -295,7 +362,7 @@ final class AccessTokens {
     let lifeMs = token.expiresIn.map { min(max($0, 0), 10_000_000) * 1000 }
     let held = Held(
       bytes: token.bytes, renewal: renewal, place: need.place, number: lastNumber,
-      goodUntilMs: lifeMs.map { SystemSources.monotonicMs() + $0 - min($0 / 10, 60_000) })
+      goodUntilMs: lifeMs.map { clock.monotonicMs() + $0 - min($0 / 10, 60_000) })
     entries[need.place]!.held = held
     end(need, .success(held))
   }

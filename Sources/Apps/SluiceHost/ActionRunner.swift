@@ -9,16 +9,21 @@ import WholeLoop
 
 /// Executes one tenant's permitted actions, one after the other: mint, spend, make durable, send, receipt.
 actor ActionRunner {
-  typealias RouteLookup = @Sendable (_ instance: String) async -> InstanceRoute?
+  /// The tenant's executors as they run now.
+  struct Executors: Sendable {
+    let find: @Sendable (_ instance: String) async -> ConnectorInstance?
+    /// Names of those that are asked nothing until somebody resumes them: their actions wait.
+    let resting: @Sendable () async -> Set<String>
+  }
 
   private let tenant: TenantRuntime
   private let pool: WorkerPool
   private let policy: PolicyStage
-  private let routes: RouteLookup
+  private let executors: Executors
   private let metrics: Metrics
   private let crash: any CrashInjector
   private let log: HostLog
-  private let steady = SteadyClock()
+  private let steady: SteadyClock
   private var isWorking = false
   private var isStopping = false
   private var isPoked = false
@@ -28,15 +33,18 @@ actor ActionRunner {
 
   init(
     tenant: TenantRuntime, pool: WorkerPool, policy: PolicyStage, metrics: Metrics, crash: any CrashInjector,
-    log: HostLog, routes: @escaping RouteLookup
+    log: HostLog, executors: Executors
   ) {
+    let clock = pool.clock
+    steady = SteadyClock(wallMs: { clock.wallMs() }, monotonicMs: { clock.monotonicMs() })
+
     self.tenant = tenant
     self.pool = pool
     self.policy = policy
     self.metrics = metrics
     self.crash = crash
     self.log = log
-    self.routes = routes
+    self.executors = executors
   }
 
   /// After a restart: what was under way is unknown, and is asked after.
@@ -89,10 +97,12 @@ actor ActionRunner {
 
   /// - Returns: Whether something was done.
   private func step() async throws -> Bool {
-    let now = SystemSources.wallClockMs()
+    let now = pool.clock.wallMs()
     let steadyMs = steady.nowMs()
+    let resting = await executors.resting()
     let turn = try tenant.view {
-      try ActionTurn.next(in: $0, policy: policy, tenant: tenant.tenant, nowMs: now, steadyMs: steadyMs)
+      try ActionTurn.next(
+        in: $0, policy: policy, tenant: tenant.tenant, nowMs: now, steadyMs: steadyMs, resting: resting)
     }
     switch turn {
     case .probe(let start): try await probe(start)
@@ -114,10 +124,11 @@ actor ActionRunner {
   }
 
   private func send(_ start: EffectStart) async throws {
-    guard let (route, action) = try await executor(of: start.call.tool) else {
+    guard let (executor, action) = try await executor(of: start.call.tool) else {
       return try await report(
         Receipt(start, .notStarted, reason: "No enabled executor has the tool \(start.call.tool)."))
     }
+    let route = executor.route
     var operation = OperationStart(kind: .execute)
     operation.name = action
     operation.key = start.idempotencyKey
@@ -131,13 +142,17 @@ actor ActionRunner {
         targetVersion: start.call.targetVersion), route: route, mailbox: nil)
     crash.reach(.effectAfterSend)
     metrics.operation(instance: route.key, kind: "execute", ending: outcome.name)
-    try await report(outcome.ending.receipt(for: start))
+    let refusal = outcome.credentialRefusal
+    // Before its receipt: nothing else is started meanwhile.
+    if let refusal { await executor.refuseCredential(refusal) }
+    try await report(outcome.ending.receipt(for: start, credentialRefusal: refusal))
   }
 
   private func probe(_ start: EffectStart) async throws {
-    guard let (route, action) = try await executor(of: start.call.tool) else {
+    guard let (executor, action) = try await executor(of: start.call.tool) else {
       return try await report(Receipt(start, .unknown, reason: "No enabled executor can be asked."))
     }
+    let route = executor.route
     var operation = OperationStart(kind: .probe)
     operation.name = action
     operation.key = start.idempotencyKey
@@ -146,6 +161,8 @@ actor ActionRunner {
     let askedAtMs = steady.nowMs()
     let outcome = await pool.run(operation, operation: .reading, route: route, mailbox: nil)
     metrics.operation(instance: route.key, kind: "probe", ending: outcome.name)
+    // It could not be asked at all: that is no answer, and is asked again once there is another credential.
+    if let refusal = outcome.credentialRefusal { return await executor.refuseCredential(refusal) }
     try await report(outcome.ending.probed(start, askedAtMs: askedAtMs))
   }
 
@@ -178,11 +195,11 @@ actor ActionRunner {
   }
 
   /// The executor of a tool and the action's name there.
-  private func executor(of tool: String) async throws -> (InstanceRoute, String)? {
-    guard let facts = try tenant.view({ try ToolFacts.activated(tool, $0) }), let route = await routes(facts.instance),
-      let dot = tool.firstIndex(of: ".")
+  private func executor(of tool: String) async throws -> (ConnectorInstance, String)? {
+    guard let facts = try tenant.view({ try ToolFacts.activated(tool, $0) }),
+      let executor = await executors.find(facts.instance), let dot = tool.firstIndex(of: ".")
     else { return nil }
-    return (route, String(tool[tool.index(after: dot)...]))
+    return (executor, String(tool[tool.index(after: dot)...]))
   }
 }
 

@@ -36,7 +36,7 @@ extension ConnectorInstance {
   }
 
   private func isDue(_ position: Position) -> Bool {
-    retries.isDue(position, nowMs: SystemSources.monotonicMs())
+    retries.isDue(position, nowMs: workers.clock.monotonicMs())
   }
 
   private func receive(
@@ -56,6 +56,10 @@ extension ConnectorInstance {
     if let refusal = result.refusal { return try giveUp(position, stream, refusal, line) }
     do { try OperationEnding.check(result) } catch OperationEnding.faulty(let reason) {
       return try failed(position, stream, reason, line)
+    } catch OperationEnding.upstream(let reason) {
+      // It is none of the delivery's faults; but if the trouble is with this one alone, the others go first.
+      retries.wait(position, nowMs: workers.clock.monotonicMs())
+      throw OperationEnding.upstream(reason: reason)
     }
     // Whatever came of the delivery is taken: an empty batch says so, and it is done with.
     try line.end(with: try intake.empty(stream: stream))
@@ -64,7 +68,7 @@ extension ConnectorInstance {
 
   private func failed(_ position: Position, _ stream: StreamName, _ reason: String, _ line: DeliveryLine) throws {
     if isStopping { return }
-    switch retries.fail(position, reason, nowMs: SystemSources.monotonicMs()) {
+    switch retries.fail(position, reason, nowMs: workers.clock.monotonicMs()) {
     case .retry(let ms):
       log.warning(
         "instance.delivery_retries", "\(reason) Delivery \(position) is given again in \(ms) ms.", route.fields)
@@ -84,7 +88,7 @@ extension ConnectorInstance {
 
 /// Deliveries that failed: how often each, and when it is given again.
 struct DeliveryRetries {
-  private var failing: [Position: (faults: CrashLoop, dueMs: Int64)] = [:]
+  private var failing: [Position: (faults: CrashLoop, waits: UpstreamBackOff, dueMs: Int64)] = [:]
 
   func isDue(_ position: Position, nowMs: Int64) -> Bool { failing[position].map { $0.dueMs <= nowMs } ?? true }
 
@@ -94,8 +98,17 @@ struct DeliveryRetries {
   mutating func fail(_ position: Position, _ reason: String, nowMs: Int64) -> CrashLoop.Next {
     var faults = failing[position]?.faults ?? CrashLoop()
     let next = faults.fail(reason)
-    if case .retry(let ms) = next { failing[position] = (faults, nowMs + ms) }
+    if case .retry(let ms) = next {
+      failing[position] = (faults, failing[position]?.waits ?? UpstreamBackOff(intervalMs: nil), nowMs + ms)
+    }
     return next
+  }
+
+  /// The upstream's doing: it is given again for as long as that lasts.
+  mutating func wait(_ position: Position, nowMs: Int64) {
+    var waits = failing[position]?.waits ?? UpstreamBackOff(intervalMs: nil)
+    let ms = waits.fail()
+    failing[position] = (failing[position]?.faults ?? CrashLoop(), waits, nowMs + ms)
   }
 
   mutating func forget(_ position: Position) { failing[position] = nil }

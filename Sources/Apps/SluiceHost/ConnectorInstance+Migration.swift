@@ -5,7 +5,7 @@ import PluginHost
 
 // What a new version of a plugin is asked before it takes over.
 extension ConnectorInstance {
-  /// Meanwhile nobody can pause or disable the instance, so that no answer takes longer.
+  /// Meanwhile the instance does nothing: no answer takes longer.
   private var trialTimeoutMs: Int { min(route.manifest.limits.operationTimeoutMs, 30_000) }
 
   /// Whether it starts with its configuration. Its upstream may be down: that is no fault of the version.

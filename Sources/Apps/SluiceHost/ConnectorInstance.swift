@@ -23,6 +23,9 @@ package actor ConnectorInstance {
   let log: HostLog
   let metrics: Metrics
   private var crashLoop = CrashLoop()
+  private var backOff: UpstreamBackOff
+  /// What it waits for while it rests after a fault that is none of its own.
+  private var restsFor: WaitCause?
   var retries = DeliveryRetries()
   private var checkpoints: [StreamName: IntakeBatch.Checkpoint] = [:]
   package internal(set) var state = State.idle {
@@ -56,11 +59,28 @@ package actor ConnectorInstance {
     self.route = route
     self.clock = clock
     self.pausedFor = pausedFor
-    nextPullMs = clock.map { $0.first(nowMs: Self.nowMs($0)) } ?? .max
+    let time = workers.clock
+    nextPullMs = clock.map { $0.first(nowMs: Self.nowMs($0, time)) } ?? .max
+    backOff = UpstreamBackOff(intervalMs: clock?.schedule.intervalMs)
     self.workers = workers
     self.tenant = tenant
     self.metrics = metrics
     self.log = log
+    // An executor has no schedule that would say so.
+    if let pausedFor, route.manifest.kind == .executor { state = .paused(reason: pausedFor) }
+  }
+
+  /// Why an executor is asked nothing now; nil when it may be.
+  var isResting: Bool {
+    switch state {
+    case .parked, .paused, .stopped: true
+    case .idle, .running, .waiting: false
+    }
+  }
+
+  /// An executor's credential was refused: nothing more is asked of it until somebody resumes it.
+  func refuseCredential(_ reason: String) {
+    if !isResting { _ = park(reason) }
   }
 
   /// Starts the schedule.
@@ -94,6 +114,7 @@ package actor ConnectorInstance {
   /// Ends a parking or a pause.
   package func resume() {
     crashLoop.succeed()
+    backOff.succeed()
     pausedFor = nil
     state = .idle
     poke()
@@ -102,6 +123,7 @@ package actor ConnectorInstance {
   /// Starts nothing more; what is under way comes to its end.
   func pause(for reason: String) {
     pausedFor = reason
+    if loopTask == nil { state = .paused(reason: reason) }
     wake()
   }
 
@@ -115,9 +137,10 @@ package actor ConnectorInstance {
   /// What a person has said of its checkpoints counts from the next pull on.
   func forgetCheckpoints() { checkpoints = [:] }
 
-  private static func nowMs(_ clock: PullClock) -> Int64 {
-    clock.schedule.isByWallClock ? SystemSources.wallClockMs() : SystemSources.monotonicMs()
+  private static func nowMs(_ clock: PullClock, _ time: any HostClock) -> Int64 {
+    clock.schedule.isByWallClock ? time.wallMs() : time.monotonicMs()
   }
+  private func nowMs(_ clock: PullClock) -> Int64 { Self.nowMs(clock, workers.clock) }
 
   /// Returns when every stream has been pulled to its end that often since the start.
   package func whenCompleted(rounds: Int) async { await when { $0.completedRounds >= rounds } }
@@ -160,10 +183,15 @@ package actor ConnectorInstance {
       } else if case .parked = state {
         pauseMs = .max
       } else {
-        pauseMs = min(await round(), state == .idle ? retries.untilNextMs(nowMs: SystemSources.monotonicMs()) : .max)
+        pauseMs = min(await round(), state == .idle ? retries.untilNextMs(nowMs: workers.clock.monotonicMs()) : .max)
       }
       if isStopping { break }
+      let since = workers.clock.monotonicMs()
       await rest(ms: pauseMs)
+      if let cause = restsFor {
+        restsFor = nil
+        metrics.wait(cause, instance: route.key, ms: Int(workers.clock.monotonicMs() - since))
+      }
     }
   }
 
@@ -188,7 +216,7 @@ package actor ConnectorInstance {
         state = .idle
         return .max
       }
-      let startedMs = Self.nowMs(clock)
+      let startedMs = nowMs(clock)
       guard isPullDue || startedMs >= nextPullMs else { return untilNextPull(clock) }
       if let shortage = tenant.shortage() { throw shortage }
       isPullDue = false
@@ -199,7 +227,8 @@ package actor ConnectorInstance {
       }
       completedRounds += 1
       crashLoop.succeed()
-      nextPullMs = clock.next(afterPull: min(nextPullMs, startedMs), nowMs: Self.nowMs(clock))
+      backOff.succeed()
+      nextPullMs = clock.next(afterPull: min(nextPullMs, startedMs), nowMs: nowMs(clock))
       return untilNextPull(clock)
     } catch let ending as OperationEnding {
       return after(ending)
@@ -214,7 +243,7 @@ package actor ConnectorInstance {
 
   private func untilNextPull(_ clock: PullClock) -> Int64 {
     state = .idle
-    let ms = max(nextPullMs - Self.nowMs(clock), 1)
+    let ms = max(nextPullMs - nowMs(clock), 1)
     // Somebody may set the wall clock meanwhile: it is looked at again soon.
     return clock.schedule.isByWallClock ? min(ms, 30_000) : ms
   }
@@ -228,6 +257,18 @@ package actor ConnectorInstance {
       state = .waiting(reason: reason)
       return ms
     case .park(let reason): return park(reason)
+    case .upstream(let reason):
+      let ms = backOff.fail()
+      metrics.retry(instance: route.key, cause: "upstream")
+      if backOff.failures == 1 {
+        log.warning(
+          "instance.upstream_in_trouble",
+          "\(reason) It is tried again, at least every minute, until the upstream answers.",
+          route.fields)
+      }
+      restsFor = .upstreamSlow
+      state = .waiting(reason: reason)
+      return ms
     case .faulty(let reason):
       switch crashLoop.fail(reason) {
       case .retry(let ms):

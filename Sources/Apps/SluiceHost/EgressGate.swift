@@ -37,12 +37,19 @@ package final class EgressGate {
   private let throttles: Throttles
   private let tokens: AccessTokens
 
-  package init(loop: EventLoop, vault: Vault, metrics: Metrics, crash: any CrashInjector) {
+  private let clock: any HostClock
+
+  package init(
+    loop: EventLoop, vault: Vault, metrics: Metrics, crash: any CrashInjector, clock: any HostClock = SystemClock()
+  ) {
+    self.clock = clock
     self.vault = vault
     self.metrics = metrics
     client = EgressClient(loop: loop)
-    throttles = Throttles(loop: loop, metrics: metrics)
-    tokens = AccessTokens(loop: loop, client: client, vault: vault, metrics: metrics, crash: crash)
+    throttles = Throttles(loop: loop, metrics: metrics, clock: clock)
+    tokens = AccessTokens(
+      loop: loop, client: client, throttles: throttles, vault: vault, metrics: metrics, crash: crash,
+      clock: clock)
   }
 
   /// - Parameter closed: Called once access tokens that are on their way have come and been kept; nothing else is
@@ -69,18 +76,42 @@ package final class EgressGate {
       return nil
     }
     let gated = GatedExchange()
-    takeTurn(sending, gated, answered) { [self] turn in
-      withToken(sending, gated, answered) { [self] token in
-        leaves()
-        start(sending, token, gated, turn, isAgain: false, answered)
-      }
+    let noTurn: (HTTPFailure) -> Void = { answered(.failure($0)) }
+    prepare(sending, gated, noTurn, answered) { [self] token, turn in
+      leaves()
+      start(sending, token, gated, turn, isAgain: false, answered)
     }
     return gated
   }
 
+  /// An instance asks nothing any more.
+  func leave(_ route: Route) {
+    throttles.leave(route)
+    for endpoint in route.manifest.endpoints { metrics.rateHint(instance: route.key, endpoint.name, remaining: nil) }
+  }
+
+  /// Goes on with a token, where one is needed, once it is the request's turn: in this order, since who waits for a token
+  /// holds no place that the token itself may need.
+  private func prepare(
+    _ sending: Sending, _ gated: GatedExchange, _ noTurn: @escaping (HTTPFailure) -> Void,
+    _ answered: @escaping (Result<GatedExchange, HTTPFailure>) -> Void, isAgain: Bool = false,
+    _ go: @escaping (AccessTokens.Held?, Throttles.Turn) -> Void
+  ) {
+    withToken(sending, gated, answered) { [self] token in
+      takeTurn(sending, gated, noTurn) { [self] turn in
+        // It may have waited for longer than the token is good.
+        if let token, !tokens.isGood(token), !isAgain {
+          gated.giveTurnBack()
+          return prepare(sending, gated, noTurn, answered, isAgain: true, go)
+        }
+        go(token, turn)
+      }
+    }
+  }
+
   /// Goes on when it is the request's turn, unless it was cancelled by then. Each time that it leaves takes a turn.
   private func takeTurn(
-    _ sending: Sending, _ gated: GatedExchange, _ answered: @escaping (Result<GatedExchange, HTTPFailure>) -> Void,
+    _ sending: Sending, _ gated: GatedExchange, _ noTurn: @escaping (HTTPFailure) -> Void,
     _ go: @escaping (Throttles.Turn) -> Void
   ) {
     let turn = throttles.turn(for: sending)
@@ -91,12 +122,7 @@ package final class EgressGate {
     }
     guard !isTaken else { return }
     gated.finish()
-    answered(
-      .failure(
-        HTTPFailure(
-          status: .rateLimited, code: "egress.queue_full",
-          message: "The request was not sent: \(Throttle.waitingMax) requests of this tenant wait for this upstream.",
-          retryAfterMs: 1_000)))
+    noTurn(.queueFull)
   }
 
   /// Goes on once there is an access token, where the slot needs one.
@@ -105,10 +131,10 @@ package final class EgressGate {
     _ go: @escaping (AccessTokens.Held?) -> Void
   ) {
     guard let need = sending.tokenNeed else { return go(nil) }
-    let since = SystemSources.monotonicMs()
+    let since = clock.monotonicMs()
     gated.keepAlive = gated  // until it has ended: its operation may let go of it
     tokens.get(need) { [self] result in
-      metrics.wait(.token, instance: sending.route.key, ms: Int(SystemSources.monotonicMs() - since))
+      metrics.wait(.token, instance: sending.route.key, ms: Int(clock.monotonicMs() - since))
       guard !gated.isFinished else { return }
       switch result {
       case .success(let held): go(held)
@@ -124,18 +150,21 @@ package final class EgressGate {
     _ answered: @escaping (Result<GatedExchange, HTTPFailure>) -> Void
   ) {
     let route = sending.route
-    let (request, secrets) = sending.request(token: token, nowMs: SystemSources.wallClockMs())
+    let (request, secrets) = sending.request(token: token, nowMs: clock.wallMs())
     gated.keepOut(secrets)
-    let sentAt = SystemSources.monotonicMs()
+    let sentAt = clock.monotonicMs()
     gated.keepAlive = gated  // until it has ended: libcurl's callbacks must find it
+    gated.isToBeSentAgain = false
+    gated.awaitsUpstream = true
     gated.exchange = client.send(request) { [self, unowned gated] head in
-      metrics.wait(.upstreamSlow, instance: route.key, ms: Int(SystemSources.monotonicMs() - sentAt))
+      gated.awaitsUpstream = false
+      metrics.wait(.upstreamSlow, instance: route.key, ms: Int(clock.monotonicMs() - sentAt))
       switch head {
       case .success(let head):
         metrics.request(instance: route.key, status: head.status)
         throttles.heard(
           turn, status: head.status, sentAtMs: sentAt,
-          retryAfter: head.headers.first { $0.name == "retry-after" }?.value)
+          pauseMs: RetryAfter.pauseMs(of: head, nowMs: clock.wallMs()))
         if head.status == 401, let token, !isAgain {
           // Nobody gets it any more; another one is asked for unless there is one already.
           tokens.drop(token)
@@ -156,14 +185,13 @@ package final class EgressGate {
     _ answered: @escaping (Result<GatedExchange, HTTPFailure>) -> Void
   ) {
     gated.exchange?.cancel()
+    gated.isToBeSentAgain = true
     gated.giveTurnBack()
     metrics.retry(instance: sending.route.key, cause: "unauthorized")
     // It was sent, and refused: where there is no turn for another try, that is the answer.
-    let noTurn: (Result<GatedExchange, HTTPFailure>) -> Void = { [self] _ in answer(gated, head, answered) }
-    takeTurn(sending, gated, noTurn) { [self] turn in
-      withToken(sending, gated, answered) { [self] token in
-        start(sending, token, gated, turn, isAgain: true, answered)
-      }
+    let noTurn: (HTTPFailure) -> Void = { [self] _ in answer(gated, head, answered) }
+    prepare(sending, gated, noTurn, answered) { [self] token, turn in
+      start(sending, token, gated, turn, isAgain: true, answered)
     }
   }
 
@@ -179,11 +207,31 @@ package final class EgressGate {
   /// What a plugin read of its upstream's budget; it can only slow its own tenant down there, for an hour at most.
   /// - Parameter resetAtMs: Wall time; without it nobody knows when the hint ends, and it changes nothing.
   func lowerRate(_ route: Route, endpoint: String, remaining: Int64?, resetAtMs: Int64?) {
-    guard let remaining, let resetAtMs, route.manifest.endpoint(endpoint) != nil else { return }
-    let now = SystemSources.monotonicMs()
-    let (leftMs, isAbsurd) = resetAtMs.subtractingReportingOverflow(SystemSources.wallClockMs())
+    guard route.manifest.endpoint(endpoint) != nil else { return }
+    metrics.rateHint(instance: route.key, endpoint, remaining: remaining)
+    guard let remaining, let resetAtMs else { return }
+    let now = clock.monotonicMs()
+    let (leftMs, isAbsurd) = resetAtMs.subtractingReportingOverflow(clock.wallMs())
     throttles.lower(
       route, endpoint: endpoint, remaining: remaining,
-      untilMs: now + (isAbsurd ? 0 : min(leftMs, UpstreamHints.longestMs)))
+      untilMs: now + (isAbsurd ? 0 : min(leftMs, UpstreamBudget.longestMs)))
+  }
+}
+
+extension RetryAfter {
+  /// What an answer asks for.
+  static func pauseMs(of head: EgressExchange.Head, nowMs: Int64) -> Int64? {
+    func value(_ name: String) -> String? { head.headers.first { $0.name == name }?.value }
+    return value("retry-after").flatMap { pauseMs($0, date: value("date"), nowMs: nowMs) }
+  }
+}
+
+extension HTTPFailure {
+  /// There is no turn to be had.
+  static var queueFull: HTTPFailure {
+    HTTPFailure(
+      status: .rateLimited, code: "egress.queue_full",
+      message: "The request was not sent: \(Throttle.waitingMax) requests of this tenant wait for this upstream.",
+      retryAfterMs: 1_000)
   }
 }

@@ -14,7 +14,11 @@ final class GatedExchange {
   private var turn: (turn: Throttles.Turn, throttles: Throttles)?
   var keepAlive: GatedExchange?
   private(set) var isFinished = false
-  var isWaiting: Bool { exchange == nil && !isFinished }
+  /// It was answered 401, and is to be sent once more.
+  var isToBeSentAgain = false
+  var isWaiting: Bool { (exchange == nil || isToBeSentAgain) && !isFinished }
+  /// It was sent, or a part of its answer was asked for, and nothing has come.
+  var awaitsUpstream = false
   private var scrubber = SecretScrubber([])
   private var secrets: [Secret] = []
 
@@ -44,7 +48,9 @@ final class GatedExchange {
       reader(.success(([], true)))
       return
     }
+    awaitsUpstream = true
     exchange.read(bytesMax: bytesMax) { [self] result in
+      awaitsUpstream = false
       switch result {
       case .failure(let failure):
         finish()
@@ -89,6 +95,13 @@ extension HTTPFailure {
     self.init(
       status: status, code: failure.code,
       message: status == .auth ? "\(failure.message) \(failure.remedy)" : failure.message)
+  }
+}
+
+extension HTTPFailure {
+  /// The upstream, or its token endpoint, gave no proper answer: no fault of the plugin, nor of this host.
+  var isUpstreams: Bool {
+    status == .transient && code.hasPrefix("egress.") || code == "token.unreachable" || code == "token.too_many"
   }
 }
 

@@ -33,6 +33,9 @@ package struct HostSettings: Sendable, Equatable {
   /// Which control groups hold workers to their limits, beside each worker's own.
   package var controlGroups = ControlGroups.Use.auto
   package var disk = Disk()
+  /// So many bytes of records may be on their way into the journal at once, of all sources together and beyond a little
+  /// of each. While it is full, the host's memory is three to four times that larger.
+  package var intakeBytesMax = 32 << 20
   /// The journal goes on in a new file when the open one is this large.
   package var segmentBytesMax = 256 << 20
 
@@ -46,7 +49,7 @@ extension HostSettings {
   package init(_ document: SourceDocument) throws(DocumentError) {
     let root = DocumentReader(document)
     try root.allow([
-      "sluice", "listen", "behind_tls", "public_url", "proxy", "sandbox", "control_groups", "disk", "journal",
+      "sluice", "listen", "behind_tls", "public_url", "proxy", "sandbox", "control_groups", "disk", "intake", "journal",
     ])
     _ = try root["sluice"].integer(in: Self.formatVersion...Self.formatVersion)
     if root["listen"].isPresent { listen = try Self.address(root["listen"]) }
@@ -66,6 +69,11 @@ extension HostSettings {
       try disk.allow(["low_water_bytes", "ballast_bytes"])
       try Self.read(disk["low_water_bytes"], 0...(1 << 50), into: &self.disk.lowWaterBytes)
       try Self.read(disk["ballast_bytes"], 0...(1 << 40), into: &self.disk.ballastBytes)
+    }
+    let intake = root["intake"]
+    if intake.isPresent {
+      try intake.allow(["bytes_max"])
+      try Self.read(intake["bytes_max"], 1 << 20...(1 << 40), into: &intakeBytesMax)
     }
     let journal = root["journal"]
     if journal.isPresent {
@@ -136,7 +144,8 @@ extension HostSettings {
       "control_groups": .string(controlGroups.rawValue),
       "disk": [
         "low_water_bytes": .integer(Int64(disk.lowWaterBytes)), "ballast_bytes": .integer(Int64(disk.ballastBytes)),
-      ], "journal": ["segment_bytes": .integer(Int64(segmentBytesMax))],
+      ], "intake": ["bytes_max": .integer(Int64(intakeBytesMax))],
+      "journal": ["segment_bytes": .integer(Int64(segmentBytesMax))],
     ]
   }
 }

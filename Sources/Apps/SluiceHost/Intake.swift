@@ -98,6 +98,8 @@ enum OperationEnding: Error, Equatable {
   case pause(ms: Int64, reason: String)
   case park(reason: String)
   case faulty(reason: String)
+  /// The upstream's doing, however long it lasts: no fault of the plugin, and no reason to park it.
+  case upstream(reason: String)
 
   /// While the disk is low, intake is asked for again and again; nothing is wrong with the instance.
   init(_ shortage: any OperatorError) { self = .pause(ms: 1_000, reason: shortage.message) }
@@ -105,31 +107,32 @@ enum OperationEnding: Error, Equatable {
   /// Of what an operator set, it is said where to set it otherwise.
   private static func reason(_ failure: WorkerFailure) -> String {
     switch failure {
-    case .hung, .overLimit: "[\(failure.code)] \(failure.message) \(failure.remedy)"
+    case .hung, .overLimit, .maybeOutOfMemory: "[\(failure.code)] \(failure.message) \(failure.remedy)"
     default: failure.message
     }
   }
 
   /// Returns when the operation ended well.
   static func check(_ result: WorkerPool.Outcome) throws {
-    if let fault = result.credentialFault, result.name != "ok" {
-      throw OperationEnding.park(reason: "Its credential cannot be used: \(fault)")
-    }
-    let wasHeldBack = result.wasHeldBack
+    if let refusal = result.credentialRefusal { throw OperationEnding.park(reason: refusal) }
+    let (wasHeldBack, trouble) = (result.wasHeldBack, result.upstreamTrouble)
     switch result.result {
     case .failure(let failure): throw OperationEnding.faulty(reason: Self.reason(failure))
     case .success(let result):
-      let reason = result.message.isEmpty ? "The plugin gave no reason." : result.message
+      let reason = result.reason
       switch result.status {
       case .ok: return
       case .config: throw OperationEnding.park(reason: "Its configuration cannot work: \(reason)")
-      case .auth: throw OperationEnding.park(reason: "The upstream refused the credential: \(reason)")
+      case .auth: throw OperationEnding.park(reason: reason)  // told above
       case .permanent: throw OperationEnding.park(reason: reason)
       case .rateLimited: throw OperationEnding.pause(ms: result.retryAfterMs ?? 1_000, reason: reason)
+      case .transient where trouble != nil: throw OperationEnding.upstream(reason: reason)
       case .transient: throw OperationEnding.faulty(reason: reason)
       // The host's own doing, however long it lasts: no fault of the plugin.
       case .cancelled where wasHeldBack:
         throw OperationEnding.pause(ms: 5_000, reason: "Its requests waited for their turn until its deadline.")
+      case .cancelled where trouble != nil:
+        throw OperationEnding.upstream(reason: "Its upstream gave no proper answer until the deadline: \(trouble!).")
       case .cancelled: throw OperationEnding.faulty(reason: "The operation was cancelled at its deadline.")
       case .bug, .unsupported: throw OperationEnding.faulty(reason: "The plugin is wrong: \(reason)")
       }

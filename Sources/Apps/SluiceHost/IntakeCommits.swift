@@ -100,7 +100,7 @@ final class ApplyLag: Sendable {
 extension TenantRuntime {
   @discardableResult
   nonisolated func append(_ contents: [IntakeAssembler.NewEntryContent]) async throws -> [Position] {
-    let now = SystemSources.wallClockMs()
+    let now = clock.wallMs()
     return try await append(
       contents.map { NewEntry(id: $0.id, kind: .intake, cause: nil, recordedAtMs: now, body: $0.body) })
   }

@@ -75,6 +75,10 @@ package final class Metrics: Sendable {
     ("sluice_records_total", "counter", "Records that workers have emitted."),
     ("sluice_record_bytes_total", "counter", "Bytes of records that workers have emitted."),
     ("sluice_credit_records", "gauge", "Records that a running operation may send before the next batch is durable."),
+    (
+      "sluice_intake_held_bytes", "gauge",
+      "Bytes of records that a tenant's workers have sent and that are not durable yet."
+    ),
     ("sluice_wait_seconds_total", "counter", "Time that operations spent waiting, by cause."),
     ("sluice_requests_total", "counter", "Requests that left through the egress, by status."),
     ("sluice_tokens_total", "counter", "Access tokens asked for, by ending."),
@@ -101,7 +105,7 @@ package final class Metrics: Sendable {
     ("sluice_sandbox_refusals_total", "counter", "What the sandbox refused plugins, by system call or limit."),
     ("sluice_deliveries_total", "counter", "Webhook deliveries, by outcome."),
     ("sluice_dead_letters", "gauge", "Records and deliveries that wait for somebody to mend what refused them."),
-    ("sluice_rate_remaining", "gauge", "What the upstream says is left of its request budget."),
+    ("sluice_rate_remaining", "gauge", "What the upstream says is left of an endpoint's request budget."),
     ("sluice_journal_position", "gauge", "The last durable position of a tenant."),
     ("sluice_applied_position", "gauge", "The last applied position of a tenant."),
     ("sluice_signals_total", "counter", "Signals by kind."),
@@ -114,11 +118,11 @@ package final class Metrics: Sendable {
   ]
 
   package func text() -> String {
-    let all = values.withLock { $0 }
+    // Once for all names: a thousand instances have tens of thousands of samples.
+    let all = Dictionary(grouping: values.withLock { $0 }, by: \.key.name)
     var lines: [String] = []
     for (name, type, help) in Self.catalogue {
-      let samples = all.filter { $0.key.name == name }.sorted { $0.key.labels < $1.key.labels }
-      guard !samples.isEmpty else { continue }
+      guard let samples = all[name]?.sorted(by: { $0.key.labels < $1.key.labels }) else { continue }
       lines.append("# HELP \(name) \(help)")
       lines.append("# TYPE \(name) \(type)")
       lines += samples.map { "\(name)\($0.key.labels) \(Self.sample($0.value, of: name))" }
@@ -157,7 +161,12 @@ extension Metrics {
   func operation(instance: String, kind: String, ending: String) {
     add("sluice_operations_total", 1, [("instance", instance), ("kind", kind), ("ending", ending)])
   }
-  func rateHint(instance: String, remaining: Int64?) {
-    if let remaining { set("sluice_rate_remaining", Int(clamping: remaining), [("instance", instance)]) }
+  func rateHint(instance: String, _ endpoint: String, remaining: Int64?) {
+    let labels = [("instance", instance), ("endpoint", endpoint)]
+    if let remaining {
+      set("sluice_rate_remaining", Int(clamping: remaining), labels)
+    } else {
+      remove("sluice_rate_remaining", labels)
+    }
   }
 }

@@ -25,11 +25,12 @@ package final class OperationSession: OperationHandler {
   private let pluginLog: PluginLog
   private var rules: RequestRules
   private var window: CreditWindow
+  private let room: IntakeRoom.Part
   private var exchanges: [UInt32: GatedExchange] = [:]
   private var durableReplies: [Int: () -> Void] = [:]
   private var durableTokens = 0
   private var isOver = false
-  private var waitsForCreditSince: Int64?
+  private var waitsForCredit: (sinceMs: Int64, cause: WaitCause)?
   private var turn = PluginTurn()
   private let metrics: Metrics
   weak var worker: Worker?
@@ -39,13 +40,19 @@ package final class OperationSession: OperationHandler {
   package private(set) var refusals: [RequestRules.Refusal] = []
   /// Whether it ended while a request of its waited for its turn, or for an access token.
   private(set) var wasHeldBack = false
+  /// What the upstream did last that kept a request from a proper answer.
+  private(set) var upstreamTrouble: String?
   /// The last reason why a request had no usable credential.
   private(set) var credentialFault: String?
 
   package init(
     route: EgressGate.Route, operation: RequestRules.Operation, gate: EgressGate, mailbox: Mailbox<Event>?,
-    metrics: Metrics, log: HostLog, pluginLog: PluginLog
+    metrics: Metrics, log: HostLog, pluginLog: PluginLog, room: IntakeRoom? = nil
   ) {
+    let limits = route.manifest.limits
+    // Twice the largest record: one on its way does not keep the next from being sent.
+    self.room = (room ?? IntakeRoom(bytesMax: limits.windowBytes, metrics: metrics)).part(
+      of: route.tenant, ownBytes: 2 * limits.recordBytesMax)
     self.pluginLog = pluginLog
     self.route = route
     self.gate = gate
@@ -53,8 +60,7 @@ package final class OperationSession: OperationHandler {
     self.metrics = metrics
     self.log = log
     rules = RequestRules(manifest: route.manifest, operation: operation)
-    window = CreditWindow(
-      limit: .init(records: route.manifest.limits.windowRecords, bytes: route.manifest.limits.windowBytes))
+    window = CreditWindow(limit: .init(records: limits.windowRecords, bytes: limits.windowBytes))
   }
 
   func fills(_ mailbox: Mailbox<Event>) -> Bool { self.mailbox === mailbox }
@@ -62,12 +68,13 @@ package final class OperationSession: OperationHandler {
   /// Gives the first credit, or what has become free.
   func grant() {
     guard !isOver else { return }
-    let amount = window.refill()
+    let free = max(0, window.limit.bytes - window.usedBytes)
+    let amount = window.refill(bytesMax: room.take(upTo: free, usedBytes: window.usedBytes))
     if amount != .zero { worker?.grant(records: amount.records, bytes: amount.bytes) }
     metrics.credit(instance: route.key, records: window.granted.records)
-    if let since = waitsForCreditSince, window.granted.records > 0 {
-      metrics.wait(.noCredit, instance: route.key, ms: Int(SystemSources.monotonicMs() - since))
-      waitsForCreditSince = nil
+    if let (since, cause) = waitsForCredit, hasCredit {
+      metrics.wait(cause, instance: route.key, ms: Int(SystemSources.monotonicMs() - since))
+      waitsForCredit = nil
     }
     turn.begins(hasCredit: hasCredit, nowMs: SystemSources.monotonicMs())
   }
@@ -88,6 +95,7 @@ package final class OperationSession: OperationHandler {
   /// A batch has been made durable.
   func complete(records: Int, bytes: Int) {
     window.complete(.init(records: records, bytes: bytes))
+    room.holds(window.outstanding.bytes)
     grant()
   }
 
@@ -98,9 +106,11 @@ package final class OperationSession: OperationHandler {
     guard !isOver else { return }
     isOver = true
     metrics.credit(instance: route.key, records: nil)
+    room.end()
     pluginLog.sayWhatWasLeftOut()
     waited(turn.ends(nowMs: SystemSources.monotonicMs()))
     wasHeldBack = wasHeldBack || exchanges.values.contains(where: \.isWaiting)
+    if exchanges.values.contains(where: \.awaitsUpstream) { upstreamTrouble = "it has not answered" }
     for exchange in exchanges.values { exchange.cancel() }
     exchanges = [:]
     durableReplies = [:]
@@ -114,7 +124,10 @@ package final class OperationSession: OperationHandler {
     }
     gives()
     metrics.credit(instance: route.key, records: window.granted.records)
-    if window.granted.records == 0 { waitsForCreditSince = SystemSources.monotonicMs() }
+    room.holds(window.outstanding.bytes)
+    if !hasCredit, waitsForCredit == nil {
+      waitsForCredit = (SystemSources.monotonicMs(), room.isShort ? .intakeLimit : .noCredit)
+    }
     metrics.records(instance: route.key, count: batch.recordCount, bytes: batch.creditBytes)
     rules.emitted()
     mailbox.put(.batch(batch))
@@ -179,6 +192,7 @@ package final class OperationSession: OperationHandler {
     } answered: { [weak self] result in
       guard let self, !self.isOver else { return }
       isAnswered()
+      keepTrouble(result)
       if let write, case .success(let exchange) = result { sentWrites[write].status = exchange.status }
       switch result {
       case .success(let exchange):
@@ -187,6 +201,16 @@ package final class OperationSession: OperationHandler {
         if failure.status == .auth { keepFault(failure) }
         reply.fail(failure)
       }
+    }
+  }
+
+  /// What it is that the upstream does, whatever the plugin makes of it: such a fault is none of the plugin.
+  private func keepTrouble(_ result: Result<GatedExchange, HTTPFailure>) {
+    switch result {
+    case .success(let exchange):
+      let isTrouble = exchange.status >= 500 || exchange.status == 408 || exchange.status == 429
+      upstreamTrouble = isTrouble ? "it answered \(exchange.status)" : nil
+    case .failure(let failure): if failure.isUpstreams { upstreamTrouble = failure.message }
     }
   }
 
@@ -214,6 +238,7 @@ package final class OperationSession: OperationHandler {
     asks()
     exchange.read(bytesMax: window) { [weak self] result in
       self?.isAnswered()
+      if case .failure(let failure) = result, failure.isUpstreams { self?.upstreamTrouble = failure.message }
       switch result {
       case .success((let part, let isEnd)): reply.answer(part: part, isEnd: isEnd)
       case .failure(let failure): reply.fail(failure)
@@ -227,12 +252,13 @@ package final class OperationSession: OperationHandler {
     exchange.cancel()
   }
 
+  package func mayLog() -> Bool { pluginLog.take(nowMs: SystemSources.monotonicMs()) }
+
   package func logged(level: Int, code: String, message: String, fields: [(name: String, value: String)]) {
-    pluginLog.write(level: level, code, message, fields, nowMs: SystemSources.monotonicMs())
+    pluginLog.write(level: level, code, message, fields)
   }
 
   package func hintedRate(endpoint: String, limit: Int64?, remaining: Int64?, resetAtMs: Int64?) {
-    metrics.rateHint(instance: route.key, remaining: remaining)
     gate.lowerRate(route, endpoint: endpoint, remaining: remaining, resetAtMs: resetAtMs)
   }
 }

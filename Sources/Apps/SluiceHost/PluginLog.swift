@@ -16,13 +16,15 @@ package final class PluginLog {
     bucket = TokenBucket(ratePerSecond: Self.linesPerSecond, burst: Self.burst, nowMs: nowMs)
   }
 
-  func write(
-    level: Int, _ code: String, _ message: String, _ own: [(name: String, value: String)], nowMs: Int64
-  ) {
-    guard bucket.take(nowMs: nowMs) == 0 else {
-      leftOut += 1
-      return
-    }
+  /// Takes the place of one line; without one the line is left out, and need not be read.
+  func take(nowMs: Int64) -> Bool {
+    if bucket.take(nowMs: nowMs) == 0 { return true }
+    leftOut += 1
+    return false
+  }
+
+  /// Writes the line whose place was taken.
+  func write(level: Int, _ code: String, _ message: String, _ own: [(name: String, value: String)]) {
     sayWhatWasLeftOut()
     var all = fields
     for field in own { all["plugin.\(field.name)"] = field.value }

@@ -23,14 +23,13 @@ extension RunningHost {
     let assembly = LoopAssembly()
     let runtime = TenantRuntime(
       tenant: tenant, journal: journal, store: try SQLiteStateStore(path: path + "/state.db", crash: options.crash),
-      assembly: assembly, metrics: metrics, reserve: reserve)
+      assembly: assembly, metrics: metrics, reserve: reserve, clock: options.clock)
     try await runtime.start()
     let actions = ActionRunner(
-      tenant: runtime, pool: pool, policy: assembly.policy, metrics: metrics, crash: options.crash, log: log
-    ) { [weak self] instance in
-      guard let name = InstanceID(rawValue: instance) else { return nil }
-      return try? await self?.instance(tenant, name).route
-    }
+      tenant: runtime, pool: pool, policy: assembly.policy, metrics: metrics, crash: options.crash, log: log,
+      executors: ActionRunner.Executors(
+        find: { [weak self] in await self?.executor($0, of: tenant) },
+        resting: { [weak self] in await self?.restingExecutors(of: tenant) ?? [] }))
     let ledger = try LedgerPublisher(
       tenant: runtime, journal: journal, folder: path + "/ledger",
       highWaterPath: try folder.folder("high-water") + "/\(tenant).json", vault: vault, metrics: metrics,
@@ -46,7 +45,6 @@ extension RunningHost {
       origin: open.ledger.origin, vkey: open.ledger.vkey, folder: try folder.folder("tenants/\(tenant)/ledger"))
   }
 
-  /// From now on what is applied leads to effects and publications.
   /// What would be in force must still be a catalogue of tools: an entry that cannot be applied would stop the tenant.
   /// - Throws: `ToolError`.
   func checkTools(with changed: [Enabling], of tenant: TenantID) throws {
@@ -63,12 +61,13 @@ extension RunningHost {
   /// - Throws: `UpgradeError.busy` while one is under way, which would write over this.
   func change(_ instance: InstanceID, of tenant: TenantID, _ body: () async throws -> Void) async throws {
     let key = "\(tenant)/\(instance)"
-    guard !upgrading.contains(key) else { throw UpgradeError.busy(instance: instance) }
+    guard upgrading[key] == nil else { throw UpgradeError.busy(instance: instance) }
     changing[key, default: 0] += 1
     defer { changing[key] = changing[key] == 1 ? nil : changing[key]! - 1 }
     try await body()
   }
 
+  /// From now on what is applied leads to effects and publications.
   func startActing(_ open: OpenTenant) async throws {
     try await open.actions.recover()
     await open.runtime.observe {

@@ -34,6 +34,7 @@ package actor RunningHost {
     /// Whether this is `restore`, on the folder that it is filling.
     package var isRestoring = false
     package var crash: any CrashInjector = NoCrash()
+    package var clock: any HostClock = SystemClock()
     package var log: HostLog
     package init(
       dataFolder: String, workerProgram: String, pluginFolders: [String], log: HostLog
@@ -72,7 +73,7 @@ package actor RunningHost {
   private(set) var refused: [String: String] = [:]
   private var isRunningInstances = false
   /// Instances whose version is being replaced: nobody starts them meanwhile.
-  var upgrading: Set<String> = []
+  var upgrading: [String: UpgradeTrial] = [:]
   /// Instances of which a change is on its way into the journal, and how many changes.
   var changing: [String: Int] = [:]
   var isBackingUp = false
@@ -114,8 +115,9 @@ package actor RunningHost {
     pool = WorkerPool(
       loop: loop,
       settings: .init(
-        program: options.workerProgram, sandbox: options.settings.isDegradedSandboxAllowed ? .degraded : .strict),
-      vault: vault, metrics: metrics, crash: options.crash, log: log)
+        program: options.workerProgram, sandbox: options.settings.isDegradedSandboxAllowed ? .degraded : .strict,
+        intakeBytesMax: options.settings.intakeBytesMax),
+      vault: vault, metrics: metrics, crash: options.crash, log: log, clock: options.clock)
     keepErasuresBesideKey()
     for name in try FileManager.default.contentsOfDirectory(atPath: try folder.folder("tenants")).sorted() {
       guard let tenant = TenantID(rawValue: name), !erasures.contains(tenant) else { continue }
@@ -197,11 +199,13 @@ extension RunningHost {
 
   /// Journals that a connector is off; its checkpoints stay.
   package func disable(_ instance: InstanceID, for tenant: TenantID, by user: UserID?) async throws {
+    await giveWay("\(tenant)/\(instance)")
     try await change(instance, for: tenant, by: user) { $0.enabled = false }
   }
 
   /// Journals that a connector starts nothing until it is resumed. Deliveries are still taken in, and wait.
   package func pause(_ instance: InstanceID, reason: String, for tenant: TenantID, by user: UserID?) async throws {
+    await giveWay("\(tenant)/\(instance)")
     try await change(instance, for: tenant, by: user) { $0.pausedFor = reason }
   }
 
@@ -209,7 +213,9 @@ extension RunningHost {
   package func resume(_ instance: InstanceID, for tenant: TenantID, by user: UserID?) async throws {
     let isPaused = try enabling(of: instance, tenant).settings.pausedFor != nil
     if isPaused { try await change(instance, for: tenant, by: user) { $0.pausedFor = nil } }
-    if isRunningInstances { try await self.instance(tenant, instance).resume() }
+    guard isRunningInstances else { return }
+    try await self.instance(tenant, instance).resume()
+    await (try opened(tenant)).actions.poke()
   }
 
   func enabling(of instance: InstanceID, _ tenant: TenantID) throws -> Enabling {
@@ -277,7 +283,7 @@ extension RunningHost {
     }
     for enabling in try enabled ?? enablings(of: tenant) {
       let key = "\(tenant)/\(enabling.instance)"
-      if upgrading.contains(key) { continue }
+      if upgrading[key] != nil { continue }
       let before = running.updateValue(enabling, forKey: key)
       if before == enabling { continue }
       if let before, let instance = instances[key], enabling.differsOnlyByPause(from: before) {
@@ -285,6 +291,7 @@ extension RunningHost {
           await instance.pause(for: reason)
         } else {
           await instance.resume()
+          await (try opened(tenant)).actions.poke()
         }
         continue
       }
@@ -343,6 +350,21 @@ extension RunningHost {
       metrics: metrics, log: log)
     instances[key] = instance
     try refreshHook(route)
-    if manifest.kind == .source { await instance.start() }
+    if manifest.kind == .source { await instance.start() } else { await (try opened(tenant)).actions.poke() }
+  }
+
+  /// The executor of a tool, as it runs now.
+  func executor(_ instance: String, of tenant: TenantID) -> ConnectorInstance? {
+    InstanceID(rawValue: instance).flatMap { instances["\(tenant)/\($0)"] }
+  }
+
+  /// The tenant's executors that are asked nothing until somebody resumes them.
+  func restingExecutors(of tenant: TenantID) async -> Set<String> {
+    var resting: Set<String> = []
+    for instance in instances.values where instance.route.tenant == tenant && instance.route.manifest.kind == .executor
+    {
+      if await instance.isResting { resting.insert(instance.route.instance.rawValue) }
+    }
+    return resting
   }
 }

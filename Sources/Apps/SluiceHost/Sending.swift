@@ -53,13 +53,7 @@ struct Sending {
 
   /// Whose turn it takes.
   var member: Throttle.Member {
-    let limits = route.manifest.limits
-    return Throttle.Member(
-      tenant: route.tenant.rawValue, instance: route.instance.rawValue, endpoint: declared.endpoint,
-      slot: credential?.slot.name ?? "", base: target.base, connector: route.manifest.name,
-      limits: Throttle.Limits(
-        ratePerSecond: limits.requestsPerSecond, burst: limits.requestBurst, concurrency: limits.concurrency),
-      isExecutor: route.manifest.kind == .executor)
+    Throttle.Member(route, endpoint: declared.endpoint, slot: credential?.slot.name ?? "", base: target.base)
   }
 
   /// After a 401 with an access token. That status says that nothing was done (RFC 9110, 15.5.2); a write is sent again
@@ -79,6 +73,18 @@ struct Sending {
     request.identity = added?.identity
     request.headers += (target.headers + (added?.headers ?? [])).map { ($0.name, $0.value) }
     return (request, (added?.echoes ?? []).map { Secret($0) } + [token?.renewal].compactMap(\.self))
+  }
+}
+
+extension Throttle.Member {
+  init(_ route: EgressGate.Route, endpoint: String, slot: String, base: String, isToken: Bool = false) {
+    let limits = route.manifest.limits
+    self.init(
+      tenant: route.tenant.rawValue, instance: route.instance.rawValue, endpoint: endpoint, slot: slot, base: base,
+      connector: route.manifest.name,
+      limits: Throttle.Limits(
+        ratePerSecond: limits.requestsPerSecond, burst: limits.requestBurst, concurrency: limits.concurrency),
+      isExecutor: route.manifest.kind == .executor, isToken: isToken)
   }
 }
 

@@ -19,6 +19,7 @@ package actor TenantRuntime {
   private let metrics: Metrics
   private nonisolated let reserve: any DiskReserve
   private nonisolated let partition: Partition
+  nonisolated let clock: any HostClock
   private struct Progress {
     var epoch: UInt64 = 0
     var head = Position.origin
@@ -42,9 +43,10 @@ package actor TenantRuntime {
 
   package init(
     tenant: TenantID, journal: SQLiteJournal, store: any StateStore, assembly: LoopAssembly, metrics: Metrics,
-    reserve: any DiskReserve = UnlimitedDisk()
+    reserve: any DiskReserve = UnlimitedDisk(), clock: any HostClock = SystemClock()
   ) {
     self.tenant = tenant
+    self.clock = clock
     self.journal = journal
     self.store = store
     self.assembly = assembly
@@ -86,11 +88,17 @@ package actor TenantRuntime {
   {
     let json = try JSONValue(encoding: body)
     let entry = NewEntry(
-      id: id, kind: kind, cause: nil, recordedAtMs: SystemSources.wallClockMs(), body: json.canonicalBytes)
+      id: id, kind: kind, cause: nil, recordedAtMs: clock.wallMs(), body: json.canonicalBytes)
     return try await append([entry])[0]
   }
 
-  /// Returns when the entry at `position`, and everything that followed from what was applied by then, is applied.
+  /// One transaction applies entries of about so many bytes: what a flood has left in the line is not all held at once.
+  private static let groupBytesMax = 4 << 20
+  /// With so many entries in line, nobody whose own is applied waits for the line to end: it may never.
+  private static let lineMax: UInt64 = 64
+
+  /// Returns when the entry at `position`, and everything that followed from what was applied by then, is applied. While
+  /// sources flood, what follows comes late: then it returns once the entry itself is applied.
   package func applied(to position: Position) async throws {
     if let failure { throw failure }
     if progress.withLock({ $0.applied >= position && !$0.isApplying }) { return }
@@ -170,12 +178,16 @@ package actor TenantRuntime {
       throw error
     }
     let applied = progress.withLock { $0.applied }
-    let ready = waiting.filter { $0.position <= applied }
-    waiting.removeAll { $0.position <= applied }
-    for waiter in ready { waiter.done.resume() }
+    resumeWaiting { $0 <= applied }
     for waiter in changed { waiter.resume() }
     changed = []
     for observer in observers { observer() }
+  }
+
+  private func resumeWaiting(_ isMet: (Position) -> Bool) {
+    let ready = waiting.filter { isMet($0.position) }
+    waiting.removeAll { isMet($0.position) }
+    for waiter in ready { waiter.done.resume() }
   }
 
   /// A full disk is no reason to stop for good: the ballast makes room, or somebody does.
@@ -190,8 +202,9 @@ package actor TenantRuntime {
   /// - Returns: Whether there was anything to do.
   private func step() async throws -> Bool {
     let applied = progress.withLock { $0.applied }
-    let durable = try await journal.read(partition, after: applied, countMax: LoopStep.groupCountMax)
-    switch try LoopStep.next(durable: durable, in: store, nowMs: SystemSources.wallClockMs()) {
+    let durable = try await journal.read(
+      partition, after: applied, countMax: LoopStep.groupCountMax, bytesMax: Self.groupBytesMax)
+    switch try LoopStep.next(durable: durable, in: store, nowMs: clock.wallMs()) {
     case .apply(let entries): try applyDurable(entries)
     case .append(let entries): try await appendDurably(entries)
     case .rest: return false
@@ -215,6 +228,7 @@ package actor TenantRuntime {
     }
     metrics.set("sluice_applied_position", Int(now.applied.number), [("tenant", tenant.rawValue)])
     metrics.set("sluice_journal_position", Int(now.head.number), [("tenant", tenant.rawValue)])
+    if now.head.number - now.applied.number > Self.lineMax { resumeWaiting { $0 <= now.applied } }
     guard !trailing.isEmpty else { return }
     let met = progress.withLock { progress in trailing.map { $0.isMet(progress) } }
     let ready = zip(trailing, met).filter(\.1).map(\.0)

@@ -80,29 +80,34 @@ extension RunningHost {
     let key = "\(tenant)/\(upgrade.old.instance)"
     // What was planned from is still in force, and stays so: nobody's pause or new configuration is written over.
     let isAsPlanned = try enabling(of: upgrade.old.instance, tenant) == upgrade.old && changing[key] == nil
-    guard isAsPlanned, upgrading.insert(key).inserted else {
-      throw UpgradeError.busy(instance: upgrade.old.instance)
-    }
+    guard isAsPlanned, upgrading[key] == nil else { throw UpgradeError.busy(instance: upgrade.old.instance) }
+    let trial = UpgradeTrial()
+    upgrading[key] = trial
     // An effect that is under way ends first, and none is started on a version that goes.
     let actions = upgrade.manifest.kind == .executor ? try opened(tenant).actions : nil
     await actions?.hold()
     await stopInstance(key)
     let taken: Result<[Upgrade.Place], any Error>
-    do { taken = .success(try await take(upgrade, tenant, user)) } catch { taken = .failure(error) }
-    upgrading.remove(key)
+    do { taken = .success(try await take(upgrade, trial, tenant, user)) } catch { taken = .failure(error) }
+    upgrading[key] = nil
     // The one that is in force now: the new one, or the old one as before.
     let started: Result<Void, any Error>
     do { started = .success(try await startAgain(tenant)) } catch { started = .failure(error) }
     await actions?.goOn()
+    trial.end()
     try started.get()
     return try taken.get()
   }
 
-  private func take(_ upgrade: Upgrade, _ tenant: TenantID, _ user: UserID?) async throws -> [Upgrade.Place] {
+  private func take(
+    _ upgrade: Upgrade, _ underWay: UpgradeTrial, _ tenant: TenantID, _ user: UserID?
+  ) async throws -> [Upgrade.Place] {
     let runtime = try self.tenant(tenant)
     try await runtime.settle()
     let instance = upgrade.old.instance
     let trial = trial(upgrade, tenant, runtime)
+    underWay.tries(trial)
+    guard !underWay.isGivenUp else { throw UpgradeError.givenUp(instance: instance) }
     let read: Result<[Upgrade.Place], any Error>
     do {
       // One that is disabled asks nobody anything; its places are read all the same.
@@ -110,6 +115,7 @@ extension RunningHost {
       read = .success(try await self.read(upgrade, trial, runtime))
     } catch { read = .failure(error) }
     await trial.stop()
+    guard underWay.decide() else { throw UpgradeError.givenUp(instance: instance) }
     let places = try read.get()
     var new = upgrade.new
     if !upgrade.isWayBack {
@@ -188,6 +194,7 @@ package enum UpgradeError: OperatorError, Equatable {
   case notMigrated(stream: String, stateVersion: Int, reason: String)
   case nothingBefore(instance: InstanceID)
   case busy(instance: InstanceID)
+  case givenUp(instance: InstanceID)
 
   package var code: String {
     switch self {
@@ -197,6 +204,7 @@ package enum UpgradeError: OperatorError, Equatable {
     case .notMigrated: "connector.state_not_migrated"
     case .nothingBefore: "connector.nothing_before"
     case .busy: "connector.busy"
+    case .givenUp: "connector.upgrade_given_up"
     }
   }
   package var message: String {
@@ -208,6 +216,8 @@ package enum UpgradeError: OperatorError, Equatable {
     case .notMigrated(let stream, let stateVersion, let reason):
       "The new version cannot go on with \(stream) from its checkpoint of version \(stateVersion): \(reason) The old one runs on."
     case .nothingBefore(let instance): "There is no version of \(instance) to go back to."
+    case .givenUp(let instance):
+      "\(instance) was paused or disabled while the other version was tried: the version before stays."
     case .busy(let instance): "\(instance) is being upgraded, or was changed by somebody else meanwhile."
     }
   }
@@ -218,6 +228,7 @@ package enum UpgradeError: OperatorError, Equatable {
     case .doesNotWork: "See the host's log of that time; try it by hand with `sluice plugin run`."
     case .notMigrated: "Ask its author for `sluice.state-migrate/1`, or reset the checkpoint and upgrade then."
     case .nothingBefore: "Upgrade to the version that you want: `sluice connector upgrade INSTANCE --to NAME@VERSION`."
+    case .givenUp: "Ask for it again when the connector may run."
     case .busy: "Look at it with `sluice connector show`, and ask again."
     }
   }

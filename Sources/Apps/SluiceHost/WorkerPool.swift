@@ -40,6 +40,8 @@ final class WorkerPool: Sendable {
     let refusals: [RequestRules.Refusal]
     /// Why a request had no usable credential; whatever the plugin makes of it.
     let credentialFault: String?
+    /// What its upstream did to it: no answer, or one of trouble. Nil when it did nothing of the kind.
+    var upstreamTrouble: String?
     /// Whether the host held it back when it ended.
     var wasHeldBack = false
     var name: String {
@@ -53,12 +55,14 @@ final class WorkerPool: Sendable {
   struct Settings: Sendable {
     var program: String
     var sandbox = WorkerSpec.Sandbox.strict
+    var intakeBytesMax = HostSettings().intakeBytesMax
   }
 
   /// Confined to the loop's thread, hence unchecked.
   private final class OnLoop: @unchecked Sendable {
     var slots: [String: Slot] = [:]
     var gate: EgressGate?
+    var room: IntakeRoom?
     var groups: ControlGroups?
     var numbers = WorkerNumbers()
     var logs: [String: PluginLog] = [:]
@@ -80,16 +84,22 @@ final class WorkerPool: Sendable {
   private let metrics: Metrics
   private let log: HostLog
   private let onLoop = OnLoop()
+  let clock: any HostClock
   private let verified = Mutex<[String: String]>([:])
 
   init(
-    loop: EventLoop, settings: Settings, vault: Vault, metrics: Metrics, crash: any CrashInjector, log: HostLog
+    loop: EventLoop, settings: Settings, vault: Vault, metrics: Metrics, crash: any CrashInjector, log: HostLog,
+    clock: any HostClock = SystemClock()
   ) {
     self.loop = loop
+    self.clock = clock
     self.settings = settings
     self.metrics = metrics
     self.log = log
-    loop.post { [onLoop] in onLoop.gate = EgressGate(loop: loop, vault: vault, metrics: metrics, crash: crash) }
+    loop.post { [onLoop] in
+      onLoop.room = IntakeRoom(bytesMax: settings.intakeBytesMax, metrics: metrics)
+      onLoop.gate = EgressGate(loop: loop, vault: vault, metrics: metrics, crash: crash, clock: clock)
+    }
   }
 
   /// From now on each worker gets a control group of its own.
@@ -108,7 +118,7 @@ final class WorkerPool: Sendable {
       loop.post { [self] in
         let session = OperationSession(
           route: route.gate, operation: operation, gate: onLoop.gate!, mailbox: mailbox, metrics: metrics, log: log,
-          pluginLog: pluginLog(route))
+          pluginLog: pluginLog(route), room: onLoop.room)
         func finish(_ result: Result<OperationResult, WorkerFailure>) {
           session.end()
           onLoop.slots[route.key]?.session = nil
@@ -117,7 +127,8 @@ final class WorkerPool: Sendable {
           done.resume(
             returning: Outcome(
               result: result, sentWrites: session.sentWrites, refusals: session.refusals,
-              credentialFault: session.credentialFault, wasHeldBack: session.wasHeldBack))
+              credentialFault: session.credentialFault, upstreamTrouble: session.upstreamTrouble,
+              wasHeldBack: session.wasHeldBack))
         }
         withWorker(route) { [self] ready in
           switch ready {
@@ -146,9 +157,14 @@ final class WorkerPool: Sendable {
 
   func cancel(_ route: InstanceRoute) { loop.post { [onLoop] in onLoop.slots[route.key]?.worker?.cancel() } }
 
-  /// Ends the instance's worker.
+  /// Ends the instance's worker, and what is seen of what it asked.
   func release(_ route: InstanceRoute) async {
-    try? await loop.run { [onLoop] in onLoop.slots.removeValue(forKey: route.key)?.worker?.stop() }
+    try? await loop.run { [onLoop] in
+      let slot = onLoop.slots.removeValue(forKey: route.key)
+      slot?.session?.end()
+      slot?.worker?.stop()
+      onLoop.gate?.leave(route.gate)
+    }
   }
 
   /// Ends every worker, and returns once no access token is on its way any more and the kernel has let go of the workers,
@@ -175,10 +191,10 @@ final class WorkerPool: Sendable {
   /// - Returns: A function that takes the timer back.
   func after(ms: Int64, _ fire: @escaping @Sendable () -> Void) -> @Sendable () -> Void {
     let timer = TimerBox()
-    loop.post { [loop] in
-      let made = LoopTimer(loop)
+    loop.post { [loop, clock] in
+      let made = clock.timer(loop)
       timer.timer = made
-      made.start(after: .milliseconds(ms)) {
+      made.start(afterMs: ms) {
         made.close()
         fire()
       }
@@ -186,7 +202,7 @@ final class WorkerPool: Sendable {
     return { [loop] in loop.post { timer.timer?.close() } }
   }
   /// Confined to the loop's thread, hence unchecked.
-  private final class TimerBox: @unchecked Sendable { var timer: LoopTimer? }
+  private final class TimerBox: @unchecked Sendable { var timer: (any HostTimer)? }
 
   /// Process ids of running workers, for tests that kill them.
   func processIDs() async -> [Int32] {
@@ -273,4 +289,22 @@ extension WorkerPool {
     }
     verified.withLock { $0[key] = mark }
   }
+}
+
+extension WorkerPool.Outcome {
+  /// That the upstream, or its token endpoint, refuses the credential, or that there is none to be used; nil when the
+  /// operation went well or failed for something else.
+  var credentialRefusal: String? {
+    if case .success(let result) = result, result.status == .ok, result.outcome < 2 { return nil }
+    if let credentialFault { return "Its credential cannot be used: \(credentialFault)" }
+    if case .success(let result) = result, result.status == .auth {
+      return "The upstream refused the credential: \(result.reason)"
+    }
+    // With an access token it was sent for a second time by then, with a new one.
+    return sentWrites.last?.status == 401 ? "The upstream refused the credential: it answered 401 to a write." : nil
+  }
+}
+
+extension OperationResult {
+  var reason: String { message.isEmpty ? "The plugin gave no reason." : message }
 }

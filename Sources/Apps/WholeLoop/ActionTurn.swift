@@ -19,13 +19,20 @@ package enum ActionTurn: Equatable, Sendable {
   ///   - nowMs: Wall time: approvals and permits go by it.
   ///   - steadyMs: The same by a clock that does not jump forward, at most `nowMs`: what an upstream takes to settle goes
   ///     by it. Nil for `nowMs`.
+  ///   - resting: Instances of executors that are asked nothing now: what is theirs waits.
   package static func next(
-    in view: any StateView, policy: PolicyStage, tenant: TenantID, nowMs: Int64, steadyMs: Int64? = nil
+    in view: any StateView, policy: PolicyStage, tenant: TenantID, nowMs: Int64, steadyMs: Int64? = nil,
+    resting: Set<String> = []
   ) throws -> ActionTurn {
     let steadyMs = steadyMs ?? nowMs
-    if let (_, start) = try ActionStage.toProbe(in: view, nowMs: steadyMs).first { return .probe(start) }
+    func rests(_ tool: String) throws -> Bool {
+      try !resting.isEmpty && ToolFacts.activated(tool, view).map { resting.contains($0.instance) } ?? false
+    }
+    let toProbe = try ActionStage.toProbe(in: view, nowMs: steadyMs)
+    if let (_, start) = try toProbe.first(where: { try !rests($0.start.call.tool) }) { return .probe(start) }
     // One that must wait for tomorrow's budget does not hold up those ranked below it.
     for ready in try ActionStage.ready(in: view, nowMs: nowMs, steadyMs: steadyMs) {
+      if try rests(ready.action.call.tool) { continue }
       do {
         let version = try version(of: ready.action.subject, view)
         let permit = try ready.permit(from: policy, tenant: tenant, in: view, nowMs: nowMs, targetVersion: version)

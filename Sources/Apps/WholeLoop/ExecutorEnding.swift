@@ -40,9 +40,13 @@ package struct ExecutorEnding: Sendable {
 
   /// What an execution's end says of its effect. What the egress saw comes first: an executor's word counts where that
   /// allows it, and what they disagree about is unknown, so that it is asked after.
-  package func receipt(for start: EffectStart) -> Receipt {
+  /// - Parameter credentialRefusal: Why its credential could not be used, where that was it.
+  package func receipt(for start: EffectStart, credentialRefusal: String? = nil) -> Receipt {
+    // Whatever it makes of it: nothing left, and it was not the call that was refused.
+    let isHeldUp = credentialRefusal != nil && sentWrites.isEmpty
     let (outcome, doubt): (Receipt.Outcome, String?) =
       switch answer {
+      case .number(2) where isHeldUp, .number(4) where isHeldUp: (.notStarted, nil)
       case .number(1):
         if sentWrites.isEmpty {
           (.unknown, "The executor says it is done, but sent nothing.")
@@ -60,9 +64,11 @@ package struct ExecutorEnding: Sendable {
       case .number(4): (.unknown, nil)
       case .number, .none: sentWrites.isEmpty ? (.notStarted, nil) : (.unknown, nil)
       }
+    let isNone = isHeldUp && outcome == .notStarted
     return Receipt(
       start, outcome, result: result, requests: sentWrites.map(\.digest),
-      reason: outcome == .done ? nil : doubt ?? reason, code: outcome == .rejected ? code : nil)
+      reason: outcome == .done ? nil : isNone ? credentialRefusal : doubt ?? reason,
+      code: isNone ? Receipt.credentialRefused : outcome == .rejected ? code : nil)
   }
 
   /// Such as " (201, no answer)".

@@ -1,7 +1,8 @@
 // What the sandbox refused, told to the host as lines on fd 2:
 //
 //   sluice-worker: refused call 41 socket
-//   sluice-worker: limit memory | threads
+//   sluice-worker: limit threads | files
+//   sluice-worker: maybe limit memory
 //
 // They are words of a process that runs foreign code: good for a report, never for a decision. The refusal itself is the
 // kernel's and does not depend on any of this; a plugin that takes the report away (by blocking SIGSYS) is ended by it.
@@ -21,7 +22,7 @@
 #include "worker.h"
 
 enum { CALLS_KNOWN = 512, TERMINAL_QUESTION = 0x5401 /* TCGETS */ };
-static atomic_flag told_calls[CALLS_KNOWN], told_threads = ATOMIC_FLAG_INIT;
+static atomic_flag told_calls[CALLS_KNOWN], told_threads = ATOMIC_FLAG_INIT, told_files = ATOMIC_FLAG_INIT;
 static uint64_t threads_granted, address_bytes;
 typedef int (*create_thread_t)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 static create_thread_t create_thread;
@@ -103,10 +104,29 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
     return error;
 }
 
-// A quarter of its address space is no longer to be had: what it died of began with memory that it did not get.
+// What opens files while a plugin runs, in the same way: with threads granted it may make these, up to its limit.
+static int told_of(int fd) {
+    int saved = errno;
+    if (fd < 0 && saved == EMFILE && !atomic_flag_test_and_set(&told_files)) say("limit files", "", "");
+    errno = saved;
+    return fd;
+}
+
+int eventfd(unsigned int count, int flags) { return told_of((int)syscall(SYS_eventfd2, count, flags)); }
+
+int epoll_create1(int flags) { return told_of((int)syscall(SYS_epoll_create1, flags)); }
+
+int epoll_create(int size) {
+    if (size > 0) return epoll_create1(0);
+    errno = EINVAL;
+    return -1;
+}
+
+// Too little is left of its address space for a quarter of it in one piece. What it died of may have begun with memory that
+// it did not get; a plugin that uses much and dies of something else looks the same, so the host is told "maybe".
 static void on_death(int signal_number) {
     void *rest = address_bytes == 0 ? NULL : mmap(NULL, address_bytes / 4, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (rest == MAP_FAILED) say("limit memory", "", "");
+    if (rest == MAP_FAILED) say("maybe limit memory", "", "");
     signal(signal_number, SIG_DFL);
     raise(signal_number);  // delivered when this returns: the host sees the death that it was
 }

@@ -152,7 +152,7 @@ struct TopPicture {
   private static let words = [
     "no_credit": "the host's credit", "apply_lag": "the loop to catch up", "throttled": "its request budget",
     "upstream_slow": "the upstream's answer", "token": "an access token", "plugin_slow": "the plugin",
-    "storage_slow": "the disk",
+    "storage_slow": "the disk", "intake_limit": "room for its records",
   ]
 
   private static func bottleneck(_ rows: [Row], _ now: TopReading) -> String {
@@ -178,6 +178,7 @@ struct TopPicture {
         ?? "as many requests are under way as may be"
     case ("upstream_slow", _): halved(row).map { "its upstream is in trouble: \($0)" }
     case ("no_credit", _): "what it has sent is not durable and applied yet"
+    case ("intake_limit", _): "all sources together have as many bytes on their way as `intake.bytes_max` allows"
     case ("plugin_slow", _): "nothing kept it from sending"
     default: nil
     }

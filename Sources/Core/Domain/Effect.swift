@@ -85,6 +85,9 @@ package struct Receipt: Codable, Equatable, Sendable {
   /// What an executor's code ends in when the target has another version than the call names (RFC 9110, 412).
   package static let versionMismatch = ".version_mismatch"
 
+  /// The host's code where nothing was sent since the credential could not be used: no try of the call.
+  package static let credentialRefused = "executor.credential_refused"
+
   /// Refused only because somebody has changed the target since it was decided on: worth deciding again.
   package var isOutdated: Bool { outcome == .rejected && code?.hasSuffix(Self.versionMismatch) == true }
 

@@ -8,8 +8,14 @@ package protocol OperationHandler: AnyObject {
   func opened(_ request: HTTPOpen, reply: HTTPReply)
   func reads(handle: UInt32, window: Int, reply: HTTPReply)
   func closed(handle: UInt32)
+  /// Asked before a line is read at all: false leaves it out, counted by whom it was asked of.
+  func mayLog() -> Bool
   func logged(level: Int, code: String, message: String, fields: [(name: String, value: String)])
   func hintedRate(endpoint: String, limit: Int64?, remaining: Int64?, resetAtMs: Int64?)
+}
+
+extension OperationHandler {
+  package func mayLog() -> Bool { true }
 }
 
 /// A request as the plugin asks for it.

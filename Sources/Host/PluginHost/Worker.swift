@@ -47,6 +47,10 @@ package final class Worker {
   private var errors: ErrorPipe
   private let reported: (WorkerReport) -> Void
   private var processorWatch: LoopTimer?
+  private var readPause: LoopTimer?
+  private var leftOutBytes = 0
+  /// So much of what is left out is read before a pause: some 50 MB a second at most.
+  private static let (leftOutBytesMax, readPauseMs) = (512 * 1024, 10)
   private var operationCount: UInt32 = 0
   private var isKilledFor: WorkerFailure?
   private var granted = (records: 0, bytes: 0)
@@ -169,12 +173,15 @@ package final class Worker {
     switch ending {
     case .exited(let code): end(isKilledFor ?? .died(signal: nil, exitCode: code, lastWords: words))
     case .signalled(let number):
-      let isOutOfMemory = errors.saidOutOfMemory || spec.group?.hasRunOutOfMemory == true
-      end(
-        isKilledFor
-          ?? (isOutOfMemory
-            ? .overLimit(.memory(bytes: spec.memoryBytes))
-            : .died(signal: number, exitCode: nil, lastWords: words)))
+      let died =
+        if spec.group?.hasRunOutOfMemory == true {
+          WorkerFailure.overLimit(.memory(bytes: spec.memoryBytes))
+        } else if errors.saidMaybeOutOfMemory {
+          WorkerFailure.maybeOutOfMemory(signal: number, bytes: spec.memoryBytes, lastWords: words)
+        } else {
+          WorkerFailure.died(signal: number, exitCode: nil, lastWords: words)
+        }
+      end(isKilledFor ?? died)
     }
   }
 
@@ -185,6 +192,7 @@ package final class Worker {
     state = .ended
     deadline.close()
     processorWatch?.close()
+    readPause?.close()
     spec.group?.remove()
     onEnd()
     switch before {
@@ -334,6 +342,8 @@ extension Worker {
     case SLUICE_FRAME_HTTP_CLOSE:
       if let handle = decode(frame, UInt32(0), sluice_decode_http_close) { running.handler.closed(handle: handle) }
     case SLUICE_FRAME_LOG:
+      // Nothing of a line beyond its plugin's share is looked at: the loop's thread is everybody's.
+      guard running.handler.mayLog() else { return leaveOut(frame) }
       guard let message = decode(frame, sluice_frame_log_t(), sluice_decode_log) else { return }
       running.handler.logged(
         level: Int(message.level), code: FrameCodec.text(message.code), message: FrameCodec.text(message.message),
@@ -348,6 +358,17 @@ extension Worker {
       if let message = decode(frame, sluice_frame_result_t(), sluice_decode_result) { finished(message, running) }
     default: answer(frame, running.id)
     }
+  }
+
+  /// A plugin that writes on and on is read more slowly than it writes, and waits in its own call.
+  private func leaveOut(_ frame: sluice_frame_t) {
+    leftOutBytes += frame.size
+    guard leftOutBytes > Self.leftOutBytesMax else { return }
+    leftOutBytes = 0
+    child.channel.pauseReading()
+    let pause = readPause ?? LoopTimer(loop)
+    readPause = pause
+    pause.start(after: .milliseconds(Self.readPauseMs)) { [self] in if !hasEnded { child.channel.resumeReading() } }
   }
 
   /// The calls that the host answers by itself.

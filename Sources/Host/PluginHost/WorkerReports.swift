@@ -3,12 +3,14 @@ package enum WorkerLimit: Sendable, Equatable {
   case memory(bytes: Int)
   case processor(seconds: Int)
   case threads(count: Int)
+  case files(count: Int)
 
   package var name: String {
     switch self {
     case .memory: "memory"
     case .processor: "processor"
     case .threads: "threads"
+    case .files: "files"
     }
   }
   /// Under `limits` in the manifest.
@@ -17,6 +19,7 @@ package enum WorkerLimit: Sendable, Equatable {
     case .memory: "memory_bytes"
     case .processor: "cpu_seconds"
     case .threads: "threads"
+    case .files: "files"
     }
   }
   package var value: String {
@@ -24,6 +27,7 @@ package enum WorkerLimit: Sendable, Equatable {
     case .memory(let bytes): "\(bytes) bytes"
     case .processor(let seconds): "\(seconds) s of processor time for an operation"
     case .threads(let count): "\(count) threads"
+    case .files(let count): "\(count) open files"
     }
   }
 }
@@ -47,8 +51,8 @@ package struct ErrorPipe {
   private var isTooLong = false
   /// The last whole or broken line that is no report.
   package private(set) var lastWords = ""
-  /// It died with its address space used up.
-  package private(set) var saidOutOfMemory = false
+  /// It died of a signal with little left of its address space.
+  package private(set) var saidMaybeOutOfMemory = false
   package private(set) var saidOutOfThreads = false
 
   package init(_ spec: WorkerSpec) { self.spec = spec }
@@ -83,7 +87,7 @@ package struct ErrorPipe {
     }
     let text = String(decoding: line, as: UTF8.self)
     if !isTooLong, text.hasPrefix(Self.prefix), let report = report(text.dropFirst(Self.prefix.count)) { return report }
-    if !text.isEmpty, !(text == Self.prefix + "limit memory") { lastWords = text }
+    if !text.isEmpty, !(text == Self.prefix + "maybe limit memory") { lastWords = text }
     return nil
   }
 
@@ -93,8 +97,9 @@ package struct ErrorPipe {
       saidOutOfThreads = true
       return .reached(.threads(count: spec.threads))
     }
-    if text == "limit memory" {
-      saidOutOfMemory = true
+    if text == "limit files" { return .reached(.files(count: spec.files)) }
+    if text == "maybe limit memory" {
+      saidMaybeOutOfMemory = true
       return nil
     }
     guard words.count >= 3, words.count <= 4, words[0] == "refused", words[1] == "call", let number = Int(words[2]),

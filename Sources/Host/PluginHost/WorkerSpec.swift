@@ -143,6 +143,8 @@ package enum WorkerFailure: OperatorError, Equatable {
   /// It ran for the limit, was told to stop, and had not `afterMs` later.
   case hung(afterMs: Int, limitMs: Int)
   case overLimit(WorkerLimit)
+  /// It died of a signal when little was left of its address space: that may be why, and need not.
+  case maybeOutOfMemory(signal: Int, bytes: Int, lastWords: String)
   case stopped
 
   package struct SpawnReason: Sendable, Equatable {
@@ -160,6 +162,7 @@ package enum WorkerFailure: OperatorError, Equatable {
     case .died: "worker.died"
     case .hung: "worker.hung"
     case .overLimit(let limit): "worker.over_limit.\(limit.name)"
+    case .maybeOutOfMemory: "worker.maybe_over_limit.memory"
     case .stopped: "worker.stopped"
     }
   }
@@ -179,6 +182,9 @@ package enum WorkerFailure: OperatorError, Equatable {
     case .hung(let ms, let limit):
       "The operation did not stop \(ms) ms after its deadline, \(limit) ms; the worker was killed."
     case .overLimit(let limit): "The worker needed more than its limit of \(limit.value) and was ended."
+    case .maybeOutOfMemory(let signal, let bytes, let words):
+      "The worker died of signal \(signal) with little left of its address space, \(WorkerLimit.memory(bytes: bytes).value): that may be why."
+        + Self.quoted(words)
     case .stopped: "The host ended the worker."
     }
   }
@@ -193,6 +199,8 @@ package enum WorkerFailure: OperatorError, Equatable {
       "Raise `operation_timeout_ms` under `limits` in the plugin's manifest if an operation's work is that long, and enable it again; else, and when it hung in loading or in its configuration, report it to the plugin's author."
     case .overLimit(let limit):
       "Raise `\(limit.key)` under `limits` in the plugin's manifest if the work needs it, and enable it again; else report it to the plugin's author."
+    case .maybeOutOfMemory:
+      "Raise `memory_bytes` under `limits` in the plugin's manifest and see whether it still dies; if it does, report it to the plugin's author."
     case .stopped: "Nothing to do: the operation is run again from its checkpoint."
     }
   }

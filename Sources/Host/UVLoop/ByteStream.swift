@@ -30,6 +30,14 @@ package final class ByteStream: HandleOwner {
   package func read(received: @escaping ([UInt8]) -> Void, ended: @escaping () -> Void) {
     self.received = received
     self.ended = ended
+    resumeReading()
+  }
+
+  /// Leaves what comes where it is, until `resumeReading`.
+  package func pauseReading() { if !isClosed { uv_read_stop(stream) } }
+
+  package func resumeReading() {
+    guard !isClosed else { return }
     uv_read_start(
       stream,
       { handle, _, buffer in

@@ -1,3 +1,21 @@
+/// How long an instance whose upstream is in trouble leaves it alone: ever longer pauses, up to a minute, or up to its own
+/// interval where that is shorter. It goes on for as long as the trouble lasts.
+package struct UpstreamBackOff: Sendable, Equatable {
+  private let pauseMsMax: Int64
+  package private(set) var failures = 0
+
+  /// - Parameter intervalMs: Between pulls when all is well; nil where they go by a calendar, or there are none.
+  package init(intervalMs: Int64?) { pauseMsMax = min(max(intervalMs ?? .max, 5_000), 60_000) }
+
+  package mutating func succeed() { failures = 0 }
+
+  /// - Returns: How many milliseconds to wait before the next try.
+  package mutating func fail() -> Int64 {
+    failures += 1
+    return min(500 << Int64(min(failures - 1, 10)), pauseMsMax)
+  }
+}
+
 /// How an instance is kept running: faults lead to longer pauses, and too many in a row to parking, with the reason.
 package struct CrashLoop: Sendable, Equatable {
   package struct Rules: Sendable, Equatable {

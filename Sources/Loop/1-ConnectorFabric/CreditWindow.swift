@@ -21,11 +21,15 @@ package struct CreditWindow: Sendable, Equatable {
 
   package init(limit: Amount) { self.limit = limit }
 
+  /// Bytes that are not free.
+  package var usedBytes: Int { outstanding.bytes + granted.bytes }
+
   /// What to grant now, so that granted and outstanding together fill the window. Zero when it is full.
-  package mutating func refill() -> Amount {
+  /// - Parameter bytesMax: Of what is granted now.
+  package mutating func refill(bytesMax: Int = .max) -> Amount {
     let amount = Amount(
       records: max(0, limit.records - outstanding.records - granted.records),
-      bytes: max(0, limit.bytes - outstanding.bytes - granted.bytes))
+      bytes: min(max(0, limit.bytes - usedBytes), bytesMax))
     granted.records += amount.records
     granted.bytes += amount.bytes
     return amount
@@ -53,6 +57,8 @@ package struct CreditWindow: Sendable, Equatable {
 /// Why an operation is not moving: counted from the first day, in milliseconds by cause.
 package enum WaitCause: String, Sendable, CaseIterable {
   case noCredit = "no_credit"
+  /// For room among the records of all: the host holds as many bytes as it may.
+  case intakeLimit = "intake_limit"
   case applyLag = "apply_lag"
   case throttled
   case upstreamSlow = "upstream_slow"

@@ -23,6 +23,9 @@ package struct PullSchedule: Equatable, Sendable {
     }
   }
 
+  /// Nil where pulls go by a calendar.
+  package var intervalMs: Int64? { if case .every(let ms) = times { Int64(ms) } else { nil } }
+
   package let times: Times
   /// Up to so many milliseconds are added to each time, so that not everybody asks at the full hour.
   package let jitterMs: Int

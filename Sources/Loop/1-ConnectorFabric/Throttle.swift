@@ -1,10 +1,12 @@
 /// What one credential may ask of one upstream, shared by all who use it: tokens for the rate, places for how many at
 /// once, turns between those who wait.
 ///
-/// Three bounds hold at the same time. A manifest's own requests stay within its reviewed limits, whoever runs it. All
+/// Four bounds hold at the same time. A manifest's own requests stay within its reviewed limits, whoever runs it. All
 /// together stay within the widest of those limits. And each tenant, at each base address, stays within what the answers
-/// from there have shown to be good (`AdaptiveConcurrency`, `UpstreamHints`): what one tenant's upstream or plugin says
-/// holds nobody else back. Of several tenants none has every place. A quarter of the places, and every other turn, is kept for executors once there are any.
+/// from there have shown to be good (`AdaptiveConcurrency`, `UpstreamPause`): what one tenant's upstream says holds nobody
+/// else back. What a plugin says is left for an endpoint holds for that endpoint alone (`UpstreamBudget`). Of several tenants
+/// none has every place. A quarter of the places, and every other turn, is kept for executors once there are any. Whoever
+/// asks for an access token goes first: others wait for it, and hold no place meanwhile.
 /// Times are milliseconds of any monotonic clock.
 package struct Throttle: Sendable {
   package struct Limits: Sendable, Hashable {
@@ -31,10 +33,12 @@ package struct Throttle: Sendable {
     package let connector: String
     package let limits: Limits
     package let isExecutor: Bool
+    /// It asks for the slot's access token.
+    package let isToken: Bool
 
     package init(
       tenant: String, instance: String, endpoint: String, slot: String, base: String, connector: String,
-      limits: Limits, isExecutor: Bool
+      limits: Limits, isExecutor: Bool, isToken: Bool = false
     ) {
       self.tenant = tenant
       self.instance = instance
@@ -44,8 +48,12 @@ package struct Throttle: Sendable {
       self.connector = connector
       self.limits = limits
       self.isExecutor = isExecutor
+      self.isToken = isToken
     }
 
+    /// May have the places that reads leave.
+    var isReserved: Bool { isExecutor || isToken }
+    var desk: ThrottleBounds.Desk { ThrottleBounds.Desk(tenant: tenant, base: base, endpoint: endpoint) }
     var view: ThrottleBounds.View { ThrottleBounds.View(tenant: tenant, base: base) }
     var share: ThrottleBounds.Share { ThrottleBounds.Share(connector: connector, limits: limits) }
   }
@@ -74,13 +82,15 @@ package struct Throttle: Sendable {
 
   private var bounds: ThrottleBounds
   private var queue = FairQueue<Waiting>()
+  /// Those for whom others wait, in order.
+  private var first: [Waiting] = []
   private var members: [Member: (inFlight: Int, usedAtMs: Int64)] = [:]
   /// How many may be under way together.
   package var cap: Int { bounds.cap }
   package private(set) var lastUsedMs: Int64
 
   /// Who has asked for nothing for so long does not count any more.
-  package static let memoryMs = UpstreamHints.longestMs
+  package static let memoryMs = UpstreamBudget.longestMs
   /// How many requests of one tenant wait, actions and reads each.
   package static let waitingMax = 256
 
@@ -90,9 +100,10 @@ package struct Throttle: Sendable {
   }
 
   package var inFlight: Int { members.values.reduce(0) { $0 + $1.inFlight } }
-  package var queued: Int { queue.count }
+  package var queued: Int { queue.count + first.count }
+  private var all: [Waiting] { first + queue.all }
   package func inFlight(of member: Member) -> Int { members[member]?.inFlight ?? 0 }
-  package func waiting(of member: Member) -> [Waiting] { queue.all.filter { $0.member == member } }
+  package func waiting(of member: Member) -> [Waiting] { all.filter { $0.member == member } }
   package var usedBy: [Member] { Array(members.keys) }
   /// How many requests of its tenant may be under way at its address now.
   package func limit(of member: Member) -> Int {
@@ -109,22 +120,32 @@ package struct Throttle: Sendable {
   /// - Parameter number: The caller's, for `remove`; each once.
   /// - Returns: False when too many of that tenant wait already.
   package mutating func add(_ number: Int, _ member: Member, nowMs: Int64) -> Bool {
-    guard queue.count(of: member.tenant, isAction: member.isExecutor) < Self.waitingMax else { return false }
+    let waiting =
+      member.isToken
+      ? first.count { $0.member.tenant == member.tenant } : queue.count(of: member.tenant, isAction: member.isExecutor)
+    guard waiting < Self.waitingMax else { return false }
     lastUsedMs = nowMs
     members[member] = (inFlight(of: member), nowMs)
     agree(nowMs)
-    queue.add(
-      Waiting(number: number, member: member, sinceMs: nowMs), tenant: member.tenant, isAction: member.isExecutor)
+    let one = Waiting(number: number, member: member, sinceMs: nowMs)
+    if member.isToken {
+      first.append(one)
+    } else {
+      queue.add(one, tenant: member.tenant, isAction: member.isExecutor)
+    }
     return true
   }
 
   /// Takes back what has not gone yet.
-  package mutating func remove(_ number: Int) { queue.remove { $0.number == number } }
+  package mutating func remove(_ number: Int) {
+    first.removeAll { $0.number == number }
+    queue.remove { $0.number == number }
+  }
 
   /// The bounds of those who share it now; who has left is forgotten.
   private mutating func agree(_ nowMs: Int64) {
     if members.contains(where: { isGone($0.key, nowMs) }) {
-      let waits = Set(queue.all.map(\.member))
+      let waits = Set(all.map(\.member))
       members = members.filter { !isGone($0.key, nowMs) || waits.contains($0.key) }
     }
     bounds.agree(Array(members.keys), nowMs: nowMs)
@@ -140,17 +161,19 @@ package struct Throttle: Sendable {
 
   /// Lets the next one go.
   package mutating func next(nowMs: Int64) -> Turn {
-    guard queue.count > 0 else { return .nobody }
+    guard queued > 0 else { return .nobody }
     let places = places
     guard places.all < cap else { return .nobody }
     // What holds one request of a member holds all of them.
     var holds: [Member: Int64] = [:]
     let bounds = bounds
-    let taken = queue.take { waiting in
+    func mayGo(_ waiting: Waiting) -> Bool {
       let ms = holds[waiting.member] ?? bounds.hold(waiting.member, places, nowMs)?.ms ?? 0
       holds[waiting.member] = ms
       return ms == 0
     }
+    let ahead = first.firstIndex(where: mayGo)
+    let taken = ahead.map { first.remove(at: $0) } ?? queue.take(mayGo)
     guard let taken else {
       let ms = holds.values.min() ?? .max
       return ms == .max ? .nobody : .wait(ms: ms)
@@ -185,26 +208,43 @@ package struct Throttle: Sendable {
   package mutating func heard(
     _ status: Int?, by member: Member, sentAtMs: Int64, nowMs: Int64
   ) -> AdaptiveConcurrency.Trouble? {
-    let trouble: AdaptiveConcurrency.Trouble
-    switch status {
-    case 429: trouble = .tooMany
-    case 502, 503, 504: trouble = .unavailable
-    case nil: trouble = .noAnswer
-    // Its own fault, which says nothing of how many it can bear.
-    case .some(500...): return nil
-    case .some:
+    guard let trouble = Self.trouble(status) else {
+      // A fault of its own says nothing of how many it can bear.
+      guard let status, status < 500 else { return nil }
       return bounds.sights[member.view]!.adaptive.answered(sentAtMs: sentAtMs, nowMs: nowMs) ? .slower : nil
     }
     return bounds.sights[member.view]!.adaptive.failed(trouble, sentAtMs: sentAtMs, nowMs: nowMs) ? trouble : nil
   }
 
-  /// `Retry-After`, at most an hour.
-  package mutating func pause(_ member: Member, untilMs: Int64, nowMs: Int64) {
-    bounds.sights[member.view]?.hints.pause(untilMs: untilMs, nowMs: nowMs)
+  /// What such an answer, or none, says of an upstream; nil for one that it can give at any time.
+  package static func trouble(_ status: Int?) -> AdaptiveConcurrency.Trouble? {
+    switch status {
+    case 429: .tooMany
+    case 502, 503, 504: .unavailable
+    case nil: .noAnswer
+    case .some: nil
+    }
   }
 
-  /// What a plugin read of its upstream's budget; at most an hour.
+  /// `Retry-After`, at most an hour.
+  package mutating func pause(_ member: Member, untilMs: Int64, nowMs: Int64) {
+    bounds.sights[member.view]?.pause.begin(untilMs: untilMs, nowMs: nowMs)
+  }
+
+  /// What a plugin read of its upstream's budget for an endpoint; at most an hour.
   package mutating func lower(_ member: Member, remaining: Int64, untilMs: Int64, nowMs: Int64) {
-    bounds.sights[member.view]?.hints.lower(remaining: remaining, untilMs: untilMs, nowMs: nowMs)
+    guard members[member] != nil else { return }
+    bounds.budgets[member.desk, default: UpstreamBudget()].lower(remaining: remaining, untilMs: untilMs, nowMs: nowMs)
+  }
+
+  /// One of the endpoint's requests has gone by another credential.
+  package mutating func spendBudget(of member: Member, nowMs: Int64) {
+    bounds.budgets[member.desk]?.spend(nowMs: nowMs)
+  }
+
+  /// What was said of an endpoint's budget before it was asked for the first time by this credential.
+  package mutating func share(_ budget: UpstreamBudget, with member: Member) {
+    guard members[member] != nil else { return }
+    bounds.budgets[member.desk] = budget
   }
 }

@@ -1,7 +1,10 @@
-/// The bounds of one throttle: of all who share it, of each manifest's own requests, and of each tenant's at one address.
+/// The bounds of one throttle: of all who share it, of each manifest's own requests, of each tenant's at one address, and of
+/// each endpoint's budget there.
 struct ThrottleBounds: Sendable {
   /// Whose answers are believed by whom.
   struct View: Sendable, Hashable { let tenant, base: String }
+  /// An endpoint as its manifest names it, with what is asked there: another endpoint at the same address is another one.
+  struct Desk: Sendable, Hashable { let tenant, base, endpoint: String }
   struct Share: Sendable, Hashable {
     let connector: String
     let limits: Throttle.Limits
@@ -10,7 +13,7 @@ struct ThrottleBounds: Sendable {
   /// What the answers have shown.
   struct Sight: Sendable {
     var adaptive: AdaptiveConcurrency
-    var hints = UpstreamHints()
+    var pause = UpstreamPause()
   }
 
   /// Who holds how many places.
@@ -23,7 +26,7 @@ struct ThrottleBounds: Sendable {
     private(set) var at: [View: (all: Int, reads: Int, hasActions: Bool)] = [:]
 
     mutating func add(_ member: Throttle.Member, inFlight: Int) {
-      let reading = member.isExecutor ? 0 : inFlight
+      let reading = member.isReserved ? 0 : inFlight
       all += inFlight
       reads += reading
       hasActions = hasActions || member.isExecutor
@@ -42,6 +45,7 @@ struct ThrottleBounds: Sendable {
   private var bucket: TokenBucket
   private var shares: [Share: TokenBucket] = [:]
   var sights: [View: Sight] = [:]
+  var budgets: [Desk: UpstreamBudget] = [:]
 
   init(_ limits: Throttle.Limits, nowMs: Int64) {
     bucket = TokenBucket(ratePerSecond: limits.ratePerSecond, burst: limits.burst, nowMs: nowMs)
@@ -58,6 +62,8 @@ struct ThrottleBounds: Sendable {
     let byView = Dictionary(grouping: members, by: \.view)
     shares = shares.filter { byShare[$0.key] != nil }
     sights = sights.filter { byView[$0.key] != nil }
+    let desks = Set(members.map(\.desk))
+    budgets = budgets.filter { desks.contains($0.key) }
     for share in byShare.keys where shares[share] == nil {
       shares[share] = TokenBucket(
         ratePerSecond: share.limits.ratePerSecond, burst: share.limits.burst, nowMs: nowMs)
@@ -72,7 +78,8 @@ struct ThrottleBounds: Sendable {
   /// What keeps a request of this member from going, and for how long; `.max` for as long as places are taken.
   func hold(_ member: Throttle.Member, _ places: Places, _ nowMs: Int64) -> (why: Throttle.Hold, ms: Int64)? {
     let sight = sights[member.view]!
-    if sight.hints.isPaused(nowMs: nowMs) { return (.retryAfter, sight.hints.wait(nowMs: nowMs)) }
+    let pauseMs = sight.pause.wait(nowMs: nowMs)
+    if pauseMs > 0 { return (.retryAfter, pauseMs) }
     let (own, limit) = (places.at[member.view]!, sight.adaptive.limit)
     guard places.all < cap, places.of[member.share]! < member.limits.concurrency, own.all < limit else {
       return (.places, .max)
@@ -80,13 +87,13 @@ struct ThrottleBounds: Sendable {
     // One tenant that opens answers and does not read them leaves a place to the others.
     guard places.by.count < 2 || cap < 2 || places.by[member.tenant]! < cap - 1 else { return (.places, .max) }
     guard
-      member.isExecutor
+      member.isReserved
         || places.reads < cap - Places.kept(of: cap, places.hasActions)
           && own.reads < limit - Places.kept(of: limit, own.hasActions)
     else { return (.places, .max) }
     let rateMs = max(bucket.wait(nowMs: nowMs), shares[member.share]!.wait(nowMs: nowMs))
     if rateMs > 0 { return (.rate, rateMs) }
-    let hintMs = sight.hints.wait(isReserved: member.isExecutor, nowMs: nowMs)
+    let hintMs = budgets[member.desk]?.wait(isReserved: member.isReserved, nowMs: nowMs) ?? 0
     return hintMs > 0 ? (.hint, hintMs) : nil
   }
 
@@ -95,10 +102,10 @@ struct ThrottleBounds: Sendable {
   mutating func spend(_ member: Throttle.Member, _ places: Places, nowMs: Int64) {
     bucket.spend(nowMs: nowMs)
     shares[member.share]!.spend(nowMs: nowMs)
-    sights[member.view]!.hints.spend(nowMs: nowMs)
+    budgets[member.desk, default: UpstreamBudget()].spend(nowMs: nowMs)
     let own = places.at[member.view]!
     sights[member.view]!.adaptive.sent(inFlight: own.all)
-    guard !member.isExecutor else { return }
+    guard !member.isReserved else { return }
     // Reads that fill all that they may have do not wait for an action to come before they may have more.
     let kept = Places.kept(of: sights[member.view]!.adaptive.limit, own.hasActions)
     sights[member.view]!.adaptive.sent(inFlight: own.reads, kept: kept)

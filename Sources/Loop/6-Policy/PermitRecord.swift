@@ -8,6 +8,8 @@ package struct PermitRecord: Codable, Equatable, Sendable {
   package var startedAt: Position
   /// Accepted starts.
   package var tries: Int
+  /// Of these, those that had no credential to be sent with; nil for none. They do not count against the call.
+  package var heldUp: Int?
   /// Nil while nobody has reported.
   package var outcome: Receipt.Outcome?
   /// Where the last accepted receipt or resolving order stands.
@@ -23,6 +25,7 @@ package struct PermitRecord: Codable, Equatable, Sendable {
   package var isExhausted = false
   /// The target's version after it was done, when the executor told.
   package var version: String?
+  private var counted: Int { tries - (heldUp ?? 0) }
   /// Nobody approved it: it counts against the budgets.
   package var isAutonomous: Bool { start.approvedBy == nil }
 
@@ -65,7 +68,7 @@ package struct PermitRecord: Codable, Equatable, Sendable {
       case .notStarted?: break
       }
       let most = governance.attemptsMax
-      guard record.tries < most else { throw PermitRefusal.attemptsExhausted(attemptsMax: most) }
+      guard record.counted < most else { throw PermitRefusal.attemptsExhausted(attemptsMax: most) }
       guard nowMs >= record.notBeforeMs else { throw PermitRefusal.tooEarly(notBeforeMs: record.notBeforeMs) }
     }
     guard attempt == next else { throw PermitRefusal.attemptOutOfOrder(given: attempt, expected: next) }
@@ -95,14 +98,17 @@ package struct PermitRecord: Codable, Equatable, Sendable {
       // An executor that could not tell is asked ever more rarely: what it waits for may take its time.
       notBeforeMs = now + settleMs << min(probes - 1, 6)
     case .notStarted:
-      let settled = (unknownAtMs ?? now) + settleMs
+      let isHeldUp = receipt.code == Receipt.credentialRefused && !wasUnknown
+      // Without a credential nothing was sent that may still arrive.
+      let settled = isHeldUp ? now : (unknownAtMs ?? now) + settleMs
       notBeforeMs = settled
       // Invariant: what may still arrive upstream is not tried again. A slow probe says how it was when it was asked.
       if wasUnknown, min(receipt.askedAtMs ?? now, now) < settled { return nil }
       outcome = .notStarted
       unknownAtMs = nil
       probes = 0
-      isExhausted = tries >= governance.attemptsMax
+      if isHeldUp { heldUp = (heldUp ?? 0) + 1 }
+      isExhausted = counted >= governance.attemptsMax
     }
     return nil
   }

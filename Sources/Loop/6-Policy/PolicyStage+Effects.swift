@@ -17,6 +17,7 @@ extension PolicyStage {
     try state.set(PermitRecord.attempts, start.action.hex, .integer(Int64(start.attempt)))
     var accepted = PermitRecord(start: start, startedAt: entry.position, tries: (record?.tries ?? 0) + 1)
     accepted.notBeforeMs = record?.notBeforeMs ?? 0
+    accepted.heldUp = record?.heldUp
     try accepted.save(state)
     guard accepted.isAutonomous, accepted.tries == 1, let day = try Budget.day(state),
       let standing = try Standing.of(start.proposal, in: state)

@@ -57,7 +57,8 @@ enum {
     // operation again from the last durable checkpoint.
     SLUICE_E_RATE_LIMITED = -3,
     // It may work later. The host retries with exponential back-off from the last durable checkpoint; after
-    // six failures in a row it parks the instance.
+    // six failures in a row it parks the instance. Those in which the host itself saw the upstream give no
+    // answer, or 408, 429 or 5xx, do not count: they are retried for as long as that lasts.
     SLUICE_E_TRANSIENT = -4,
     // It will not work however often it is tried. The host parks the instance with the message, until an
     // operator resumes it.
