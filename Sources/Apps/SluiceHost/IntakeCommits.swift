@@ -57,10 +57,12 @@ struct IntakeCommits: Sendable {
     // Invariant 3: credit and `durable` are given only after the entries are.
     workers.complete(
       route, mailbox, records: taken.records, bytes: taken.bytes, durableTokens: taken.durableTokens)
-    let (lag, applied) = (tenant.lag, tenant.appliedNumber)
-    if own.mustWait(lag: lag, applied: applied) {
+    let (lag, bytes, applied) = (tenant.lag, tenant.lineBytes, tenant.appliedNumber)
+    if own.mustWait(lag: lag, bytes: bytes, applied: applied) {
       let since = SystemSources.monotonicMs()
-      try await tenant.catchUp(to: lag > ApplyLag.lagMost ? ApplyLag.lagMost / 2 : ApplyLag.lagMax / 2)
+      try await tenant.catchUp(
+        to: lag > ApplyLag.lagMost ? ApplyLag.lagMost / 2 : ApplyLag.lagMax / 2,
+        bytes: bytes > ApplyLag.bytesMax ? ApplyLag.bytesMax / 2 : .max)
       metrics.wait(.applyLag, instance: route.key, ms: Int(SystemSources.monotonicMs() - since))
     }
     mailbox.put(.committed)
@@ -78,22 +80,24 @@ struct IntakeCommits: Sendable {
 
 /// Who must wait for a tenant's durable entries to be applied: the sources that filled the line, not all that stand in it.
 ///
-/// Beyond `lagMax` entries a pull waits that has more than its few in the line; beyond `lagMost` everyone does.
+/// Beyond `lagMax` entries or `bytesMax` of records a pull waits that has more than its few in the line; beyond `lagMost` everyone does.
 final class ApplyLag: Sendable {
   static let lagMax: UInt64 = 256
   static let lagMost: UInt64 = 8 * lagMax
+  /// An entry may have a thousand records: what a person changes must not wait for hundreds of those.
+  static let bytesMax = 8 << 20
   /// Entries of one pull that may always wait to be applied: what a small one brings, with its checkpoint.
   static let ownMax = 2
   private let own = Mutex<[UInt64]>([])
 
   func add(_ positions: [Position]) { own.withLock { $0 += positions.map(\.number) } }
 
-  func mustWait(lag: UInt64, applied: UInt64) -> Bool {
+  func mustWait(lag: UInt64, bytes: Int = 0, applied: UInt64) -> Bool {
     let count = own.withLock { own in
       own.removeAll { $0 <= applied }
       return own.count
     }
-    return lag > Self.lagMost || (lag > Self.lagMax && count > Self.ownMax)
+    return lag > Self.lagMost || ((lag > Self.lagMax || bytes > Self.bytesMax) && count > Self.ownMax)
   }
 }
 

@@ -24,6 +24,8 @@ package actor TenantRuntime {
     var epoch: UInt64 = 0
     var head = Position.origin
     var applied = Position.origin
+    /// Of records that are on their way into the journal, or in it and not applied.
+    var lineBytes = 0
     /// Somebody applies, or is about to.
     var isApplying = false
     var lag: UInt64 { head.number - min(applied.number, head.number) }
@@ -108,8 +110,10 @@ package actor TenantRuntime {
   /// Returns when nothing is left to apply or append.
   package func settle() async throws { try await applied(to: progress.withLock { $0.head }) }
 
-  /// Returns when at most `lagMax` durable entries wait to be applied.
-  package func catchUp(to lagMax: UInt64) async throws { try await trail { $0.lag <= lagMax } }
+  /// Returns when at most `lagMax` durable entries, and so many bytes of records, wait to be applied.
+  package func catchUp(to lagMax: UInt64, bytes bytesMax: Int = .max) async throws {
+    try await trail { $0.lag == 0 || $0.lag <= lagMax && $0.lineBytes <= bytesMax }
+  }
 
   /// Returns as soon as the entry at `position` is applied. What follows from it may still be on its way.
   package func reached(_ position: Position) async throws { try await trail { $0.applied >= position } }
@@ -136,6 +140,9 @@ package actor TenantRuntime {
 
   /// How many entries are durable but not applied.
   package nonisolated var lag: UInt64 { progress.withLock { $0.lag } }
+
+  /// How many bytes of records are not applied.
+  nonisolated var lineBytes: Int { progress.withLock { $0.lineBytes } }
 
   /// Calls `observer` whenever entries have been applied.
   package func observe(_ observer: @escaping @Sendable () -> Void) { observers.append(observer) }
@@ -216,6 +223,7 @@ package actor TenantRuntime {
     try assembly.apply(entries, to: store)
     let now = progress.withLock { progress in
       progress.applied = entries.last!.position
+      progress.lineBytes = max(0, progress.lineBytes - Self.recordBytes(entries.map { ($0.kind, $0.body) }))
       progress.head = max(progress.head, progress.applied)
       return (applied: progress.applied, head: progress.head)
     }
@@ -236,9 +244,23 @@ package actor TenantRuntime {
     for waiter in ready { waiter.done.resume() }
   }
 
+  private static func recordBytes(_ entries: [(kind: EntryKind, body: [UInt8])]) -> Int {
+    entries.reduce(0) { $1.kind == .intake ? $0 + $1.body.count : $0 }
+  }
+
   @discardableResult
   private nonisolated func appendDurably(_ entries: [NewEntry]) async throws -> [Position] {
-    let positions = try await journal.append(entries, to: partition, epoch: progress.withLock { $0.epoch })
+    // Counted before they can be applied, so that nothing is taken off that was never there.
+    let bytes = Self.recordBytes(entries.map { ($0.kind, $0.body) })
+    let epoch = progress.withLock { progress in
+      progress.lineBytes += bytes
+      return progress.epoch
+    }
+    let positions: [Position]
+    do { positions = try await journal.append(entries, to: partition, epoch: epoch) } catch {
+      progress.withLock { $0.lineBytes = max(0, $0.lineBytes - bytes) }
+      throw error
+    }
     if let last = positions.last { progress.withLock { $0.head = max($0.head, last) } }
     return positions
   }
