@@ -8,7 +8,6 @@ enum Ratchet {
     ],
     "durable writes": [
       // Both write only a format's number, into a file that holds nothing yet.
-      "Sources/Adapters/SQLiteStorage/Segment.swift": 1,
       "Sources/Apps/SluiceHost/DataFolder.swift": 1,
       // The points stand in LedgerPublisher, between the calls that order the writes.
       "Sources/Adapters/FileStorage/FileObjectStore.swift": 1,

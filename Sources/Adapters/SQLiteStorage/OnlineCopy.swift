@@ -36,12 +36,12 @@ enum OnlineCopy {
 
 extension SQLiteJournal {
   /// The numbers of the segments there are now, in order.
-  package nonisolated var segmentNumbers: [Int] { segments.withLock { $0.map(\.number) } }
+  package nonisolated var segmentNumbers: [Int] { holdings.withLock { $0.segments.map(\.number) } }
 
   /// Copies one segment as it is now, while others write to it.
   /// - Returns: The last position of each partition in the copy.
   package nonisolated func copySegment(_ number: Int, to path: String) throws -> [String: UInt64] {
-    let segment = segments.withLock { $0.first { $0.number == number } }
+    let segment = holdings.withLock { $0.segments.first { $0.number == number } }
     guard let segment else { return [:] }
     return try OnlineCopy.make(of: segment.pool, at: path, .journal, look: Segment.heads)
   }
