@@ -92,6 +92,7 @@ let rooms: [Room] = [
   Room(name: "CSimdJSON", path: "Sources/System/CSimdJSON", kind: .clang, linked: ["simdjson"]),
   Room(name: "CSync", path: "Sources/System/CSync", kind: .clang),
   Room(name: "CUv", path: "Sources/System/CUv", kind: .system(pkgConfig: "libuv", apt: "libuv1-dev")),
+  Room(name: "CZstd", path: "Sources/System/CZstd", kind: .system(pkgConfig: "libzstd", apt: "libzstd-dev")),
   Room(
     name: "CCurl", path: "Sources/System/CCurl", kind: .system(pkgConfig: "libcurl", apt: "libcurl4-openssl-dev")),
 
@@ -136,7 +137,8 @@ let rooms: [Room] = [
   Room(name: "Egress", path: "Sources/Host/Egress", uses: ["Domain", "UVLoop", "CCurl"]),
 
   Room(
-    name: "SQLiteStorage", path: "Sources/Adapters/SQLiteStorage", uses: ["Domain", "CanonicalJSON", "Cryptography"],
+    name: "SQLiteStorage", path: "Sources/Adapters/SQLiteStorage",
+    uses: ["Domain", "CanonicalJSON", "Cryptography", "CZstd"],
     packages: ["GRDB"]),
 
   Room(name: "YAMLFiles", path: "Sources/Adapters/YAMLFiles", uses: ["Domain"], packages: ["Yams"]),
@@ -158,7 +160,8 @@ let rooms: [Room] = [
     name: "TestKit", path: "Tests/TestKit", uses: ["Domain", "CanonicalJSON", "Cryptography"]),
   Room(
     name: "SQLiteStorageTests", path: "Tests/SQLiteStorageTests", kind: .test,
-    uses: ["MemoryStorage", "SQLiteStorage", "TestKit", "Domain", "CanonicalJSON", "Cryptography"]),
+    uses: ["MemoryStorage", "SQLiteStorage", "FileStorage", "TestKit", "Domain", "CanonicalJSON", "Cryptography"],
+    packages: ["GRDB"]),
   Room(
     name: "ConnectorFabricTests", path: "Tests/ConnectorFabricTests", kind: .test,
     uses: ["ConnectorFabric", "YAMLFiles", "MemoryStorage", "TestKit", "Vault", "Domain", "CanonicalJSON"]),

@@ -1,13 +1,13 @@
 # The benchmarks, on the release build. Included by the main Makefile.
-# ONLY=intake,webhooks,ledger,loop,workers,throttle,crowd,crashes runs those; RUNS=number repeats what is compared (default 3).
+# ONLY=intake,webhooks,ledger,loop,workers,throttle,crowd,crashes,journal runs those; RUNS=number repeats what is compared (default 3).
 BENCH_BUILD := $(C_BUILD)/bench
 BENCH_TOOLS := $(BENCH_BUILD)/records.so $(BENCH_BUILD)/records.yaml $(BENCH_BUILD)/crowd.so $(BENCH_BUILD)/crowd.yaml $(BENCH_BUILD)/sqlite_baseline $(BENCH_BUILD)/webhook_load
 BENCH_DATA ?= $(wildcard $(SLUICE_SHARED)/data/crm-pipeline)
 
 .PHONY: bench bench-tools
-bench: build bench-tools ## Measure everything: make bench [ONLY=intake,webhooks,ledger,loop,workers,throttle,crowd,crashes] [RUNS=3]
+bench: build bench-tools ## Measure everything: make bench [ONLY=intake,webhooks,ledger,loop,workers,throttle,crowd,crashes,journal] [RUNS=3] [JOURNAL_GB=2]
 	@python3 -u Benchmarks/run.py --programs $(RELEASE) --c-build $(C_BUILD) $(if $(BENCH_DATA),--data $(BENCH_DATA)) \
-		$(if $(ONLY),--only $(ONLY)) $(if $(RUNS),--runs $(RUNS))
+		$(if $(ONLY),--only $(ONLY)) $(if $(RUNS),--runs $(RUNS)) $(if $(JOURNAL_GB),--journal-gb $(JOURNAL_GB))
 
 bench-tools: $(BENCH_TOOLS)
 

@@ -17,6 +17,7 @@ sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(HERE, "..", "Tests", "EndToEnd"))
 import crowd_bench
 import intake_bench
+import journal_bench
 import loop_bench
 import throttle_bench
 import webhook_bench
@@ -39,7 +40,8 @@ def ledger(options):
 
 
 BENCHES = {"intake": intake_bench.run, "loop": loop_bench.loop, "workers": loop_bench.workers, "webhooks": webhook_bench.run,
-           "ledger": ledger, "crowd": crowd_bench.crowd, "crashes": crowd_bench.crashes, "throttle": throttle_bench.run}
+           "ledger": ledger, "crowd": crowd_bench.crowd, "crashes": crowd_bench.crashes, "throttle": throttle_bench.run,
+           "journal": journal_bench.run}
 
 
 def main():
@@ -57,6 +59,7 @@ def main():
     parser.add_argument("--window", type=int, default=30, help="seconds over which the crowd's pulls are counted, twice")
     parser.add_argument("--apart", action="store_true", help="the crowd's misbehaving instances in a tenant of their own")
     parser.add_argument("--crashes", type=int, default=10_000)
+    parser.add_argument("--journal-gb", type=float, default=2, help="gigabytes of entries that each journal is given")
     parser.add_argument("--json", default="")
     options = parser.parse_args()
     wanted = options.only.split(",")

@@ -65,10 +65,10 @@ def test_newer_format_is_refused(rig):
     host.start()
     host.stop()
     path = os.path.join(host.data, "format")
-    for number in ("2", "99"):
+    for number in ("3", "99"):
         with open(path, "w") as f:
             f.write(number + "\n")
-        refused(host, "host.folder_format", f'format "{number}";', "format 1.")
+        refused(host, "host.folder_format", f'format "{number}";', "format 2.")
         with open(path) as f:
             expect_equal(f.read(), number + "\n", "the format file")
 

@@ -23,6 +23,8 @@ class Database:
             except sqlite3.OperationalError as error:
                 self.close()
                 last = error
+                if self.path.endswith(".segment") and not os.path.exists(self.path):
+                    break
                 time.sleep(0.02)
         raise last
 
@@ -42,23 +44,41 @@ class Database:
 class Standing:
     """What a data folder holds of one tenant. `Host` says which folder, and asks the host that runs on it."""
 
-    def head(self):
-        heads = [0]
-        for name in os.listdir(os.path.join(self.data, "journal")):
+    def segments(self):
+        """The journal's files, in order; each as a database. One that is packed meanwhile is gone, and another look shows what it held."""
+        folder = os.path.join(self.data, "journal")
+        for name in sorted(os.listdir(folder)):
             if name.endswith(".segment"):
-                database = Database(os.path.join(self.data, "journal", name))
-                heads += [row[0] or 0 for row in database.rows("SELECT max(position) FROM entry WHERE partition=?", self.tenant)]
-                database.close()
-        return max(heads)
+                database = Database(os.path.join(folder, name))
+                try:
+                    yield database
+                finally:
+                    database.close()
+
+    def looked(self, look):
+        """What `look` finds in the segments; again when one of them was packed under its eyes."""
+        for _ in range(200):
+            try:
+                return look()
+            except sqlite3.OperationalError as error:
+                last = error
+        raise last
+
+    def head(self):
+        def look():
+            heads = [0]
+            for database in self.segments():
+                for sql in ("SELECT max(position) FROM entry WHERE partition=?", "SELECT max(last) FROM pack WHERE partition=?",
+                            "SELECT max(first)-1 FROM kept WHERE partition=?"):
+                    heads += [row[0] or 0 for row in database.rows(sql, self.tenant)]
+            return max(heads)
+        return self.looked(look)
 
     def entry_kinds(self):
         kinds = {}
-        for name in os.listdir(os.path.join(self.data, "journal")):
-            if name.endswith(".segment"):
-                database = Database(os.path.join(self.data, "journal", name))
-                for kind, count in database.rows("SELECT kind, count(*) FROM entry WHERE partition=? GROUP BY kind", self.tenant):
-                    kinds[kind] = kinds.get(kind, 0) + count
-                database.close()
+        for database in self.segments():
+            for kind, count in database.rows("SELECT kind, count(*) FROM entry WHERE partition=? GROUP BY kind", self.tenant):
+                kinds[kind] = kinds.get(kind, 0) + count
         return kinds
 
     def journal(self):

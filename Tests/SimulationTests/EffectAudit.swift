@@ -270,7 +270,7 @@ private struct Books {
       guard let id else { return }
       revived[id] = nil
       if order.by == nil { withdrawn[id] = place }
-    case .replayDeadLetter, .dropDeadLetter, .setCheckpoint: break
+    case .replayDeadLetter, .dropDeadLetter, .setCheckpoint, .trim: break
     }
   }
 }

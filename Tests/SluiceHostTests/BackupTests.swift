@@ -64,7 +64,7 @@ import Vault
 
   @Test func `copies a database into a file that only its owner reads, and into none that is there`() async throws {
     let host = try await bench.host()
-    let (keystore, journal) = (await host.keystore, await host.journal)
+    let (keystore, journal) = (await host.keystore, host.journal)
     _ = try keystore.copy(to: bench.path("copy"))
     _ = try journal.copySegment(1, to: bench.path("segment"))
     for name in ["copy", "segment"] {

@@ -1,6 +1,7 @@
 import Domain
-import SluiceHost
 import Testing
+
+@testable import SluiceHost
 
 @Suite struct `A host's settings` {
   private func read(_ value: JSONValue) throws(DocumentError) -> HostSettings {
@@ -23,6 +24,13 @@ import Testing
     ])
     #expect(proxied.publicURL == "https://sluice.example.com/in")
     #expect(proxied.proxy?.addresses.count == 2 && proxied.proxy?.clientCertificateHeader == "x-client-cert")
+    let kept = try read([
+      "sluice": 1, "journal": ["pack": false, "pack_bytes": 1_000_000],
+      "retention": ["raw_days": 400, "tenants": ["demo": ["raw_days": 30], "keeps": ["raw_days": "forever"]]],
+    ])
+    #expect(!kept.isPacking && kept.packBytesMax == 1_000_000)
+    let days = ["demo", "keeps", "any"].map { kept.rawDays(of: TenantID(rawValue: $0)!) }
+    #expect(days == [30, nil, 400] && HostSettings().rawDays(of: TenantID(rawValue: "demo")!) == nil)
     #expect(full.disk.lowWaterBytes == 10 && full.disk.ballastBytes == 0)
   }
 
@@ -43,6 +51,11 @@ import Testing
       (["sluice": 1, "journal": ["segments": 1]], "journal.segments"),
       (["sluice": 1, "intake": ["bytes_max": 10]], "intake.bytes_max"),
       (["sluice": 1, "intake": ["bytes": 1]], "intake.bytes"),
+      (["sluice": 1, "journal": ["pack": 1]], "journal.pack"),
+      (["sluice": 1, "journal": ["pack_bytes": 1]], "journal.pack_bytes"),
+      (["sluice": 1, "retention": ["raw_days": 0]], "retention.raw_days"),
+      (["sluice": 1, "retention": ["tenants": ["demo": ["raw_days": -1]]]], "retention.tenants.demo.raw_days"),
+      (["sluice": 1, "retention": ["tenants": ["Not One": ["raw_days": 1]]]], "retention.tenants.Not One"),
     ] as [(JSONValue, String)])
   func `that are wrong are named by their key`(document: JSONValue, path: String) {
     var found: String?

@@ -7,10 +7,8 @@ enum Ratchet {
       "Sources/Core/Vault/Vault.swift": 1
     ],
     "durable writes": [
-      // Writes only a format's number, into a file that holds nothing yet.
-      "Sources/Adapters/SQLiteStorage/Segment.swift": 1,
       // The points stand in LedgerPublisher, between the calls that order the writes.
-      "Sources/Adapters/FileStorage/FileObjectStore.swift": 1,
+      "Sources/Adapters/FileStorage/FileObjectStore.swift": 1
     ],
     "no globals": [
       // A C factory has no context; a worker holds one library, and its entry writes these once.

@@ -21,6 +21,41 @@ package final class FileObjectStore: ObjectStore {
     return FileManager.default.contents(atPath: "\(root)/\(path)").map { [UInt8]($0) }
   }
 
+  package func read(_ path: String, from offset: Int, count: Int) throws -> [UInt8]? {
+    try check(path)
+    let file = open("\(root)/\(path)", O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else {
+      guard errno == ENOENT || errno == ENOTDIR else { throw unreadable(path) }
+      return nil
+    }
+    defer { close(file) }
+    var bytes = [UInt8](repeating: 0, count: max(0, count))
+    var filled = 0
+    while filled < bytes.count {
+      let part = bytes.withUnsafeMutableBytes {
+        pread(file, $0.baseAddress! + filled, $0.count - filled, off_t(offset + filled))
+      }
+      if part < 0, errno == EINTR { continue }
+      guard part >= 0 else { throw unreadable(path) }
+      if part == 0 { break }
+      filled += part
+    }
+    bytes.removeLast(bytes.count - filled)
+    return bytes
+  }
+
+  package func size(_ path: String) throws -> Int? {
+    try check(path)
+    var status = stat()
+    guard stat("\(root)/\(path)", &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
+    return Int(status.st_size)
+  }
+
+  package func remove(_ path: String) throws {
+    try check(path)
+    guard unlink("\(root)/\(path)") == 0 || errno == ENOENT else { throw failure(path) }
+  }
+
   /// All bytes first, under names that nobody reads; once they are durable, the names.
   package func write(_ objects: [(path: String, bytes: [UInt8])]) throws {
     let isEachSynchronized = objects.count <= Self.synchronizedOneByOneMax
@@ -107,6 +142,10 @@ package final class FileObjectStore: ObjectStore {
     .cannotWrite(path: path, reason: String(cString: strerror(reason)))
   }
 
+  private func unreadable(_ path: String) -> ObjectStoreError {
+    .cannotRead(path: path, reason: String(cString: strerror(errno)))
+  }
+
   /// Paths are ours, but one that leaves the folder must never be followed.
   private func check(_ path: String) throws {
     guard !path.isEmpty, !path.hasPrefix("/"), !path.split(separator: "/").contains("..") else {
@@ -118,23 +157,27 @@ package final class FileObjectStore: ObjectStore {
 package enum ObjectStoreError: OperatorError, Equatable {
   case badPath(String)
   case cannotWrite(path: String, reason: String)
+  case cannotRead(path: String, reason: String)
 
   package var code: String {
     switch self {
     case .badPath: "objects.bad_path"
     case .cannotWrite: "objects.cannot_write"
+    case .cannotRead: "objects.cannot_read"
     }
   }
   package var message: String {
     switch self {
     case .badPath(let path): "\"\(path)\" is not a path inside the object folder."
     case .cannotWrite(let path, let reason): "\(path) could not be written: \(reason)."
+    case .cannotRead(let path, let reason): "\(path) could not be read: \(reason)."
     }
   }
   package var remedy: String {
     switch self {
     case .badPath: "This is a fault of the program; report it."
     case .cannotWrite: "Check space and permissions of the data folder; it is tried again."
+    case .cannotRead: "Check the disk and the rights on the data folder; restore the file from a backup if it is gone."
     }
   }
 }

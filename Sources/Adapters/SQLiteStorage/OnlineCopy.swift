@@ -36,12 +36,12 @@ enum OnlineCopy {
 
 extension SQLiteJournal {
   /// The numbers of the segments there are now, in order.
-  package nonisolated var segmentNumbers: [Int] { segments.withLock { $0.map(\.number) } }
+  package nonisolated var segmentNumbers: [Int] { holdings.withLock { $0.segments.map(\.number) } }
 
   /// Copies one segment as it is now, while others write to it.
   /// - Returns: The last position of each partition in the copy.
   package nonisolated func copySegment(_ number: Int, to path: String) throws -> [String: UInt64] {
-    let segment = segments.withLock { $0.first { $0.number == number } }
+    let segment = holdings.withLock { $0.segments.first { $0.number == number } }
     guard let segment else { return [:] }
     return try OnlineCopy.make(of: segment.pool, at: path, .journal, look: Segment.heads)
   }
@@ -51,16 +51,20 @@ extension SQLiteJournal {
 }
 
 /// Of what journals are made that a backup copies.
-package protocol SegmentCopies: Sendable {
+package protocol JournalFiles: Sendable {
   var segmentNumbers: [Int] { get }
   /// - Returns: The last position of each partition in the copy.
   func copySegment(_ number: Int, to path: String) throws -> [String: UInt64]
+  var status: JournalStatus { get }
+  /// By their paths in the object store.
+  var packPaths: [(path: String, bytes: Int)] { get }
 }
 
-extension SQLiteJournal: SegmentCopies {}
+extension SQLiteJournal: JournalFiles {}
 
-/// The segments in a folder on which no host runs, as an older version left them: they are copied, and nothing is changed.
-package struct SegmentsAtRest: SegmentCopies {
+/// The segments in a folder on which no host runs, as a version left them that knew no packs: they are copied, and nothing is
+/// changed.
+package struct SegmentsAtRest: JournalFiles {
   private let folder: String
   package let segmentNumbers: [Int]
 
@@ -69,6 +73,9 @@ package struct SegmentsAtRest: SegmentCopies {
     segmentNumbers = try FileManager.default.contentsOfDirectory(atPath: folder)
       .filter { $0.hasSuffix(".segment") }.compactMap { Int($0.dropLast(8)) }.sorted()
   }
+
+  package var status: JournalStatus { JournalStatus(segments: [], partitions: []) }
+  package var packPaths: [(path: String, bytes: Int)] { [] }
 
   package func copySegment(_ number: Int, to path: String) throws -> [String: UInt64] {
     let source = folder + "/" + Segment.fileName(number)

@@ -15,43 +15,67 @@ package actor SQLiteJournal: Journal {
     package var segmentBytesMax = 256 * 1024 * 1024
     package var entryBytesMax = 1024 * 1024
     package var partitionBytesPerCommitMax = 8 * 1024 * 1024
+    /// A pack is closed once it has so many bytes.
+    package var packBytesMax = 32 * 1024 * 1024
+    /// Whether bodies are compressed where that is smaller.
+    package var isCompressing = true
     package init() {}
   }
 
+  /// An entry as it will be written, but for the seal.
+  private struct Written {
+    let entry: NewEntry
+    let codec: Codec
+    let bytes: [UInt8]
+  }
+
   private struct Append {
-    let entries: [NewEntry]
+    let entries: [Written]
     let partition: Partition
     let done: CheckedContinuation<[Position], any Error>
-    var bytes: Int { entries.reduce(0) { $0 + $1.body.count } }
-    var canWait: Bool { entries.allSatisfy(\.kind.canWait) }
+    /// Where each stands that is packed already.
+    var packed: [Position?] = []
+    var bytes: Int { entries.reduce(0) { $0 + $1.bytes.count } }
+    var canWait: Bool { entries.allSatisfy(\.entry.kind.canWait) }
+  }
+
+  /// What readers see: in one moment an entry is in a segment, in the next one in a pack.
+  struct Holdings: Sendable {
+    /// In order; the last one is written to.
+    var segments: [Segment]
+    var shelves: [String: PackShelf] = [:]
   }
 
   private let folder: String
-  private let limits: Limits
-  private let sealer: any Sealer
+  nonisolated let limits: Limits
+  nonisolated let sealer: any Sealer
+  /// Where packs are; nil for a journal that never packs, nor reads what is packed.
+  nonisolated let objects: (any ObjectStore)?
   private let reserve: any DiskReserve
-  private let crash: any CrashInjector
+  nonisolated let crash: any CrashInjector
   private let random: @Sendable (Int) -> [UInt8]
-  /// In order; the last one is written to.
-  nonisolated let segments: Mutex<[Segment]>
+  nonisolated let holdings: Mutex<Holdings>
+  private nonisolated let blocks = BlockCache()
   private var heads: [String: UInt64] = [:]
   private var epochs: [String: UInt64] = [:]
   private var pending: [Append] = []
   private var isClosed = false
+  private var whenRolled: (@Sendable () -> Void)?
   /// Commits made and entries committed, for metrics.
   package private(set) var commitCount = 0
   package private(set) var entryCount = 0
 
   /// Opens every segment of the folder and makes the first one when there is none.
   package init(
-    folder: String, sealer: any Sealer, random: @escaping @Sendable (Int) -> [UInt8], limits: Limits = Limits(),
-    reserve: any DiskReserve = UnlimitedDisk(), crash: any CrashInjector = NoCrash()
+    folder: String, objects: (any ObjectStore)? = nil, sealer: any Sealer, random: @escaping @Sendable (Int) -> [UInt8],
+    limits: Limits = Limits(), reserve: any DiskReserve = UnlimitedDisk(), crash: any CrashInjector = NoCrash()
   ) throws {
     try FileManager.default.createDirectory(
       atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
     self.folder = folder
     self.limits = limits
     self.sealer = sealer
+    self.objects = objects
     self.reserve = reserve
     self.crash = crash
     self.random = random
@@ -60,23 +84,54 @@ package actor SQLiteJournal: Journal {
     let opened = try (numbers.isEmpty ? [1] : numbers).map { number in
       try Segment.open(number: number, folder: folder, writable: number == numbers.last ?? 1)
     }
-    segments = Mutex(opened)
+    holdings = Mutex(Holdings(segments: opened))
+    var (heads, epochs, catalogue): ([String: UInt64], [String: UInt64], PackCatalogue) = ([:], [:], PackCatalogue())
     for segment in opened {
       let kept = try StorageError.naming(segment.path, .journal) {
-        (heads: try segment.heads(), epochs: try segment.epochs())
+        (heads: try segment.heads(), epochs: try segment.epochs(), catalogue: try segment.catalogue())
       }
       heads.merge(kept.heads) { max($0, $1) }
       epochs.merge(kept.epochs) { max($0, $1) }
+      catalogue.add(newer: kept.catalogue)
+    }
+    for (name, rows) in catalogue.packs { heads[name] = max(heads[name] ?? 0, rows.last?.last ?? 0) }
+    for (name, first) in catalogue.firstKept { heads[name] = max(heads[name] ?? 0, first - 1) }
+    self.heads = heads
+    self.epochs = epochs
+    let shelves = shelves(of: catalogue)
+    holdings.withLock { $0.shelves = shelves }
+    // A host may have died between making a segment and telling it what the ones before knew.
+    let last = opened.last!
+    try StorageError.naming(last.path, .journal) { try last.goOn(epochs, catalogue, crash: crash) }
+  }
+
+  private nonisolated func shelves(of catalogue: PackCatalogue) -> [String: PackShelf] {
+    var shelves: [String: PackShelf] = [:]
+    for name in Set(catalogue.packs.keys).union(catalogue.firstKept.keys) {
+      shelves[name] = PackShelf(
+        packs: (catalogue.packs[name] ?? []).compactMap { pack($0, of: Partition(unchecked: name)) },
+        firstKept: catalogue.firstKept[name] ?? 1)
+    }
+    return shelves
+  }
+
+  nonisolated func pack(_ row: PackRow, of partition: Partition) -> Pack? {
+    objects.map {
+      Pack(
+        row, of: partition, objects: $0, sealer: sealer, entryBytesMax: limits.entryBytesMax, blocks: blocks)
     }
   }
 
   /// The names of all partitions that have entries.
   package var partitionNames: [String] { heads.keys.sorted() }
 
+  /// Calls `body` whenever a segment was closed.
+  package func whenRolled(_ body: @escaping @Sendable () -> Void) { whenRolled = body }
+
   /// Takes the partition over: every earlier owner is refused from now on.
   package func acquire(_ partition: Partition) throws -> UInt64 {
     let epoch = (epochs[partition.name] ?? 0) + 1
-    let last = segments.withLock { $0.last! }
+    let last = holdings.withLock { $0.segments.last! }
     try StorageError.naming(last.path, .journal) {
       try last.pool.write { db in
         try db.execute(
@@ -88,16 +143,25 @@ package actor SQLiteJournal: Journal {
     return epoch
   }
 
-  package func append(
+  package nonisolated func append(
     _ entries: [NewEntry], to partition: Partition, epoch: UInt64
   ) async throws -> [Position] {
+    for entry in entries where entry.body.count > limits.entryBytesMax {
+      throw JournalError.entryTooLarge(bytes: entry.body.count, bytesMax: limits.entryBytesMax)
+    }
+    // Here, beside the writer, who serves everybody.
+    let written = entries.map { entry in
+      let (codec, bytes) = Codec.write(entry.body, isCompressing: limits.isCompressing)
+      return Written(entry: entry, codec: codec, bytes: bytes)
+    }
+    return try await append(written, to: partition, epoch: epoch)
+  }
+
+  private func append(_ entries: [Written], to partition: Partition, epoch: UInt64) async throws -> [Position] {
     guard !isClosed else { throw JournalError.closed }
     let current = epochs[partition.name] ?? 0
     guard epoch == current else {
       throw JournalError.fenced(partition: partition.name, epoch: epoch, current: current)
-    }
-    for entry in entries where entry.body.count > limits.entryBytesMax {
-      throw JournalError.entryTooLarge(bytes: entry.body.count, bytesMax: limits.entryBytesMax)
     }
     guard !entries.isEmpty else { return [] }
     return try await withCheckedThrowingContinuation { done in
@@ -108,24 +172,11 @@ package actor SQLiteJournal: Journal {
 
   package func head(of partition: Partition) -> Position { Position(heads[partition.name] ?? 0) }
 
-  package nonisolated(nonsending) func read(
-    _ partition: Partition, after position: Position, countMax: Int
-  ) async throws -> [Entry] {
-    try stored(partition, after: position, countMax: countMax)
-  }
-
-  /// - Parameter bytesMax: Of bodies; an entry that goes beyond it is the last one.
-  package nonisolated(nonsending) func read(
-    _ partition: Partition, after position: Position, countMax: Int, bytesMax: Int
-  ) async throws -> [Entry] {
-    try stored(partition, after: position, countMax: countMax, bytesMax: bytesMax)
-  }
-
   /// Closes the files after what is pending is durable.
   package func close() throws {
     commitPending()
     isClosed = true
-    for segment in segments.withLock({ $0 }) { try segment.pool.close() }
+    for segment in holdings.withLock({ $0.segments }) { try segment.pool.close() }
   }
 }
 
@@ -133,7 +184,7 @@ package actor SQLiteJournal: Journal {
 extension SQLiteJournal {
   private func commitPending() {
     guard !pending.isEmpty else { return }
-    let group = takeGroup()
+    let group = takeGroup().compactMap(lookedUp)
     do { try makeDurable(group) } catch is DiskFull {
       // What came from outside comes again. The rest must not be lost: the ballast makes room for it.
       let (waiting, needed) = (group.filter(\.canWait), group.filter { !$0.canWait })
@@ -156,12 +207,23 @@ extension SQLiteJournal {
     } catch let error as DatabaseError where error.isForWantOfSpace {
       throw DiskFull(path: folder)
     } catch let error as DatabaseError {
-      throw StorageError(error, path: segments.withLock { $0.last!.path }, purpose: .journal)
+      throw StorageError(error, path: holdings.withLock { $0.segments.last!.path }, purpose: .journal)
     }
     heads.merge(result.heads) { max($0, $1) }
     commitCount += 1
     entryCount += result.written
     for (append, given) in zip(group, result.positions) { append.done.resume(returning: given) }
+  }
+
+  /// Looks for its entries among those that are packed. One whose past cannot be read is refused, and nobody else.
+  private func lookedUp(_ append: Append) -> Append? {
+    guard let shelf = holdings.withLock({ $0.shelves[append.partition.name] }) else { return append }
+    var append = append
+    do { append.packed = try append.entries.map { try shelf.position(of: $0.entry.id) } } catch {
+      append.done.resume(throwing: error)
+      return nil
+    }
+    return append
   }
 
   /// The appends of the next commit, at most the quota for each partition; the rest stays pending, in order.
@@ -185,25 +247,29 @@ extension SQLiteJournal {
 
   private func commit(_ group: [Append]) throws -> (positions: [[Position]], heads: [String: UInt64], written: Int) {
     var newHeads: [String: UInt64] = [:]
-    var written = 0
-    let segments = self.segments.withLock { $0 }
+    var count = 0
+    let segments = holdings.withLock { $0.segments }
     let older = segments.dropLast()
     let positions = try segments.last!.pool.writeWithoutTransaction { db -> [[Position]] in
       var all: [[Position]] = []
       try db.inTransaction(.immediate) {
         for append in group {
           var given: [Position] = []
-          for entry in append.entries {
+          for (index, written) in append.entries.enumerated() {
             let partition = append.partition
-            if let known = try known(entry.id, in: partition, db: db, older: older) {
+            if let packed = append.packed.isEmpty ? nil : append.packed[index] {
+              given.append(packed)
+              continue
+            }
+            if let known = try known(written.entry.id, in: partition, db: db, older: older) {
               given.append(known)
               continue
             }
             let position = Position((newHeads[partition.name] ?? heads[partition.name] ?? 0) + 1)
-            try insert(entry, at: position, in: partition, db: db)
+            try insert(written, at: position, in: partition, db: db)
             newHeads[partition.name] = position.number
             given.append(position)
-            written += 1
+            count += 1
           }
           all.append(given)
         }
@@ -213,7 +279,7 @@ extension SQLiteJournal {
       crash.reach(.journalAfterCommit)
       return all
     }
-    return (positions, newHeads, written)
+    return (positions, newHeads, count)
   }
 
   private func known(
@@ -229,10 +295,11 @@ extension SQLiteJournal {
     return nil
   }
 
-  private func insert(_ entry: NewEntry, at position: Position, in partition: Partition, db: Database) throws {
+  private func insert(_ written: Written, at position: Position, in partition: Partition, db: Database) throws {
+    let (entry, codec) = (written.entry, written.codec.rawValue)
     let salt = random(16)
-    let bound = Segment.context(entry, at: position, salt: salt, codec: Segment.plainCodec)
-    let body = try sealer.seal(entry.body, for: partition, context: bound)
+    let bound = Segment.context(entry, at: position, salt: salt, codec: codec)
+    let body = try sealer.seal(written.bytes, for: partition, context: bound)
     try db.cachedStatement(
       sql: """
         INSERT INTO entry(partition, position, id, kind, cause, recorded_at_ms, salt, codec, body)
@@ -240,90 +307,80 @@ extension SQLiteJournal {
         """
     ).execute(arguments: [
       partition.name, Int64(position.number), Data(entry.id.bytes), entry.kind.rawValue,
-      entry.cause.map { Int64($0.number) }, entry.recordedAtMs, Data(salt), Segment.plainCodec, Data(body),
+      entry.cause.map { Int64($0.number) }, entry.recordedAtMs, Data(salt), codec, Data(body),
     ])
   }
 
   private func rollIfFull() throws {
-    guard let last = segments.withLock({ $0.last }), last.fileBytes >= limits.segmentBytesMax else { return }
+    let (last, shelves) = holdings.withLock { ($0.segments.last!, $0.shelves) }
+    guard last.fileBytes >= limits.segmentBytesMax else { return }
     let next = try Segment.open(number: last.number + 1, folder: folder, writable: true)
-    try next.pool.write { db in
-      for (partition, epoch) in epochs {
-        try db.execute(
-          sql: "INSERT OR REPLACE INTO lease(partition, epoch) VALUES(?, ?)", arguments: [partition, Int64(epoch)])
-      }
-    }
+    try next.goOn(epochs, PackCatalogue(shelves), crash: crash)
     try last.pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA wal_checkpoint(TRUNCATE)") }
-    segments.withLock { $0.append(next) }
+    holdings.withLock { $0.segments.append(next) }
+    whenRolled?()
   }
 }
 
-// Reading.
+// What packing changes; see JournalPacker.
 extension SQLiteJournal {
-  /// One entry by its position.
-  package nonisolated func entry(at position: Position, of partition: Partition) throws -> Entry {
-    let before = Position(position.number - 1)
-    guard let found = try stored(partition, after: before, countMax: 1).first, found.position == position else {
-      throw JournalError.damaged(
-        partition: partition.name, position: position.number, kind: nil,
-        reason: "it is not there, though later ones are")
-    }
-    return found
+  /// Returns once whoever waits to append has had a turn.
+  func yieldToAppends() {}
+
+  /// Makes it durable that these entries are read from their pack from now on.
+  func take(_ pack: Pack) throws {
+    try changeCatalogue { try PackCatalogue.add(pack.row, of: pack.partition.name, $0) }
+    holdings.withLock { $0.shelves[pack.partition.name, default: PackShelf()].packs.append(pack) }
   }
 
-  private nonisolated func stored(
-    _ partition: Partition, after position: Position, countMax: Int, bytesMax: Int = .max
-  ) throws -> [Entry] {
-    var entries: [Entry] = []
-    var bytes = 0
-    for segment in segments.withLock({ $0 }) where entries.count < countMax && bytes < bytesMax {
-      try StorageError.naming(segment.path, .journal) {
-        try segment.pool.read { db in
-          let rows = try Row.fetchCursor(
-            db.cachedStatement(
-              sql: """
-                SELECT position, id, kind, cause, recorded_at_ms, body, salt, codec FROM entry
-                WHERE partition=? AND position>? ORDER BY position LIMIT ?
-                """),
-            arguments: [partition.name, Int64(position.number), countMax - entries.count])
-          while bytes < bytesMax, let row = try rows.next() {
-            entries.append(try entry(row, partition))
-            bytes += entries.last!.body.count
-          }
+  /// Makes it durable that older entries are not read any more.
+  /// - Returns: The packs that nobody needs.
+  func keep(from first: UInt64, of partition: Partition) throws -> [Pack] {
+    crash.reach(.trimBeforeCatalogue)
+    try changeCatalogue { try PackCatalogue.keep(from: first, partition.name, $0) }
+    crash.reach(.trimAfterCatalogue)
+    return holdings.withLock { holdings in
+      var shelf = holdings.shelves[partition.name] ?? PackShelf()
+      let gone = shelf.packs.filter { $0.row.last < first }
+      shelf.packs.removeAll { $0.row.last < first }
+      shelf.firstKept = first
+      holdings.shelves[partition.name] = shelf
+      return gone
+    }
+  }
+
+  /// Makes it durable that there are no packs of a partition whose keys are gone.
+  func forget(_ partition: Partition) throws -> [Pack] {
+    let gone = holdings.withLock { $0.shelves[partition.name]?.packs ?? [] }
+    try changeCatalogue { try PackCatalogue.forget(partition.name, $0) }
+    holdings.withLock { $0.shelves[partition.name]?.packs = [] }
+    return gone
+  }
+
+  private func changeCatalogue(_ body: (Database) throws -> Void) throws {
+    guard !isClosed else { throw JournalError.closed }
+    let last = holdings.withLock { $0.segments.last! }
+    do {
+      try last.pool.writeWithoutTransaction { db in
+        try db.inTransaction(.immediate) {
+          try body(db)
+          crash.reach(.packBeforeCatalogue)
+          return .commit
         }
       }
+    } catch let error as DatabaseError where error.isForWantOfSpace {
+      throw DiskFull(path: folder)
+    } catch let error as DatabaseError {
+      throw StorageError(error, path: last.path, purpose: .journal)
     }
-    return entries
+    crash.reach(.packAfterCatalogue)
   }
 
-  private nonisolated func entry(_ row: Row, _ partition: Partition) throws -> Entry {
-    let position = Position(UInt64(row[0] as Int64))
-    let kindName = String.fromDatabaseValue(row[2])
-    func damaged(_ reason: String) -> JournalError {
-      .damaged(partition: partition.name, position: position.number, kind: kindName, reason: reason)
+  /// Lets a closed segment go of which every entry is read from elsewhere.
+  func drop(_ number: Int) {
+    holdings.withLock { holdings in
+      guard let index = holdings.segments.dropLast().firstIndex(where: { $0.number == number }) else { return }
+      holdings.segments.remove(at: index).doom(crash)
     }
-    // A column may hold anything once somebody has written to the file: nothing is taken for its type unseen.
-    func column<Value: DatabaseValueConvertible>(_ index: Int, _ name: String) throws -> Value {
-      guard let value = Value.fromDatabaseValue(row[index]) else { throw damaged("its \(name) is of another type") }
-      return value
-    }
-    guard let id = Digest([UInt8](try column(1, "id") as Data)) else { throw damaged("its id is not 32 bytes") }
-    guard let kind = kindName.flatMap(EntryKind.init) else { throw damaged("its kind is unknown") }
-    let (salt, codec) = ([UInt8](try column(6, "salt") as Data), try column(7, "codec") as Int64)
-    let recordedAtMs: Int64 = try column(4, "time")
-    let cause: Int64? = row.hasNull(atIndex: 3) ? nil : try column(3, "cause")
-    let sealed: Data = try column(5, "body")
-    guard codec == Segment.plainCodec else { throw damaged("its codec \(codec) is not known to this version") }
-    func content(_ body: [UInt8]) -> NewEntry {
-      NewEntry(
-        id: id, kind: kind, cause: cause.map { Position(UInt64(bitPattern: $0)) }, recordedAtMs: recordedAtMs,
-        body: body)
-    }
-    let bound = Segment.context(content([]), at: position, salt: salt, codec: codec)
-    let body: [UInt8]
-    do { body = try sealer.open([UInt8](sealed), for: partition, context: bound) } catch {
-      throw damaged("it does not open with the tenant's key: its body, or what stands beside it, was changed")
-    }
-    return Entry(partition: partition, position: position, salt: salt, content: content(body))
   }
 }

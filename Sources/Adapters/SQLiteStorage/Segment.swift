@@ -1,19 +1,45 @@
-// SQLiteStorage: the storage ports on SQLite, through GRDB. Journal segments (FULL, one writer, group commit) and tenant
-// databases (NORMAL, rebuilt from the journal when lost). No decisions are made here, and no other room knows SQL.
+// SQLiteStorage: the storage ports on SQLite, through GRDB. Journal segments (FULL, one writer, group commit), the packs that
+// take their place, and tenant databases (NORMAL, rebuilt from the journal when lost). No decisions are made here, and no
+// other room knows SQL.
 
 import Domain
 import Foundation
 import GRDB
+import Synchronization
 
-/// One file of the journal. The newest is open for appending, the others never change.
-struct Segment {
-  static let formatVersion = 2
-  /// The body as it is; other numbers are kept for compression.
-  static let plainCodec: Int64 = 0
+/// One file of the journal. The newest is open for appending, the others never change, and go once their entries are packed.
+///
+/// Whoever holds the object can read the file; a file that is to go does so with its last reader.
+final class Segment: Sendable {
+  /// Format 2 knew no compression and no packs. It is still read; a file that is written to becomes one of format 3.
+  static let formatVersion = 3
+  private static let oldestFormat = 2
 
   let number: Int
   let path: String
   let pool: DatabasePool
+  /// Whether it can hold a catalogue of packs.
+  let hasCatalogue: Bool
+  private let dooming = Mutex<(any CrashInjector)?>(nil)
+
+  private init(number: Int, path: String, pool: DatabasePool, hasCatalogue: Bool) {
+    self.number = number
+    self.path = path
+    self.pool = pool
+    self.hasCatalogue = hasCatalogue
+  }
+
+  deinit {
+    guard let crash = dooming.withLock({ $0 }) else { return }
+    try? pool.close()
+    crash.reach(.packBeforeUnlink)
+    // What cannot be removed is found, packed already, by the next round.
+    for file in [path, path + "-wal", path + "-shm"] { unlink(file) }
+    crash.reach(.packAfterUnlink)
+  }
+
+  /// Everything in it is packed: the file goes as soon as nobody reads it.
+  func doom(_ crash: any CrashInjector) { dooming.withLock { $0 = crash } }
 
   static func fileName(_ number: Int) -> String {
     let digits = String(number)
@@ -33,32 +59,52 @@ struct Segment {
     configuration.readonly = !writable
     configuration.busyMode = .timeout(5)
     let pool = try DatabasePool(path: path, configuration: configuration)
+    var found: Int?
     if writable {
       try pool.writeWithoutTransaction { db in
         try db.execute(sql: "PRAGMA synchronous=FULL")
         try db.execute(sql: "PRAGMA wal_autocheckpoint=4000")
+        try db.execute(sql: beginning)
+        found = try format(db)
+        guard let found, understands(found) else { return }
         try db.execute(sql: schema)
       }
       let level = try pool.writeWithoutTransaction { try Int.fetchOne($0, sql: "PRAGMA synchronous") }
       guard level == 2 else { throw StorageError.notDurable(path: path) }
+    } else {
+      found = try pool.read(format)
     }
-    let version = try pool.read { try Int.fetchOne($0, sql: "SELECT value FROM meta WHERE key='format'") } ?? 0
-    guard version == formatVersion else {
+    let version = found ?? 0
+    guard understands(version) else {
       throw StorageError.formatMismatch(path: path, found: version, understood: formatVersion)
     }
-    return Segment(number: number, path: path, pool: pool)
+    return Segment(number: number, path: path, pool: pool, hasCatalogue: writable || version == formatVersion)
   }
 
-  // A body is sealed with its tenant's key, and bound to every other column of its row.
-  private static let schema = """
+  private static func understands(_ format: Int) -> Bool { (oldestFormat...formatVersion).contains(format) }
+
+  private static func format(_ db: Database) throws -> Int? {
+    try Int.fetchOne(db, sql: "SELECT value FROM meta WHERE key='format'")
+  }
+
+  private static let beginning = """
     CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     INSERT OR IGNORE INTO meta(key, value) VALUES('format', \(formatVersion));
+    """
+
+  // A body is sealed with its tenant's key, and bound to every other column of its row. What a file of format 2 holds is
+  // the same in format 3; an older host refuses what is added.
+  private static let schema = """
+    BEGIN IMMEDIATE;
     CREATE TABLE IF NOT EXISTS lease(partition TEXT PRIMARY KEY, epoch INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS entry(
       partition TEXT NOT NULL, position INTEGER NOT NULL, id BLOB NOT NULL, kind TEXT NOT NULL, cause INTEGER,
       recorded_at_ms INTEGER NOT NULL, salt BLOB NOT NULL, codec INTEGER NOT NULL, body BLOB NOT NULL);
     CREATE UNIQUE INDEX IF NOT EXISTS entry_position ON entry(partition, position);
     CREATE UNIQUE INDEX IF NOT EXISTS entry_id ON entry(partition, id);
+    \(PackCatalogue.schema)
+    UPDATE meta SET value=\(formatVersion) WHERE key='format' AND value<>\(formatVersion);
+    COMMIT;
     """
 
   /// What a sealed body is bound to: the rest of its row. No field can be changed, and no body moved to another row.

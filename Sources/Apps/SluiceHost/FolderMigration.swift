@@ -74,7 +74,7 @@ package struct FolderMigration {
       try tenants.compactMap(TenantID.init(rawValue:)).filter { !erasures.contains($0) }.map { try source($0, folder) },
       of: .init(
         journal: try SegmentsAtRest(folder: folder.file("journal")), keystore: keystore, vault: vault,
-        erasures: erasures, dataFolder: folder.path, dataFormat: found),
+        erasures: erasures, dataFolder: folder.path, objects: try FileObjectStore(root: folder.path), dataFormat: found),
       nowMs: nowMs)
     return path
   }

@@ -38,6 +38,23 @@ package struct HostSettings: Sendable, Equatable {
   package var intakeBytesMax = 32 << 20
   /// The journal goes on in a new file when the open one is this large.
   package var segmentBytesMax = 256 << 20
+  /// Move what is applied from closed segments into packs.
+  package var isPacking = true
+  package var packBytesMax = 32 << 20
+
+  package struct Retention: Sendable, Equatable {
+    /// How many days entries are kept at least; nil for ever.
+    package var rawDays: Int?
+    /// The same for tenants of their own rule; 0 for ever.
+    package var tenants: [TenantID: Int] = [:]
+  }
+  package var retention = Retention()
+
+  /// After how many days a tenant's packs may go; nil for never.
+  func rawDays(of tenant: TenantID) -> Int? {
+    let days = retention.tenants[tenant] ?? retention.rawDays
+    return days == 0 ? nil : days
+  }
 
   package init() {}
 }
@@ -50,6 +67,7 @@ extension HostSettings {
     let root = DocumentReader(document)
     try root.allow([
       "sluice", "listen", "behind_tls", "public_url", "proxy", "sandbox", "control_groups", "disk", "intake", "journal",
+      "retention",
     ])
     _ = try root["sluice"].integer(in: Self.formatVersion...Self.formatVersion)
     if root["listen"].isPresent { listen = try Self.address(root["listen"]) }
@@ -77,9 +95,27 @@ extension HostSettings {
     }
     let journal = root["journal"]
     if journal.isPresent {
-      try journal.allow(["segment_bytes"])
+      try journal.allow(["segment_bytes", "pack", "pack_bytes"])
       try Self.read(journal["segment_bytes"], 1 << 16...(1 << 40), into: &segmentBytesMax)
+      if journal["pack"].isPresent { isPacking = try journal["pack"].bool() }
+      try Self.read(journal["pack_bytes"], 1 << 14...(1 << 30), into: &packBytesMax)
     }
+    if root["retention"].isPresent { retention = try Self.retention(root["retention"]) }
+  }
+
+  private static func retention(_ r: DocumentReader) throws(DocumentError) -> Retention {
+    try r.allow(["raw_days", "tenants"])
+    var retention = Retention()
+    if r["raw_days"].isPresent { retention.rawDays = try r["raw_days"].integer(in: 1...36_500) }
+    for (name, row) in try r["tenants"].isPresent ? r["tenants"].members() : [] {
+      guard let tenant = TenantID(rawValue: name) else {
+        throw row.error("\"\(name.prefix(60))\"", allowed: "a tenant's name")
+      }
+      try row.allow(["raw_days"])
+      let isForEver = (try? row["raw_days"].string("")) == "forever"
+      retention.tenants[tenant] = isForEver ? 0 : try row["raw_days"].integer(in: 1...36_500)
+    }
+    return retention
   }
 
   private static func address(_ reader: DocumentReader) throws(DocumentError) -> String {
@@ -145,7 +181,18 @@ extension HostSettings {
       "disk": [
         "low_water_bytes": .integer(Int64(disk.lowWaterBytes)), "ballast_bytes": .integer(Int64(disk.ballastBytes)),
       ], "intake": ["bytes_max": .integer(Int64(intakeBytesMax))],
-      "journal": ["segment_bytes": .integer(Int64(segmentBytesMax))],
+      "journal": [
+        "segment_bytes": .integer(Int64(segmentBytesMax)), "pack": .bool(isPacking),
+        "pack_bytes": .integer(Int64(packBytesMax)),
+      ],
+      "retention": [
+        "raw_days": retention.rawDays.map { .integer(Int64($0)) } ?? .null,
+        "tenants": .object(
+          Dictionary(
+            uniqueKeysWithValues: retention.tenants.map {
+              ($0.key.rawValue, ["raw_days": $0.value == 0 ? "forever" : .integer(Int64($0.value))])
+            })),
+      ],
     ]
   }
 }

@@ -152,6 +152,12 @@ actor LedgerPublisher {
     published = release.mark.size
   }
 
+  /// Whether every leaf of entries up to a position is published.
+  func hasPublished(through last: Position) throws -> Bool {
+    let first = try tenant.view { try LedgerStage.unpublished(in: $0, after: published, countMax: 1).first }
+    return first.map { $0.position > last } ?? true
+  }
+
   private func writeHighWater(_ mark: HighWater) throws {
     let path = highWaterPath as NSString
     let store = try FileObjectStore(root: path.deletingLastPathComponent)

@@ -107,6 +107,20 @@ package final class Metrics: Sendable {
     ("sluice_dead_letters", "gauge", "Records and deliveries that wait for somebody to mend what refused them."),
     ("sluice_rate_remaining", "gauge", "What the upstream says is left of an endpoint's request budget."),
     ("sluice_journal_position", "gauge", "The last durable position of a tenant."),
+    (
+      "sluice_journal_segments", "gauge",
+      "Files of the journal that entries are appended to or that are not packed yet."
+    ),
+    ("sluice_journal_segment_bytes", "gauge", "Bytes of these files."),
+    ("sluice_journal_packs", "gauge", "Packs of a tenant's older entries."),
+    ("sluice_journal_pack_bytes", "gauge", "Bytes of a tenant's packs."),
+    ("sluice_journal_packed_entries_total", "counter", "Entries that moved from a segment into a pack."),
+    (
+      "sluice_pack_failures_total", "counter",
+      "Rounds of packing or trimming that ended with an error, told in the log."
+    ),
+    ("sluice_journal_first_position", "gauge", "The first position of a tenant that is kept."),
+    ("sluice_journal_trimmed_entries_total", "counter", "Entries that were let go when their time was over."),
     ("sluice_applied_position", "gauge", "The last applied position of a tenant."),
     ("sluice_signals_total", "counter", "Signals by kind."),
     ("sluice_proposals_total", "counter", "Proposals by kind."),

@@ -1,4 +1,5 @@
 import CanonicalJSON
+import Decision
 package import Domain
 import MemoryStorage
 import SQLiteStorage
@@ -29,10 +30,12 @@ package enum ReplayError: OperatorError, Equatable {
 extension RunningHost {
   /// Replays a tenant's journal up to the verdict on `decision`, or whole.
   func replay(_ tenant: TenantID, decision: Digest?) async throws -> JSONValue {
-    var replay = Replay(into: MemoryStateStore())
+    let store = MemoryStateStore()
+    var replay = Replay(into: store)
     var decisions = 0
     var shown: [JSONValue] = []
-    var position = Position.origin
+    var position = try await past(of: tenant).begin(in: store)
+    let beginning = position
     reading: while true {
       let entries: [Entry]
       do {
@@ -59,8 +62,15 @@ extension RunningHost {
         }
       }
     }
-    if let decision, shown.isEmpty { throw HostError.unknown("the decision \(decision)") }
+    if let decision, shown.isEmpty {
+      // It was made of entries that are gone: what it came to stands in the state that is left of them.
+      let isOld = try store.view { try DecisionStage.record(decision, in: $0) != nil }
+      guard isOld, beginning > .origin else { throw HostError.unknown("the decision \(decision)") }
+      throw JournalError.trimmed(
+        partition: Partition.tenant(tenant).name, position: beginning.number, firstKept: beginning.number + 1)
+    }
     return [
+      "from": .integer(Int64(beginning.number + 1)),
       "same": true, "entries": .integer(Int64(replay.entryCount)), "decisions": .integer(Int64(decisions)),
       "derived": .integer(Int64(replay.stages.count)), "stages": .array(shown),
     ]
@@ -88,7 +98,8 @@ extension RunningHost {
     try await runtime.settle()
     let store = MemoryStateStore()
     var replay = Replay(into: store)
-    var position = Position.origin
+    var position = try await past(of: tenant).begin(in: store)
+    let beginning = position
     var applied = Position(runtime.appliedNumber)
     while true {
       reading: while position < applied {
@@ -112,7 +123,10 @@ extension RunningHost {
       }
       if applied > position { continue }
       if let differing { throw StateDifference(tenant: tenant.rawValue, row: differing) }
-      return ["rows": .integer(Int64(rebuilt.count)), "entries": .integer(Int64(replay.entryCount)), "same": true]
+      return [
+        "from": .integer(Int64(beginning.number + 1)), "rows": .integer(Int64(rebuilt.count)),
+        "entries": .integer(Int64(replay.entryCount)), "same": true,
+      ]
     }
   }
 

@@ -5,8 +5,9 @@ import SQLiteStorage
 extension RunningHost {
   package func journalEntries(_ tenant: TenantID) async throws -> [Entry] {
     var entries: [Entry] = []
+    let before = Position(journal.firstKept(of: .tenant(tenant)).number - 1)
     while true {
-      let more = try await journal.read(.tenant(tenant), after: entries.last?.position ?? .origin, countMax: 500)
+      let more = try await journal.read(.tenant(tenant), after: entries.last?.position ?? before, countMax: 500)
       if more.isEmpty { return entries }
       entries += more
     }

@@ -23,7 +23,7 @@ extension RunningHost {
     let assembly = LoopAssembly()
     let runtime = TenantRuntime(
       tenant: tenant, journal: journal, store: try SQLiteStateStore(path: path + "/state.db", crash: options.crash),
-      assembly: assembly, metrics: metrics, reserve: reserve, clock: options.clock)
+      assembly: assembly, metrics: metrics, past: past(of: tenant), reserve: reserve, clock: options.clock)
     try await runtime.start()
     let actions = ActionRunner(
       tenant: runtime, pool: pool, policy: assembly.policy, metrics: metrics, crash: options.crash, log: log,

@@ -59,7 +59,10 @@ package actor RunningHost {
   nonisolated let log: HostLog
   let folder: DataFolder
   let keystore: SQLiteKeystore
-  let journal: SQLiteJournal
+  nonisolated let journal: SQLiteJournal
+  let packer: JournalPacker
+  /// Packs and snapshots, by their paths in the data folder.
+  nonisolated let objects: any ObjectStore
   private let loop = EventLoop()
   let pool: WorkerPool
   /// What holds workers to their limits here; nil before `run`.
@@ -72,6 +75,13 @@ package actor RunningHost {
   /// Why an enabled instance cannot be run by this version.
   private(set) var refused: [String: String] = [:]
   private var isRunningInstances = false
+  var isRunning: Bool { isRunningInstances }
+  /// A round of packing is under way, and another one is wanted.
+  var isPacking = false
+  var isPackingAgain = false
+  var isPackingLater = false
+  /// Tenants whose old entries are being let go.
+  var trimming: Set<TenantID> = []
   /// Instances whose version is being replaced: nobody starts them meanwhile.
   var upgrading: [String: UpgradeTrial] = [:]
   /// Instances of which a change is on its way into the journal, and how many changes.
@@ -108,9 +118,13 @@ package actor RunningHost {
       folder: options.dataFolder, lowWaterBytes: disk.lowWaterBytes, ballastBytes: disk.ballastBytes)
     var limits = SQLiteJournal.Limits()
     limits.segmentBytesMax = options.settings.segmentBytesMax
+    limits.packBytesMax = options.settings.packBytesMax
+    objects = try FileObjectStore(root: options.dataFolder)
     journal = try SQLiteJournal(
-      folder: try folder.folder("journal"), sealer: vault, random: { SystemSources.random($0) }, limits: limits,
+      folder: try folder.folder("journal"), objects: objects, sealer: vault, random: { SystemSources.random($0) },
+      limits: limits,
       reserve: reserve, crash: options.crash)
+    packer = JournalPacker(journal)
     loop.start()
     pool = WorkerPool(
       loop: loop,
@@ -135,6 +149,7 @@ package actor RunningHost {
       try await startInstances(of: tenant)
       try await startActing(open)
     }
+    await keepHouse()
   }
 
   /// Drains: workers stop, what they brought is durable and applied, files are closed.
@@ -147,6 +162,8 @@ package actor RunningHost {
       try? await tenant.runtime.settle()
       try? await tenant.ledger.publishNow()
     }
+    // A pack that is being made comes to its end.
+    await packer.stop()
     await pool.close()
     loop.stop()
     try await journal.close()

@@ -17,6 +17,7 @@ package actor TenantRuntime {
   private let journal: SQLiteJournal
   private let assembly: LoopAssembly
   private let metrics: Metrics
+  private let past: TrimmedPast?
   private nonisolated let reserve: any DiskReserve
   private nonisolated let partition: Partition
   nonisolated let clock: any HostClock
@@ -45,7 +46,7 @@ package actor TenantRuntime {
 
   package init(
     tenant: TenantID, journal: SQLiteJournal, store: any StateStore, assembly: LoopAssembly, metrics: Metrics,
-    reserve: any DiskReserve = UnlimitedDisk(), clock: any HostClock = SystemClock()
+    past: TrimmedPast? = nil, reserve: any DiskReserve = UnlimitedDisk(), clock: any HostClock = SystemClock()
   ) {
     self.tenant = tenant
     self.clock = clock
@@ -53,6 +54,7 @@ package actor TenantRuntime {
     self.store = store
     self.assembly = assembly
     self.metrics = metrics
+    self.past = past
     self.reserve = reserve
     partition = .tenant(tenant)
   }
@@ -61,7 +63,9 @@ package actor TenantRuntime {
   package func start() async throws {
     let epoch = try await journal.acquire(partition)
     let head = await journal.head(of: partition)
-    let applied = try store.view { try LoopAssembly.applied($0) }
+    var applied = try store.view { try LoopAssembly.applied($0) }
+    // The database is gone or older than what is kept: what stood before is in the snapshot.
+    if let past, applied.next < journal.firstKept(of: partition) { applied = try await past.begin(in: store) }
     guard applied <= head else {
       throw JournalError.behindState(partition: partition.name, head: head.number, applied: applied.number)
     }
@@ -147,9 +151,9 @@ package actor TenantRuntime {
   /// Calls `observer` whenever entries have been applied.
   package func observe(_ observer: @escaping @Sendable () -> Void) { observers.append(observer) }
 
-  /// The last entry that was recorded by then, found by halves; the origin when there is none.
+  /// The last entry that was recorded by then, found by halves; the one before the first kept when there is none.
   package func position(recordedUntilMs ms: Int64) async throws -> Position {
-    var (low, high) = (UInt64(0), progress.withLock { $0.head }.number)
+    var (low, high) = (journal.firstKept(of: partition).number - 1, progress.withLock { $0.head }.number)
     while low < high {
       let middle = low + (high - low + 1) / 2
       let entry = try await journal.read(partition, after: Position(middle - 1), countMax: 1).first

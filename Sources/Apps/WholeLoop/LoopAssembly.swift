@@ -22,6 +22,8 @@ import WorldModel
 package struct LoopAssembly: Sendable {
   package static let position = Space("loop.position")
   package static let outbox = Space("loop.outbox")
+  /// `trimmed` → the last `Trim`.
+  package static let retention = Space("loop.retention")
 
   private let fabric = FabricStage()
   private let perception = PerceptionStage()
@@ -70,7 +72,11 @@ package struct LoopAssembly: Sendable {
     derived += try policy.apply(entry, to: state)
     derived += try action.apply(entry, to: state)
     if entry.kind == .choice { try tellDecision(of: JSONValue(parsing: entry.body).decode(Choice.self), state) }
-    if entry.kind == .order { try tellDecision(of: JSONValue(parsing: entry.body).decode(Order.self), state) }
+    if entry.kind == .order {
+      let order = try JSONValue(parsing: entry.body).decode(Order.self)
+      try tellDecision(of: order, state)
+      if let trim = order.trim { try state.set(Self.retention, "trimmed", try JSONValue(encoding: trim)) }
+    }
     derived += try ledger.apply(entry, to: state)
     return derived
   }
@@ -106,6 +112,11 @@ package struct LoopAssembly: Sendable {
       })
   }
 
+  /// The last order to let entries go.
+  package static func trimmed(_ view: any StateView) throws -> Trim? {
+    try view.value(retention, "trimmed")?.decode()
+  }
+
   /// The last applied position.
   package static func applied(_ view: any StateView) throws -> Position {
     Position(UInt64(try view.value(position, "applied")?.integer ?? 0))
@@ -130,6 +141,14 @@ package struct LoopAssembly: Sendable {
 
   private static func outboxKey(_ position: Position, _ index: Int) -> String {
     "at/\(FabricStage.key(position))/\(FabricStage.key(Position(UInt64(index))))"
+  }
+}
+
+extension Order {
+  /// What it lets go, when it is an order to trim that can be read.
+  package var trim: Trim? {
+    guard verb == .trim, target == Trim.target, let argument else { return nil }
+    return try? JSONValue(parsing: argument).decode()
   }
 }
 

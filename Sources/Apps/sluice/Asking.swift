@@ -36,6 +36,7 @@ extension Everywhere {
     var options = hostOptions(log: HostLog.standardError(least: .warning))
     // To ask a folder that nobody has made is a slip of the keyboard; it leaves nothing behind.
     options.mayMakeFolder = known.name == "tenant.create"
+    options.crash = CrashByEnvironment.injector()
     let host = try await RunningHost(options)
     do {
       let result = try await known.run(.init(host: host, arguments: arguments, user: Installation.operatorID))

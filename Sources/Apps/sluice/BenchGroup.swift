@@ -6,7 +6,7 @@ import SluiceHost
 struct BenchGroup: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench", abstract: "Measure a part of the host on this machine, in a temporary folder.",
-    subcommands: [Ledger.self])
+    subcommands: [Ledger.self, Journal.self])
 
   struct Ledger: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -34,6 +34,43 @@ struct BenchGroup: ParsableCommand {
       let host = try await RunningHost(options)
       let figures = try await LedgerBench(entries: entries, writers: writers, probes: probes).run(on: host)
       try await host.stop()
+      print(Printer.text(figures, asJSON: json), terminator: "")
+    }
+  }
+
+  struct Journal: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "What the journal writes for what it is given, and what is left once it is packed and trimmed.")
+
+    @Option(help: "Records as lines of JSON objects.") var lines: String?
+    @Option(help: "Bytes of entries that each journal is given.") var bytes = 2_000_000_000
+    @Option(help: "Records in an entry.") var batch = 1_000
+    @Option(help: "How many append at once.") var writers = 4
+    @Option(help: "Instead: so many entries of a few bytes, appended, packed and read.") var rows: Int?
+    @Option(help: "Where to measure: a folder that does not exist (default: a temporary one). It is removed.") var at:
+      String?
+    @Flag(help: "Answer in JSON.") var json = false
+
+    func validate() throws {
+      guard (1_000...1_000_000_000_000).contains(bytes), (1...10_000).contains(batch), (1...1_000).contains(writers),
+        (1...100_000_000).contains(rows ?? 1), (lines == nil) != (rows == nil)
+      else { throw ValidationError("Give --lines FILE or --rows N, and bytes, records and writers above 0.") }
+    }
+
+    func run() async throws {
+      let folder = at ?? NSTemporaryDirectory() + "sluice-bench-\(UUID().uuidString)"
+      try FileManager.default.createDirectory(
+        atPath: folder, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+      defer { try? FileManager.default.removeItem(atPath: folder) }
+      let figures: JSONValue
+      if let rows {
+        figures = try await JournalBench.rows(rows, in: folder + "/rows")
+      } else {
+        let records = try OperatorFile.read(lines ?? "", bytesMax: 256 << 20).split(separator: 0x0A).map { Array($0) }
+        figures = try await JournalBench(
+          lines: records, bytes: bytes, recordsPerBatch: batch, writers: writers
+        ).run(in: folder)
+      }
       print(Printer.text(figures, asJSON: json), terminator: "")
     }
   }

@@ -17,7 +17,7 @@ struct Sluice: AsyncParsableCommand {
       CheckpointGroup.self, Apply.self, SignalGroup.self, AccountGroup.self, ToolGroup.self, DecisionGroup.self,
       ApprovalGroup.self, ActionGroup.self, Kill.self, Unkill.self, DeadLetterGroup.self, LedgerGroup.self, Top.self,
       Doctor.self, PolicyGroup.self, PluginGroup.self, BenchGroup.self,
-      BackupGroup.self, RestoreCommand.self,
+      JournalGroup.self, BackupGroup.self, RestoreCommand.self,
     ])
 
   static func main() async {

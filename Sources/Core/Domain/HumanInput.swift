@@ -68,6 +68,8 @@ package struct Order: Codable, Equatable, Sendable {
     case undo
     /// Takes off an action that has not started: by a person, or by the host when its permit was refused for good.
     case withdraw
+    /// Lets old entries go: target `journal`, argument the canonical JSON of a `Trim`. It changes nothing but what is kept.
+    case trim
   }
   package let verb: Verb
   /// `all`, `tool:NAME`, `playbook:NAME`, `account:NAME`, `owner:NAME`; the id of a dead letter or action; or a stream.
@@ -81,6 +83,30 @@ package struct Order: Codable, Equatable, Sendable {
     self.target = target
     self.argument = argument
     self.by = by
+  }
+}
+
+/// What an order to trim says: which entries go, by which rule, and what stands in for them.
+package struct Trim: Codable, Equatable, Sendable {
+  package static let target = "journal"
+  /// The first position that is kept.
+  package let firstKept: UInt64
+  /// How many entries and packs go.
+  package let entries: Int
+  package let packs: Int
+  /// Such as "raw_days 30".
+  package let rule: String
+  /// Where the state was taken, at or after the last entry that goes, and the digest of its rows.
+  package let snapshot: UInt64
+  package let digest: Digest
+
+  package init(firstKept: UInt64, entries: Int, packs: Int, rule: String, snapshot: UInt64, digest: Digest) {
+    self.firstKept = firstKept
+    self.entries = entries
+    self.packs = packs
+    self.rule = rule
+    self.snapshot = snapshot
+    self.digest = digest
   }
 }
 

@@ -8,7 +8,9 @@ import Vault
 /// What a backup holds, part by part, as canonical JSON. Three parts end the archive: this one; a code over it, which only whoever
 /// has the host key can make; and the sums of both, as `sha256sum` writes them.
 struct BackupManifest: Codable, Sendable {
-  static let formatVersion = 2
+  /// Format 2 had neither packs nor snapshots; it is still read.
+  static let formatVersion = 3
+  static let oldestFormat = 2
   static let path = "manifest.json"
   static let codePath = "manifest.mac"
   static let sumPath = "manifest.sha256"

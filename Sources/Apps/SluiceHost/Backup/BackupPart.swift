@@ -8,6 +8,8 @@ enum BackupPart: Equatable {
   case erasures
   /// A file of a tenant's published logs, by its path within the tenant's `ledger`.
   case ledger(TenantID, path: String)
+  /// A pack or a snapshot of a partition, by its path within the partition's folder.
+  case past(partition: String, path: String)
   /// A file of an installed plugin, by its path within `plugins`.
   case plugin(path: String)
 
@@ -28,6 +30,14 @@ enum BackupPart: Equatable {
     case ("ledger", 3...):
       guard let tenant = TenantID(rawValue: steps[1]), Self.isOfLog(steps[2...]) else { return nil }
       self = .ledger(tenant, path: steps[2...].joined(separator: "/"))
+    case ("past", 4):
+      let isKnown =
+        (steps[2] == "packs" && steps[3].hasSuffix(".pack"))
+        || (steps[2] == "snapshots" && steps[3].hasSuffix(".snapshot"))
+      guard isKnown, steps[1] == Partition.host.name || TenantID(rawValue: steps[1]) != nil,
+        !steps[3].hasPrefix(".")
+      else { return nil }
+      self = .past(partition: steps[1], path: "\(steps[2])/\(steps[3])")
     case ("plugins", 2...):
       let isTrust = steps.count == 2 && steps[1] == InstalledPlugins.trusted
       guard isTrust || (steps.count > 3 && !steps.contains { $0.hasPrefix(".") }) else { return nil }

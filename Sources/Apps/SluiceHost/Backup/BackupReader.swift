@@ -105,7 +105,9 @@ package enum BackupReader {
     _ found: ArraySlice<BackupManifest.Part>, against bytes: [UInt8], _ path: String
   ) throws -> BackupManifest {
     let value = try? JSONValue(parsing: bytes)
-    if let format = value?["format"]?.integer, format != Int64(BackupManifest.formatVersion) {
+    if let format = value?["format"]?.integer,
+      !(Int64(BackupManifest.oldestFormat)...Int64(BackupManifest.formatVersion)).contains(format)
+    {
       throw BackupError.otherFormat(path: path, found: Int(format), understood: BackupManifest.formatVersion)
     }
     guard let manifest = try? value?.decode(BackupManifest.self) else {

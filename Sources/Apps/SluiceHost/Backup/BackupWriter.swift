@@ -16,11 +16,13 @@ actor BackupWriter {
 
   /// What is backed up.
   struct Holdings: Sendable {
-    let journal: any SegmentCopies
+    let journal: any JournalFiles
     let keystore: SQLiteKeystore
     let vault: Vault
     let erasures: Erasures
     let dataFolder: String
+    /// Packs and snapshots.
+    let objects: any ObjectStore
     /// The folder's format, which the manifest tells.
     var dataFormat = DataFolder.formatVersion
   }
@@ -79,6 +81,10 @@ actor BackupWriter {
         try addStaged("journal/\(SQLiteJournal.fileName(number))") { try holdings.journal.copySegment(number, to: $0) }
       ) { max($0, $1) }
     }
+    for row in holdings.journal.status.partitions {
+      heads.merge([row.partition.name: row.packedThrough.number]) { max($0, $1) }
+    }
+    try addPast(of: holdings)
     let rows = try addStaged(BackupManifest.keystorePath) { try holdings.keystore.copy(to: $0) }
     try add(BackupManifest.erasuresPath, try holdings.erasures.bytes)
     try addPlugins(of: holdings.dataFolder)
@@ -115,6 +121,24 @@ actor BackupWriter {
     try output.write([UInt8](repeating: 0, count: 2 * TarFile.blockBytes))
     try output.synchronize()
     return manifest
+  }
+
+  /// Packs and snapshots, under `past/PARTITION/…`. Nobody packs or trims meanwhile: they are those that the copied
+  /// segments know of.
+  private func addPast(of holdings: Holdings) throws {
+    let objects = holdings.objects
+    var paths = holdings.journal.packPaths.map(\.path)
+    for row in holdings.journal.status.partitions where row.firstKept > Position(1) {
+      paths += try objects.list(StateSnapshot.folder(row.partition)).filter { $0.hasSuffix(".snapshot") }
+    }
+    for path in paths {
+      guard path.hasPrefix("tenants/"), let size = try objects.size(path) else {
+        throw OperatorFileError.unreadable(path: "\(holdings.dataFolder)/\(path)", reason: PlainReason.text(ENOENT))
+      }
+      try add("past/" + path.dropFirst("tenants/".count), bytes: size) { offset, count in
+        try objects.read(path, from: offset, count: count) ?? []
+      }
+    }
   }
 
   /// Whole versions only: one that is removed meanwhile is left out.
@@ -154,13 +178,19 @@ actor BackupWriter {
   }
 
   private func add(_ path: String, _ input: InputFile) throws {
-    let size = try input.bytes
+    try add(path, bytes: try input.bytes) { try input.read($1) }
+  }
+
+  /// - Parameter read: Gives at most so many bytes from an offset on; it is asked in order.
+  private func add(
+    _ path: String, bytes size: Int, _ read: (_ offset: Int, _ count: Int) throws -> [UInt8]
+  ) throws {
     try output.write(try header(path, size))
     let sum = try SHA256Sum()
     var left = size
     while left > 0 {
-      let piece = try input.read(min(left, TarFile.pieceBytes))
-      guard !piece.isEmpty else { throw BackupError.cutOff(path: input.path, part: path) }
+      let piece = try read(size - left, min(left, TarFile.pieceBytes))
+      guard !piece.isEmpty else { throw BackupError.cutOff(path: self.path, part: path) }
       sum.add(piece)
       try output.write(piece)
       left -= piece.count

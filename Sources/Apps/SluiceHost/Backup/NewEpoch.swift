@@ -18,6 +18,7 @@ struct NewEpoch {
   /// The tenant's folder.
   let folder: String
   let journal: SQLiteJournal
+  let past: TrimmedPast
   let vault: Vault
   let backupMadeAtMs: Int64
   let by: UserID
@@ -68,7 +69,7 @@ struct NewEpoch {
 
   private func rebuild(_ store: any StateStore) async throws {
     let assembly = LoopAssembly()
-    var position = Position.origin
+    var position = try await past.begin(in: store)
     while true {
       let entries = try await journal.read(.tenant(tenant), after: position, countMax: LoopStep.groupCountMax)
       guard let last = entries.last else { return }

@@ -114,15 +114,19 @@ package struct Restore {
     for erasure in erasures.erased { try TenantKeys.destroy(erasure.tenant, in: keystore) }
     crash.reach(.restoreBeforeEpoch)
 
+    let objects = try FileObjectStore(root: folder)
     let journal = try SQLiteJournal(
-      folder: try data.folder("journal"), sealer: vault, random: { SystemSources.random($0) }, crash: crash)
+      folder: try data.folder("journal"), objects: objects, sealer: vault, random: { SystemSources.random($0) },
+      crash: crash)
     var unknown = Dictionary(wish.checkpoints.map { ($0.file, $0.note) }, uniquingKeysWith: { $1 })
     let names = try await tenants(in: journal, keystore, erasures)
     var tenants: [JSONValue] = []
     for tenant in names {
       let path = try data.folder("tenants/\(tenant)")
       let beginning = NewEpoch(
-        tenant: tenant, folder: path, journal: journal, vault: vault, backupMadeAtMs: manifest.madeAtMs, by: wish.by)
+        tenant: tenant, folder: path, journal: journal,
+        past: TrimmedPast(partition: .tenant(tenant), journal: journal, objects: objects, sealer: vault), vault: vault,
+        backupMadeAtMs: manifest.madeAtMs, by: wish.by)
       tenants.append(try await beginning.begin(seen: &unknown, mayAct: wish.mayAct))
     }
     try await journal.close()
@@ -185,9 +189,13 @@ package struct Restore {
         ? nil : ("\(folder)/erased/\(tenant)/ledger/\(inside)", 0o600)
     case .ledger(let tenant, let inside) where tenants.contains(tenant):
       return ("\(folder)/tenants/\(tenant)/ledger/\(inside)", 0o600)
+    case .past(let partition, _) where TenantID(rawValue: partition).map(erasures.contains) ?? false: return nil
+    case .past(let partition, let inside)
+    where partition == Partition.host.name || tenants.map(\.rawValue).contains(partition):
+      return ("\(folder)/tenants/\(partition)/\(inside)", 0o600)
     case .plugin(let inside):
       return ("\(InstalledPlugins.folder(dataFolder: folder))/\(inside)", InstalledPlugins.mode(of: inside))
-    case .ledger, nil: throw BackupError.unknownPart(path: wish.backup, part: part)
+    case .ledger, .past, nil: throw BackupError.unknownPart(path: wish.backup, part: part)
     }
   }
 

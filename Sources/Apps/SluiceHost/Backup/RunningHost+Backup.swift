@@ -2,6 +2,7 @@ import CanonicalJSON
 import Domain
 import FileStorage
 import Foundation
+import SQLiteStorage
 import TrustLedger
 
 extension RunningHost {
@@ -32,11 +33,11 @@ extension RunningHost {
       sources.append(.init(name: tenant, epoch: epochs.last!, logs: logs))
     }
     let writer = try BackupWriter(path: path, staging: folder.file(DataFolder.staging), crash: options.crash)
-    let manifest = try await writer.write(
-      sources,
-      of: .init(
-        journal: journal, keystore: keystore, vault: vault, erasures: erasures, dataFolder: options.dataFolder),
-      nowMs: nowMs)
+    let holdings = BackupWriter.Holdings(
+      journal: journal, keystore: keystore, vault: vault, erasures: erasures, dataFolder: options.dataFolder,
+      objects: objects)
+    let listed = sources
+    let manifest = try await packer.holding { try await writer.write(listed, of: holdings, nowMs: nowMs) }
     log.info("backup.made", "A backup was made.", ["path": path, "parts": "\(manifest.parts.count)"])
     guard case .object(var answer) = manifest.json else { return .null }
     answer["path"] = .string(path)

@@ -60,7 +60,7 @@ package struct HostCommand: Sendable {
     tenantCommands + userCommands + connectorCommands + upgradeCommands
     + configurationCommands + policyCommands + loopCommands + deadLetterCommands + killCommands + approvalCommands
     + ledgerCommands
-    + topCommands + backupCommands
+    + topCommands + journalCommands + backupCommands
 
   package static func named(_ name: String) throws -> HostCommand {
     guard let command = all.first(where: { $0.name == name }) else { throw CommandError.unknown(name) }

@@ -17,6 +17,24 @@ package enum CrashPoint: String, CaseIterable, Sendable {
   case tokenAfterKept = "token.after_kept"
   case effectBeforeSend = "effect.before_send"
   case effectAfterSend = "effect.after_send"
+  /// A new segment learns what the ones before knew: leases, packs, what was let go.
+  case rollBeforeCommit = "roll.before_commit"
+  case rollAfterCommit = "roll.after_commit"
+  /// Entries of a closed segment move into a pack: the object, what the journal knows of it, then the segment goes.
+  case packBeforeObject = "pack.before_object"
+  case packAfterObject = "pack.after_object"
+  case packBeforeCatalogue = "pack.before_catalogue"
+  case packAfterCatalogue = "pack.after_catalogue"
+  case packBeforeUnlink = "pack.before_unlink"
+  case packAfterUnlink = "pack.after_unlink"
+  /// Old packs go: the state's snapshot, the order in the journal, what the journal knows, then the objects.
+  case trimBeforeSnapshot = "trim.before_snapshot"
+  case trimAfterSnapshot = "trim.after_snapshot"
+  case trimAfterOrder = "trim.after_order"
+  case trimBeforeCatalogue = "trim.before_catalogue"
+  case trimAfterCatalogue = "trim.after_catalogue"
+  case trimBeforeUnlink = "trim.before_unlink"
+  case trimAfterUnlink = "trim.after_unlink"
   case backupBeforeParts = "backup.before_parts"
   case backupBeforeName = "backup.before_name"
   case backupAfterName = "backup.after_name"
@@ -35,9 +53,11 @@ package enum CrashPoint: String, CaseIterable, Sendable {
   case migrationBeforeFormat = "migration.before_format"
   case migrationAfterFormat = "migration.after_format"
 
-  /// Whether a host comes by in its daily work. The others are met by an operator's command.
+  /// Whether every host comes by in its first days. The others are met by an operator's command, or once a segment is full.
   package var isDaily: Bool {
-    !["backup.", "restore.", "plugin.", "upgrade.", "migration."].contains { rawValue.hasPrefix($0) }
+    !["roll.", "pack.", "trim.", "backup.", "restore.", "plugin.", "upgrade.", "migration."].contains {
+      rawValue.hasPrefix($0)
+    }
   }
 }
 
