@@ -7,7 +7,7 @@ enum Ratchet {
       "Sources/Core/Vault/Vault.swift": 1
     ],
     "durable writes": [
-      // Both write only a format's number, into a file that holds nothing yet.
+      // It writes only a format's number, into a folder that holds nothing yet.
       "Sources/Apps/SluiceHost/DataFolder.swift": 1,
       // The points stand in LedgerPublisher, between the calls that order the writes.
       "Sources/Adapters/FileStorage/FileObjectStore.swift": 1,
