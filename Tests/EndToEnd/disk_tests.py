@@ -50,9 +50,10 @@ class Filler:
 
 
 def settings(folder):
+    # Without packs: entries are counted in the segments here; packs_tests fills a disk under packs.
     path = os.path.join(folder, "sluice.yaml")
     with open(path, "w") as f:
-        f.write(f"sluice: 1\ndisk:\n  low_water_bytes: {LOW_MB << 20}\n  ballast_bytes: {BALLAST_MB << 20}\njournal:\n  segment_bytes: 2000000\n")
+        f.write(f"sluice: 1\ndisk:\n  low_water_bytes: {LOW_MB << 20}\n  ballast_bytes: {BALLAST_MB << 20}\njournal:\n  segment_bytes: 2000000\n  pack: false\n")
     return path
 
 

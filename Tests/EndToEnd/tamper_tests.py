@@ -172,7 +172,7 @@ def test_entries_are_sealed_whole(rig):
     """`doctor --deep` names an entry whose time, cause, salt or codec was changed"""
     folder = Folder(rig)
     (position,), = folder.query(SEGMENT, "SELECT position FROM entry WHERE partition='demo' AND kind='intake' LIMIT 1")
-    for what in ("recorded_at_ms=recorded_at_ms+1", "salt=zeroblob(16)", "cause=1", "codec=1", "kind='delivery'"):
+    for what in ("recorded_at_ms=recorded_at_ms+1", "salt=zeroblob(16)", "cause=1", "codec=1-codec", "kind='delivery'"):
         folder.check_found(what, execute(SEGMENT, f"UPDATE entry SET {what} WHERE partition='demo' AND position=?", position), ("doctor", "--deep"), "journal.damaged", f"Entry {position} ")
 
 

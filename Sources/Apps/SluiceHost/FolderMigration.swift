@@ -29,16 +29,16 @@ package struct FolderMigration {
     guard let found = try? DataFolder.format(of: options.dataFolder),
       (DataFolder.oldestFormat..<DataFolder.formatVersion).contains(found)
     else { return }
+    let folder = try DataFolder(path: options.dataFolder, mayMake: false, isMigrating: true)
+    defer { folder.unlock() }
     let hostKey =
       try options.hostKey
       ?? HostKey.load(path: options.hostKeyPath, keystoreExists: true, random: SystemSources.random)
     options.hostKey = hostKey
-    try await FolderMigration(options: options, hostKey: hostKey, found: found).run()
+    try await FolderMigration(options: options, hostKey: hostKey, found: found).run(folder)
   }
 
-  private func run() async throws {
-    let folder = try DataFolder(path: options.dataFolder, mayMake: false, isMigrating: true)
-    defer { folder.unlock() }
+  private func run(_ folder: DataFolder) async throws {
     let backup = try await backUp(folder)
     // A backup that cannot be read is none.
     _ = try BackupReader.verify(backup)
