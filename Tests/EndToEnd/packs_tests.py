@@ -282,8 +282,8 @@ def test_kill_at_each_step_of_trimming(rig):
 
 
 def test_a_million_small_rows(rig):
-    """a hundred thousand small entries (a million with WHOLE=1) are packed, read and known again"""
-    count = 1_000_000 if Settings.whole else 100_000
+    """a quarter of a million small entries (a million with WHOLE=1) are packed, read and known again"""
+    count = 1_000_000 if Settings.whole else 250_000
     done = sluice("bench", "journal", "--rows", count, "--json", seconds=300)
     expect_equal(done.returncode, 0, f"exit of sluice bench journal --rows ({done.stderr})")
     found = json.loads(done.stdout)
