@@ -1,8 +1,6 @@
 """In mode act, every version of every deal in the world is accounted for: it is stored, or nobody could have read it."""
-import http.server
-import threading
-
 from rig import *
+from serving import Handler, Serving
 
 
 class Postman:
@@ -11,9 +9,7 @@ class Postman:
     def __init__(self, rig, target):
         self.delivered = delivered = set()
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Door(Handler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 try:
@@ -23,18 +19,10 @@ class Postman:
                 if status == 202:
                     data = json.loads(body)["data"]
                     delivered.add((data["id"], data["version"]))
-                self.send_response(status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        rig.closing.append(self.server.server_close)
-        rig.closing.append(self.server.shutdown)
+                self.answer(status)
+        self.server = Serving(Door)
+        self.url = self.server.url
+        rig.closing.append(self.server.close)
 
 
 def written(world):

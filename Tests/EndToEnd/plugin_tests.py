@@ -1,9 +1,8 @@
 """A plugin's way from `sluice plugin new` to an enabled connector, as a third party goes it: outside the checkout."""
-import http.server
-import threading
 from urllib.parse import parse_qs, urlparse
 
 from rig import *
+from serving import Handler, Serving
 
 LANGUAGES = {"c": "cc", "swift": "swiftc", "rust": "cargo"}
 CANARY = "canary-0123456789abcdef"
@@ -16,31 +15,18 @@ class Gauge:
         gauge = self
         self.readings, self.seen, self.echoes = readings, [], False
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Pages(Handler):
             def do_GET(self):
                 gauge.seen.append((self.path, self.headers.get("Authorization")))
                 after = int(parse_qs(urlparse(self.path).query).get("after", ["0"])[0])
                 allowed = self.headers.get("Authorization") == f"Bearer {CANARY}"
                 body = json.dumps([r for r in gauge.readings if r["id"] > after][:5] if allowed else {"error": "no"}).encode()
-                self.send_response(200 if allowed else 401)
-                self.send_header("Content-Length", str(len(body)))
-                if gauge.echoes:
-                    self.send_header("X-Echo", self.headers.get("Authorization") or "")
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *words):
-                pass
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.handle_error = lambda *_: None  # a worker that is killed resets its connection
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+                self.answer(200 if allowed else 401, body, **({"X_Echo": self.headers.get("Authorization") or ""} if gauge.echoes else {}))
+        self.server = Serving(Pages)
+        self.url = self.server.url
 
     def close(self):
-        self.server.shutdown()
-        self.server.server_close()
+        self.server.close()
 
 
 def readings(count):

@@ -1,12 +1,12 @@
 """An upstream that forgets what it is told to: nothing is forgotten there that is not durable here, wherever anything dies."""
 import hashlib
-import http.server
 import re
 import shutil
 import threading
 
 from hostile_tests import fixture
 from rig import *
+from serving import Handler, Serving
 
 ITEMS = 400
 MANIFEST = """
@@ -37,9 +37,7 @@ class Queue:
         self.lock = threading.Lock()
         queue = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Pages(Handler):
             def do_GET(self):
                 after = int(re.search(r"after=(\d+)", self.path).group(1))
                 with queue.lock:
@@ -52,34 +50,13 @@ class Queue:
                 with queue.lock:
                     queue.tellings.append(last)
                     queue.forgotten = max(queue.forgotten, last)
-                self.answer(204, b"")
-
-            def answer(self, status, body):
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-
-        class Server(http.server.ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, *_):
-                pass  # the host has ended
-        self.server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
+                self.answer(204)
+        self.server = Serving(Pages)
 
 
 def queue_host(rig, name, prune):
     queue = Queue()
-    rig.closing.append(queue.close)
+    rig.closing.append(queue.server.close)
     host = rig.host(name)
     folder = os.path.join(host.folder, "plugins")
     os.makedirs(folder)
@@ -91,7 +68,7 @@ def queue_host(rig, name, prune):
     config = os.path.join(host.folder, "config.json")
     with open(config, "w") as file:
         json.dump({"prune": prune}, file)
-    done = sluice("connector", "enable", os.path.join(folder, "queue.yaml"), "--config", config, "--endpoint", f"queue={queue.url}",
+    done = sluice("connector", "enable", os.path.join(folder, "queue.yaml"), "--config", config, "--endpoint", f"queue={queue.server.url}",
                   "--allow-private", "--data-dir", host.data)
     expect_equal(done.returncode, 0, f"connector enable ({done.stderr})")
     return host, queue
@@ -188,7 +165,7 @@ def test_run_outside_a_tenant_tells_nothing(rig):
     """`plugin run` keeps nothing, so it lets an upstream forget nothing, unless it is told to"""
     host, queue = queue_host(rig, "r", "saved")
     words = ("plugin", "run", os.path.join(host.folder, "plugins", "queue.yaml"), "--config", os.path.join(host.folder, "config.json"),
-             "--endpoint", f"queue={queue.url}")
+             "--endpoint", f"queue={queue.server.url}")
     done = sluice(*words)
     expect(done.returncode != 0 and "egress.effect_not_allowed" in done.stdout + done.stderr, f"refused: {done.stdout[-300:]} {done.stderr}")
     expect_equal(queue.tellings, [], "what the queue was told")

@@ -1,10 +1,10 @@
 """What an upstream is asked: how much, by whom in turn, and how soon after it had enough."""
-import http.server
 import threading
 import urllib.parse
 
 from rig import *
 from scenario import plugins
+from serving import Handler, Serving
 
 DAY = "2023-01-02"
 
@@ -20,9 +20,7 @@ class Upstream:
         self.lock = threading.Lock()
         upstream = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Lists(Handler):
             def do_GET(self):
                 base = self.path.split("/")[1]
                 with upstream.lock:
@@ -35,23 +33,9 @@ class Upstream:
                 status, body = (429, b"{}") if refused else (200, upstream.page(self.path))
                 with upstream.lock:
                     upstream.open -= 1
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-
-        class Server(http.server.ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, *_):
-                pass  # the host has ended
-        self.server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+                self.answer(status, body, Content_Type="application/json")
+        self.server = Serving(Lists)
+        self.url = self.server.url
 
     @staticmethod
     def page(path):
@@ -64,8 +48,7 @@ class Upstream:
             return [(at, base) for at, base in self.asked if begin <= at < end]
 
     def close(self):
-        self.server.shutdown()
-        self.server.server_close()
+        self.server.close()
 
 
 def jain(shares):

@@ -1,8 +1,7 @@
 """An upstream that refuses, stalls, lies or breaks off, and what becomes of reading and of writing then."""
-import http.server
-import threading
 
 from rig import *
+from serving import Handler, Serving
 from secret_tests import findings, forms
 
 LIST = "GET /api/v1/opportunities"
@@ -242,23 +241,16 @@ class Elsewhere:
     def __init__(self):
         self.requests = requests = []
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Lists(Handler):
             def do_GET(self):
                 requests.append((self.command, self.path, dict(self.headers)))
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(b'{"items":[],"next":null,"as_of":"2023-01-02"}')
+                self.answer(200, b'{"items":[],"next":null,"as_of":"2023-01-02"}')
             do_POST = do_PATCH = do_GET
-
-            def log_message(self, *_):
-                pass
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.server = Serving(Lists)
+        self.url = self.server.url
 
     def close(self):
-        self.server.shutdown()
-        self.server.server_close()
+        self.server.close()
 
 
 def test_redirect_elsewhere(rig):

@@ -9,7 +9,7 @@ import Vault
 ///
 /// Only `sluice up` does so: who merely asks something must not take the way back from an operator.
 package struct FolderMigration {
-  /// What a format brought, for the log. A step that has to rewrite something does it here, before the format is told.
+  /// What a format brought that the one before cannot read, for the log.
   struct Step: Sendable {
     let from: Int
     let what: String
