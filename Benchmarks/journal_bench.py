@@ -1,4 +1,4 @@
-"""(h) What the journal writes for each byte it is given, and what is left once it is packed and trimmed.
+"""(j) What the journal writes for each byte it is given, and what is left once it is packed and trimmed.
 
 `sluice bench journal` gives the same batches to a journal without compression and to one with it, one after the other in
 one process, on the disk of the temporary folder. Records: the deals of the simulated CRM as its pages carry them, each with another
@@ -58,11 +58,13 @@ def run(options):
                 row += ["-", "-", "-"]
             rows.append(row)
         plain, compressed = figures["plain"], figures["compressed"]
-        expect(compressed["packed_bytes"] <= compressed["appended_bytes"] < plain["appended_bytes"] * 1.01, f"{name}: packing or compressing made it larger")
+        # What does not compress further may grow by its index.
+        expect(compressed["packed_bytes"] < compressed["appended_bytes"] * 1.01, f"{name}: packing made it larger: {figures}")
+        expect(compressed["appended_bytes"] < plain["appended_bytes"] * 1.01, f"{name}: compressing made it larger: {figures}")
         notes.append(f"{name}: {compressed['given_bytes'] / 1e9:.2f} GB in {compressed['entries']:,} entries; append rate with compression "
                      f"{ratio(plain['append_ms'], compressed['append_ms'])} of that without; packed in {compressed['pack_ms'] / 1e3:.1f} s into {compressed['packs']} packs; "
                      f"all read again in {compressed['read_ms'] / 1e3:.1f} s; a known id recognized in {compressed['known_us']} us with its commit.")
-    show(f"(h) {options.journal_gb:g} GB of records into a journal, {BATCH:,} to an entry, 4 writers",
+    show(f"(j) {options.journal_gb:g} GB of records into a journal, {BATCH:,} to an entry, 4 writers",
          ["", "append MB/s", "written/given", "files/given", "packing writes/given", "packed/given", "half trimmed/given"], rows,
          ["Bytes by /proc/self/io (write_bytes) and by the sizes of all files; given: bytes of entry bodies.", *notes])
     return found
