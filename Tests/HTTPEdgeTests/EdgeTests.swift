@@ -34,7 +34,7 @@ import Testing
     }
   }
 
-  @Test(arguments: [(HookAnswer.accepted, 202), (.notIdentified, 401), (.tooLarge, 413), (.tryLater, 503)])
+  @Test(arguments: [(HookAnswer.accepted, 202), (.notIdentified, 401), (.tooLarge, 413), (.tryLater(), 503)])
   func `a sender of webhooks learns only whether to come back`(hook: HookAnswer, status: Int) async {
     let edge = FakeBackend(hook: hook).edge
     // Senders reach us under any name.

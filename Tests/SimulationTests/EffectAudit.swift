@@ -270,7 +270,8 @@ private struct Books {
       guard let id else { return }
       revived[id] = nil
       if order.by == nil { withdrawn[id] = place }
-    case .replayDeadLetter, .dropDeadLetter, .setCheckpoint: break
+    case .replayDeadLetter, .dropDeadLetter, .setCheckpoint, .suspendTenant, .resumeTenant, .eraseTenant, .setDiskQuota:
+      break
     }
   }
 }

@@ -64,9 +64,10 @@ actor ActionRunner {
     await whenIdle()
   }
 
-  func goOn() {
+  /// - Parameter isStarting: Whether this host starts actions at all.
+  func goOn(starting isStarting: Bool = true) {
     holds -= 1
-    poke()
+    if isStarting { poke() }
   }
 
   /// Returns when nothing can be started or probed now.

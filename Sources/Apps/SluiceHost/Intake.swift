@@ -99,8 +99,8 @@ enum OperationEnding: Error, Equatable {
   case park(reason: String)
   case faulty(reason: String)
 
-  /// While the disk is low, intake is asked for again and again; nothing is wrong with the instance.
-  init(_ shortage: any OperatorError) { self = .pause(ms: 1_000, reason: shortage.message) }
+  /// While nothing is taken in, it is asked for again and again; nothing is wrong with the instance.
+  init(_ pause: any OperatorError) { self = .pause(ms: 1_000, reason: pause.message) }
 
   /// Of what an operator set, it is said where to set it otherwise.
   private static func reason(_ failure: WorkerFailure) -> String {

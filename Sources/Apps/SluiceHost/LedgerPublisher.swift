@@ -24,6 +24,7 @@ actor LedgerPublisher {
   private let metrics: Metrics
   private let crash: any CrashInjector
   private let log: HostLog
+  private let use: DiskUse?
   private let after: @Sendable (_ ms: Int64, _ fire: @escaping @Sendable () -> Void) -> Void
   private var published = 0
   /// By the monotonic clock; nil before the first time.
@@ -33,7 +34,7 @@ actor LedgerPublisher {
   /// - Parameter folder: Holds the first log; later ones stand in folders of their own inside.
   init(
     tenant: TenantRuntime, journal: SQLiteJournal, folder: String, highWaterPath: String, vault: Vault,
-    metrics: Metrics, crash: any CrashInjector, log: HostLog,
+    metrics: Metrics, crash: any CrashInjector, log: HostLog, use: DiskUse? = nil,
     after: @escaping @Sendable (_ ms: Int64, _ fire: @escaping @Sendable () -> Void) -> Void
   ) throws {
     self.tenant = tenant
@@ -44,6 +45,7 @@ actor LedgerPublisher {
     self.metrics = metrics
     self.crash = crash
     self.log = log
+    self.use = use
     self.after = after
     signer = try NoteSigner(
       name: epoch.origin(of: tenant.tenant), seed: try vault.ledgerSeed(.tenant(tenant.tenant)))
@@ -150,6 +152,7 @@ actor LedgerPublisher {
     try objects.write(release.checkpoint)
     crash.reach(.ledgerAfterCheckpoint)
     published = release.mark.size
+    use?.add(ledgerBytes: (release.files + release.checkpoint).reduce(0) { $0 + $1.bytes.count })
   }
 
   private func writeHighWater(_ mark: HighWater) throws {

@@ -110,6 +110,8 @@ package final class Metrics: Sendable {
     ("sluice_choices_total", "counter", "Answers of people to held calls."),
     ("sluice_effects_total", "counter", "Effects by outcome."),
     ("sluice_ledger_entries", "gauge", "Entries in a tenant's ledger."),
+    ("sluice_tenant_disk_bytes", "gauge", "What a tenant takes of the disk: journal, database and published logs."),
+    ("sluice_tenant_disk_quota_bytes", "gauge", "What it may take before its intake pauses; absent without a quota."),
     ("sluice_instances_parked", "gauge", "1 for an instance that is parked."),
   ]
 

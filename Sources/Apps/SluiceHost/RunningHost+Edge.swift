@@ -13,6 +13,7 @@ package struct HostEdge: EdgeBackend {
   }
   package func metricsText() async -> String {
     await host.countDeadLetters()
+    await host.measureTenants()
     return host.metrics.text()
   }
   package func obstacles() async -> [String] { await host.obstacles() }

@@ -21,9 +21,11 @@ extension RunningHost {
     try vault.prepare(.tenant(tenant))
     let path = try folder.folder("tenants/\(tenant)")
     let assembly = LoopAssembly()
+    let use = DiskUse(folder: path)
     let runtime = TenantRuntime(
       tenant: tenant, journal: journal, store: try SQLiteStateStore(path: path + "/state.db", crash: options.crash),
-      assembly: assembly, metrics: metrics, reserve: reserve)
+      assembly: assembly, metrics: metrics, reserve: reserve, use: use,
+      quotaBytesDefault: options.settings.disk.tenantQuotaBytes.map { Int64($0) })
     try await runtime.start()
     let actions = ActionRunner(
       tenant: runtime, pool: pool, policy: assembly.policy, metrics: metrics, crash: options.crash, log: log
@@ -34,7 +36,7 @@ extension RunningHost {
     let ledger = try LedgerPublisher(
       tenant: runtime, journal: journal, folder: path + "/ledger",
       highWaterPath: try folder.folder("high-water") + "/\(tenant).json", vault: vault, metrics: metrics,
-      crash: options.crash, log: log, after: { [pool] ms, fire in _ = pool.after(ms: ms, fire) })
+      crash: options.crash, log: log, use: use, after: { [pool] ms, fire in _ = pool.after(ms: ms, fire) })
     try await ledger.start()
     return OpenTenant(runtime: runtime, actions: actions, ledger: ledger)
   }
@@ -71,6 +73,8 @@ extension RunningHost {
 
   func startActing(_ open: OpenTenant) async throws {
     try await open.actions.recover()
+    // One that is suspended starts no action, and asks after none, until it is resumed.
+    if open.runtime.terms.suspension != nil { await open.actions.hold() }
     await open.runtime.observe {
       Task { await open.actions.poke() }
       Task { await open.ledger.publishSoon() }

@@ -19,6 +19,11 @@ package actor TenantRuntime {
   private let metrics: Metrics
   private nonisolated let reserve: any DiskReserve
   private nonisolated let partition: Partition
+  /// What it takes of the disk, and how much it may when nobody has said so for this tenant.
+  nonisolated let use: DiskUse?
+  private nonisolated let quotaBytesDefault: Int64?
+  /// As of what is applied.
+  private nonisolated let held = Mutex(TenantTerms())
   private struct Progress {
     var epoch: UInt64 = 0
     var head = Position.origin
@@ -42,7 +47,7 @@ package actor TenantRuntime {
 
   package init(
     tenant: TenantID, journal: SQLiteJournal, store: any StateStore, assembly: LoopAssembly, metrics: Metrics,
-    reserve: any DiskReserve = UnlimitedDisk()
+    reserve: any DiskReserve = UnlimitedDisk(), use: DiskUse? = nil, quotaBytesDefault: Int64? = nil
   ) {
     self.tenant = tenant
     self.journal = journal
@@ -50,6 +55,8 @@ package actor TenantRuntime {
     self.assembly = assembly
     self.metrics = metrics
     self.reserve = reserve
+    self.use = use
+    self.quotaBytesDefault = quotaBytesDefault
     partition = .tenant(tenant)
   }
 
@@ -62,14 +69,16 @@ package actor TenantRuntime {
       throw JournalError.behindState(partition: partition.name, head: head.number, applied: applied.number)
     }
     progress.withLock { $0 = Progress(epoch: epoch, head: head, applied: applied) }
+    use?.countAnew(journalBytes: try journal.storedBytes(of: partition))
+    try readTerms()
     try await applyAll(progress.withLock { $0.begin() })
   }
 
   /// Appends entries and returns when they are durable. Applying goes on by itself.
-  /// - Throws: `DiskShortage` for what can wait while the disk is low, `DiskFull`, `JournalError`.
+  /// - Throws: `IntakePause` for what can wait while nothing is taken in, `DiskFull`, `JournalError`.
   @discardableResult
   package nonisolated func append(_ entries: [NewEntry]) async throws -> [Position] {
-    if entries.contains(where: \.kind.canWait), let shortage = reserve.shortage() { throw shortage }
+    if entries.contains(where: \.kind.canWait), let pause = intakePause() { throw pause }
     let positions = try await appendDurably(entries)
     // Who applies already finds these too.
     if progress.withLock({ $0.begin() }) { Task { try? await self.applyAll(true) } }
@@ -77,7 +86,22 @@ package actor TenantRuntime {
   }
 
   /// Why nothing may be taken in now; nil when it may.
-  nonisolated func shortage() -> DiskShortage? { reserve.shortage() }
+  nonisolated func intakePause() -> (any IntakePause)? {
+    let terms = terms
+    if let suspension = terms.suspension { return TenantSuspended(tenant: tenant, suspension: suspension) }
+    if let used = use?.counts.total, let most = terms.quotaBytes, used >= most {
+      return DiskQuotaReached(tenant: tenant, usedBytes: used, quotaBytes: most)
+    }
+    return reserve.shortage()
+  }
+
+  /// Whether it is suspended, and how much of the disk it may use.
+  nonisolated var terms: TenantTerms { held.withLock { $0 } }
+
+  private nonisolated func readTerms() throws {
+    let terms = try store.view { try TenantTerms($0, quotaBytesDefault: quotaBytesDefault) }
+    held.withLock { $0 = terms }
+  }
 
   /// Appends one input as canonical JSON.
   @discardableResult
@@ -201,6 +225,8 @@ package actor TenantRuntime {
 
   private func applyDurable(_ entries: [Entry]) throws {
     try assembly.apply(entries, to: store)
+    if entries.contains(where: { $0.kind == .order }) { try readTerms() }
+    use?.measureDatabase()
     let now = progress.withLock { progress in
       progress.applied = entries.last!.position
       progress.head = max(progress.head, progress.applied)
@@ -225,7 +251,14 @@ package actor TenantRuntime {
   @discardableResult
   private nonisolated func appendDurably(_ entries: [NewEntry]) async throws -> [Position] {
     let positions = try await journal.append(entries, to: partition, epoch: progress.withLock { $0.epoch })
-    if let last = positions.last { progress.withLock { $0.head = max($0.head, last) } }
+    guard let last = positions.last else { return positions }
+    let before = progress.withLock { progress in
+      defer { progress.head = max(progress.head, last) }
+      return progress.head
+    }
+    // One that the journal held already takes no more room.
+    let new = zip(entries, positions).filter { $0.1 > before }
+    use?.add(journalBytes: new.reduce(0) { $0 + SQLiteJournal.storedBytes(of: $1.0) })
     return positions
   }
 }

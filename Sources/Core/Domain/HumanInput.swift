@@ -68,9 +68,16 @@ package struct Order: Codable, Equatable, Sendable {
     case undo
     /// Takes off an action that has not started: by a person, or by the host when its permit was refused for good.
     case withdraw
+    /// Nothing of the tenant is started and nothing taken in until it is resumed: argument the reason.
+    case suspendTenant, resumeTenant
+    /// The last order of a tenant: what it had is made unreadable after this.
+    case eraseTenant
+    /// How much of the disk the tenant may use: argument a number of bytes, `none`, or `default` for the host's.
+    case setDiskQuota
   }
   package let verb: Verb
-  /// `all`, `tool:NAME`, `playbook:NAME`, `account:NAME`, `owner:NAME`; the id of a dead letter or action; or a stream.
+  /// `all`, `tool:NAME`, `playbook:NAME`, `account:NAME`, `owner:NAME`; the id of a dead letter or action; a stream; or the
+  /// tenant itself.
   package let target: String
   package let argument: String?
   /// The person; nil when the host gives the order.

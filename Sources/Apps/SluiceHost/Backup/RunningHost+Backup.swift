@@ -73,7 +73,7 @@ extension RunningHost {
 
 extension HostCommand {
   static let backupCommands: [HostCommand] = [
-    HostCommand("backup.create", "Back everything up into one file, while the host runs", role: nil) { call in
+    HostCommand("backup.create", "Back everything up into one file, while the host runs", role: nil, whileSuspended: .answered) { call in
       try await call.host.backUp(to: try call.string("to"))
     }
   ]

@@ -17,7 +17,7 @@ extension HostCommand {
         "witnesses": "none: self-attested",
       ]
     },
-    HostCommand("ledger.publish", "Publish what is new now", role: .operator) { call in
+    HostCommand("ledger.publish", "Publish what is new now", role: .operator, whileSuspended: .answered) { call in
       try await call.host.opened(try call.tenant()).ledger.publishNow()
       return ["published": true]
     },
@@ -29,7 +29,7 @@ extension HostCommand {
       try await ledger.publishNow()
       return try await call.host.ledgerCheck(try call.tenant()).verify(since: call.optional("since"))
     },
-    HostCommand("ledger.export", "Copy the published log into a folder", role: nil) { call in
+    HostCommand("ledger.export", "Copy the published log into a folder", role: nil, whileSuspended: .answered) { call in
       let ledger = try await call.host.opened(try call.tenant()).ledger
       try await ledger.publishNow()
       let to = try call.string("to")
