@@ -83,6 +83,11 @@ final class Ingress: Sendable {
     hooks.withLock { $0 = $0.filter { $0.value.route.key != key } }
   }
 
+  /// From now on no address of the tenant takes anything.
+  func close(of tenant: TenantID) {
+    hooks.withLock { $0 = $0.filter { $0.value.route.tenant != tenant } }
+  }
+
   /// What the operator must say before a proof of this kind can be checked; nil when nothing is missing.
   static func lacking(_ webhook: Manifest.Webhook, _ settings: HostSettings) -> IngressError? {
     if webhook.proof.needsPublicURL, settings.publicURL == nil { return .noPublicURL(scheme: webhook.scheme) }

@@ -30,6 +30,7 @@ actor LedgerPublisher {
   /// By the monotonic clock; nil before the first time.
   private var lastMs: Int64?
   private var isTimerSet = false
+  private var isClosed = false
 
   /// - Parameter folder: Holds the first log; later ones stand in folders of their own inside.
   init(
@@ -104,7 +105,7 @@ actor LedgerPublisher {
 
   /// Publishes what is new: now, or by a timer as soon as a second has passed since the last time.
   func publishSoon() {
-    guard !isTimerSet else { return }
+    guard !isTimerSet, !isClosed else { return }
     let waitMs = lastMs.map { $0 + Self.pauseMs - SystemSources.monotonicMs() } ?? 0
     guard waitMs <= 0 else { return publishLater(ms: waitMs) }
     do { try publishNow() } catch {
@@ -127,9 +128,13 @@ actor LedgerPublisher {
     publishSoon()
   }
 
+  /// Publishes nothing any more, whoever asks.
+  func close() { isClosed = true }
+
   /// Publishes all that is new. It never waits inside, so that of two who ask at once the second one publishes what
   /// has come since.
   func publishNow() throws {
+    guard !isClosed else { return }
     lastMs = SystemSources.monotonicMs()
     let due = try tenant.view { view in
       try LedgerStage.epoch(in: view) == epoch ? try LedgerRelease.Due(in: view, after: published) : nil

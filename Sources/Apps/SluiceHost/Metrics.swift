@@ -1,4 +1,5 @@
 import ConnectorFabric
+import Domain
 import Foundation
 import Synchronization
 
@@ -9,6 +10,8 @@ package final class Metrics: Sendable {
     let labels: String
   }
   private let values = Mutex<[Key: Int64]>([:])
+  /// Tenants that were erased while this ran.
+  private let forgotten = Mutex<Set<String>>([])
   package init() {}
 
   package func add(_ name: String, _ amount: Int, _ labels: [(String, String)] = []) {
@@ -22,6 +25,17 @@ package final class Metrics: Sendable {
 
   package func remove(_ name: String, _ labels: [(String, String)]) {
     values.withLock { $0[Key(name: name, labels: Self.render(labels))] = nil }
+  }
+
+  /// Shows nothing of a tenant any more, whatever is still counted of it.
+  func forget(_ tenant: TenantID) {
+    let isNew = forgotten.withLock { $0.insert(tenant.rawValue).inserted }
+    if isNew { values.withLock { values in values = values.filter { !Self.isOf([tenant.rawValue], $0.key.labels) } } }
+  }
+
+  private static func isOf(_ tenants: Set<String>, _ labels: String) -> Bool {
+    // A name holds no quotation mark, and no "/".
+    tenants.contains { labels.contains("tenant=\"\($0)\"") || labels.contains("instance=\"\($0)/") }
   }
 
   /// The sum over all labels.
@@ -116,7 +130,8 @@ package final class Metrics: Sendable {
   ]
 
   package func text() -> String {
-    let all = values.withLock { $0 }
+    let forgotten = forgotten.withLock { $0 }
+    let all = values.withLock { $0 }.filter { !Self.isOf(forgotten, $0.key.labels) }
     var lines: [String] = []
     for (name, type, help) in Self.catalogue {
       let samples = all.filter { $0.key.name == name }.sorted { $0.key.labels < $1.key.labels }

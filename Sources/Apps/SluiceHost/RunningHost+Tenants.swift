@@ -2,6 +2,7 @@ import Action
 import CanonicalJSON
 import ConnectorFabric
 import Domain
+import FileStorage
 import Foundation
 import SQLiteStorage
 import ToolPlane
@@ -42,10 +43,28 @@ extension RunningHost {
   }
 
   /// Everything that a verifier of the tenant's logs needs.
-  func ledgerCheck(_ tenant: TenantID) throws -> LedgerCheck {
+  func ledgerCheck(_ tenant: TenantID) async throws -> LedgerCheck {
+    if erasures.contains(tenant) { return try erasedLedgerCheck(tenant) }
+    try await opened(tenant).ledger.publishNow()
     let open = try opened(tenant)
     return LedgerCheck(
       origin: open.ledger.origin, vkey: open.ledger.vkey, folder: try folder.folder("tenants/\(tenant)/ledger"))
+  }
+
+  /// The same of what remains of an erased one: the key stands beside the newest log.
+  private func erasedLedgerCheck(_ tenant: TenantID) throws -> LedgerCheck {
+    let path = TenantErasure.ledgerFolder(of: tenant, in: folder)
+    let files = try FileObjectStore(root: path)
+    let keys = try files.list("").filter { $0 == "log.vkey" || $0.hasSuffix("/log.vkey") }
+    func number(_ path: String) -> Int { Int(path.split(separator: "-").dropFirst().first ?? "1") ?? 1 }
+    let newest = keys.max { number($0) < number($1) } ?? "log.vkey"
+    guard let vkey = try files.read(newest).map({ String(decoding: $0, as: UTF8.self) }) else {
+      throw HostError.erased(tenant)
+    }
+    let key = vkey.trimmingCharacters(in: .whitespacesAndNewlines)
+    return LedgerCheck(
+      origin: String(key.prefix { $0 != "+" }), vkey: key, folder: path,
+      ending: try TenantErasure.ending(of: tenant, in: folder), isErased: true)
   }
 
   /// From now on what is applied leads to effects and publications.

@@ -119,6 +119,7 @@ package actor RunningHost {
         program: options.workerProgram, sandbox: options.settings.isDegradedSandboxAllowed ? .degraded : .strict),
       vault: vault, metrics: metrics, crash: options.crash, log: log)
     keepErasuresBesideKey()
+    try await finishErasures()
     for name in try FileManager.default.contentsOfDirectory(atPath: try folder.folder("tenants")).sorted() {
       guard let tenant = TenantID(rawValue: name), !erasures.contains(tenant) else { continue }
       tenants[tenant] = try await open(tenant)
@@ -169,13 +170,14 @@ extension RunningHost {
     if isRunningInstances { try await startActing(opened) }
   }
 
-  package func tenantNames() -> [TenantID] { tenants.keys.sorted() }
+  package func tenantNames() -> [TenantID] { tenants.keys.filter { !erasures.contains($0) }.sorted() }
 
   package func tenant(_ tenant: TenantID) throws -> TenantRuntime {
     try opened(tenant).runtime
   }
 
   func opened(_ tenant: TenantID) throws -> OpenTenant {
+    guard !erasures.contains(tenant) else { throw HostError.erased(tenant) }
     guard let open = tenants[tenant] else { throw HostError.unknown("the tenant \(tenant)") }
     return open
   }

@@ -145,6 +145,16 @@ package actor TenantRuntime {
     }
   }
 
+  /// Ends it for good: whoever waits or asks is told why. Nothing of its database is open any more.
+  func close(for reason: any Error) throws {
+    failure = reason
+    for waiter in waiting { waiter.done.resume(throwing: reason) }
+    for waiter in changed { waiter.resume(throwing: reason) }
+    for waiter in trailing { waiter.done.resume(throwing: reason) }
+    (waiting, changed, trailing, observers) = ([], [], [], [])
+    try (store as? SQLiteStateStore)?.close()
+  }
+
   /// Why applying has stopped, if it has.
   var failureText: String? { failure.map { "\($0)" } }
 
@@ -186,7 +196,7 @@ package actor TenantRuntime {
       }
     } catch {
       progress.withLock { $0.isApplying = false }
-      if error is DiskFull { applyAgainSoon() } else { failure = error }
+      if error is DiskFull, failure == nil { applyAgainSoon() } else { failure = failure ?? error }
       for waiter in waiting { waiter.done.resume(throwing: error) }
       for waiter in changed { waiter.resume(throwing: error) }
       for waiter in trailing { waiter.done.resume(throwing: error) }

@@ -31,7 +31,8 @@ package enum PermitRefusal: OperatorError, Equatable {
   /// Whether waiting cannot change it, so that the action must be taken off.
   package var isFinal: Bool {
     switch self {
-    case .modeObserves, .needsApproval, .killed, .suspended, .budgetSpent, .inFlight, .targetBusy, .tooEarly, .attemptOutOfOrder,
+    case .modeObserves, .needsApproval, .killed, .suspended, .budgetSpent, .inFlight, .targetBusy, .tooEarly,
+      .attemptOutOfOrder,
       .alreadySpent,
       .expired, .unreadable, .verdictOnItsWay:
       false

@@ -10,7 +10,8 @@ import Policy
 
 extension HostCommand {
   static let configurationCommands: [HostCommand] = [
-    HostCommand("apply", "Put a folder's rules and connectors into effect", role: nil, whileSuspended: .onlyPlanned) { call in
+    HostCommand("apply", "Put a folder's rules and connectors into effect", role: nil, whileSuspended: .onlyPlanned) {
+      call in
       let (folder, tenant) = (try call.string("folder"), try call.tenant())
       let read = try ConfigurationFolder.read(folder)
       let steps = try await call.view { ConfigurationFolder.steps(from: try SetsInForce.all(in: $0), to: read) }

@@ -32,7 +32,10 @@ extension HostCommand {
       }
       return .object(answer)
     },
-    HostCommand("connector.folders", "Which folders hold the plugins that connectors of all tenants run", role: nil, whileSuspended: .answered) {
+    HostCommand(
+      "connector.folders", "Which folders hold the plugins that connectors of all tenants run", role: nil,
+      whileSuspended: .answered
+    ) {
       call in
       var rows: [JSONValue] = []
       for tenant in await call.host.tenantNames() {

@@ -51,6 +51,13 @@ extension HostCommand {
       _ = try await call.order(.setDiskQuota, target: tenant.rawValue, argument: DiskQuota.argument(quota))
       return try await call.host.tenantRow(tenant)
     },
+    HostCommand(
+      "tenant.erase", "Make everything of a tenant unreadable, for good", role: nil, whileSuspended: .answered
+    ) { call in
+      let tenant = try call.tenant()
+      guard let confirm = call.optional("confirm") else { return try await call.host.erasurePlan(of: tenant) }
+      return try await call.host.erase(tenant, confirm: confirm, by: call.user)
+    },
     HostCommand("secret.set", "Store a secret in a connector's slot", role: nil) { call in
       let instance = try InstanceID(parsing: try call.string("instance"))
       let slot = try SlotName(parsing: try call.string("slot"))

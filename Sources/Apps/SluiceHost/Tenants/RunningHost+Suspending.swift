@@ -62,8 +62,13 @@ extension RunningHost {
     guard turning.insert(tenant).inserted else { throw TenantRefusal.busy(tenant) }
   }
 
+  func refuseErased(_ tenant: TenantID) throws {
+    if erasures.contains(tenant) { throw HostError.erased(tenant) }
+  }
+
   /// - Throws: Why nothing of the tenant is changed now.
   func refuseChange(of tenant: TenantID) throws {
+    if tenants[tenant] != nil { try refuseErased(tenant) }
     if turning.contains(tenant) { throw TenantRefusal.busy(tenant) }
     if let suspension = tenants[tenant]?.runtime.terms.suspension {
       throw TenantSuspended(tenant: tenant, suspension: suspension)

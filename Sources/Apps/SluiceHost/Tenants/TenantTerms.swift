@@ -85,9 +85,11 @@ enum TenantRefusal: OperatorError, Equatable {
     switch self {
     case .busy: "Look at it with `sluice tenant show`, and ask again."
     case .notSuspended: "See `sluice tenant list`."
-    case .notConfirmed(let tenant, _): "Look at the plan with `sluice tenant erase \(tenant)`, then add `--confirm \(tenant)`."
+    case .notConfirmed(let tenant, _):
+      "Look at the plan with `sluice tenant erase \(tenant)`, then add `--confirm \(tenant)`."
     case .backupUnderWay: "Wait until it is made, and ask again."
-    case .badSize: "Give a number of bytes, or one with KiB, MiB, GiB or TiB: 10GiB; `none`, or `default` for the host's."
+    case .badSize:
+      "Give a number of bytes, or one with KiB, MiB, GiB or TiB: 10GiB; `none`, or `default` for the host's."
     case .badReason: "Give `--reason TEXT`; whoever asks for something meanwhile is told."
     }
   }

@@ -32,8 +32,22 @@ package enum CrashPoint: String, CaseIterable, Sendable {
   case upgradeBeforeCommit = "upgrade.before_commit"
   case upgradeAfterCommit = "upgrade.after_commit"
 
+  /// `sluice tenant erase`: between what it does, in the order in which it does it. From the second point on the next
+  /// start goes on with it.
+  case erasureBeforeList = "erasure.before_list"
+  case erasureBeforeSecondList = "erasure.before_second_list"
+  case erasureBeforeStop = "erasure.before_stop"
+  case erasureBeforeLeaf = "erasure.before_leaf"
+  case erasureBeforeKeys = "erasure.before_keys"
+  case erasureBeforeJournal = "erasure.before_journal"
+  case erasureBeforeFiles = "erasure.before_files"
+  case erasureBeforeDone = "erasure.before_done"
+  case erasureAfterDone = "erasure.after_done"
+
   /// Whether a host comes by in its daily work. The others are met by an operator's command.
-  package var isDaily: Bool { !["backup.", "restore.", "plugin.", "upgrade."].contains { rawValue.hasPrefix($0) } }
+  package var isDaily: Bool {
+    !["backup.", "restore.", "plugin.", "upgrade.", "erasure."].contains { rawValue.hasPrefix($0) }
+  }
 }
 
 /// Called at each crash point. The product's does nothing; a test's counts the visits and may end the process.
