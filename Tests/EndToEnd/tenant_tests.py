@@ -3,7 +3,7 @@ import glob
 import re
 import threading
 
-from disk_tests import Filler, settings, small_disk
+from disk_tests import Filler, approve, settings, small_disk
 from keep_tests import Kept, ask, crash_points
 from rig import *
 from webhook_tests import post, signed
@@ -148,7 +148,7 @@ def test_quota(rig):
     """at its disk quota a tenant's intake pauses by name, people, effects and kill switches go on, and so do others; raised, all of it comes in by itself"""
     scenario = rig.scenario(mode="act", world=("--seed", Settings.seed, "--opportunities", 80, "--days", 5))
     host = scenario.host
-    config = rig.path("sluice.yaml")
+    config = os.path.join(scenario.folder, "sluice.yaml")
     with open(config, "w") as f:
         f.write("sluice: 1\ndisk:\n  tenant_quota_bytes: 1099511627776\n")
     host.options = ("--config", config)
@@ -158,6 +158,7 @@ def test_quota(rig):
     scenario.process_day()
     held = host.ask("approval.list")
     expect(held, "nothing is held: the test tells nothing")
+    host.ask("ledger.publish")
     used = row(host)
     expect_equal(used["disk_quota_bytes"], 1 << 40, "the default of sluice.yaml")
     sizes = {os.path.basename(path): os.path.getsize(path) for path in glob.glob(os.path.join(host.data, "journal", "*"))}
@@ -172,10 +173,11 @@ def test_quota(rig):
     wait_for(lambda: "its quota is 102400" in scenario.connector(), lambda: f"the connector says why it waits: {scenario.connector()}")
     wait_for(lambda: host.metric("sluice_wait_seconds_total", instance="demo/crm", cause="disk_quota"), "the wait has its cause")
     expect_equal(delivery(scenario, "msg_quota"), (503, "60"), "answer to a webhook at the quota")
+    counted, head = row(host)["disk"]["journal"], host.head()
     host.kill()
     host.start()
     after = row(host)
-    expect(abs(after["disk"]["journal"] - row(host)["disk"]["journal"]) == 0 and after["disk_quota_bytes"] == 102400, f"after a restart: {after}")
+    expect_equal((host.head(), after["disk"]["journal"], after["disk_quota_bytes"]), (head, counted, 102400), "what was counted as it was written, counted anew")
     expect(after["intake_pauses"] and "quota" in after["intake_pauses"], f"tenant show: {after}")
     expect_equal(host.metric("sluice_tenant_disk_quota_bytes", tenant="demo"), 102400, "quota metric")
     expect(host.metric("sluice_tenant_disk_bytes", tenant="demo") > 102400, "use metric")
@@ -274,6 +276,14 @@ def test_erasure(rig):
     keys, checkpoint, names = known(scenario)
     for name, code in (("nobody", "host.unknown"), ("../demo", "domain.bad_name"), ("demo/../other", "domain.bad_name"), ("", "domain.bad_name"), ("_host", "domain.bad_name")):
         expect_equal(refusal(host, "tenant.erase", tenant=name, confirm=name)["code"], code, f"erasing {name!r}")
+    # What an older version left of a removed row stands in the file's free room.
+    with contextlib.closing(sqlite3.connect(os.path.join(host.data, "keystore.db"))) as base:
+        base.execute("PRAGMA secure_delete=OFF")
+        for statement in ("INSERT INTO keystore SELECT 'zzz', value FROM keystore WHERE name='key/demo/data'", "DELETE FROM keystore WHERE name='zzz'"):
+            base.execute(statement)
+            base.commit()
+    with open(os.path.join(host.data, "keystore.db"), "rb") as f:
+        expect_equal(f.read().count(keys["key/demo/data"]), 2, "copies of a wrapped key in the file")
     plan = host.ask("tenant.erase")
     expect(plan["erased"] is False and plan["goes"] and plan["remains"], f"the plan: {plan}")
     expect_equal(refusal(host, "tenant.erase", confirm="other")["code"], "tenant.not_confirmed", "another name to confirm")

@@ -11,7 +11,8 @@ import Testing
     #expect(try read(["sluice": 1]) == HostSettings())
     let full = try read([
       "sluice": 1, "listen": "127.0.0.1:0", "behind_tls": true, "sandbox": "degraded",
-      "disk": ["low_water_bytes": 10, "ballast_bytes": 0], "journal": ["segment_bytes": 65_536],
+      "disk": ["low_water_bytes": 10, "ballast_bytes": 0, "tenant_quota_bytes": 7],
+      "journal": ["segment_bytes": 65_536],
     ])
     #expect(
       full.listen == "127.0.0.1:0" && full.isBehindTLS && full.isDegradedSandboxAllowed
@@ -22,7 +23,7 @@ import Testing
     ])
     #expect(proxied.publicURL == "https://sluice.example.com/in")
     #expect(proxied.proxy?.addresses.count == 2 && proxied.proxy?.clientCertificateHeader == "x-client-cert")
-    #expect(full.disk.lowWaterBytes == 10 && full.disk.ballastBytes == 0)
+    #expect(full.disk.lowWaterBytes == 10 && full.disk.ballastBytes == 0 && full.disk.tenantQuotaBytes == 7)
   }
 
   @Test(
@@ -31,6 +32,7 @@ import Testing
       (["sluice": 1, "listen": "127.0.0.1:70000"], "listen"), (["sluice": 1, "sandbox": "off"], "sandbox"),
       (["sluice": 1, "behind_tls": "yes"], "behind_tls"),
       (["sluice": 1, "disk": ["low_water_bytes": -1]], "disk.low_water_bytes"),
+      (["sluice": 1, "disk": ["tenant_quota_bytes": -1]], "disk.tenant_quota_bytes"),
       (["sluice": 1, "public_url": "sluice.example.com"], "public_url"),
       (["sluice": 1, "public_url": "https://sluice.example.com?x"], "public_url"),
       (["sluice": 1, "proxy": ["client_certificate_header": "x-c"]], "proxy.addresses"),

@@ -40,6 +40,8 @@ package actor TenantRuntime {
   }
   private nonisolated let progress = Mutex(Progress())
   private var failure: (any Error)?
+  /// Up to here `use` has counted what the journal holds.
+  private var counted = Position.origin
   private var waiting: [(position: Position, done: CheckedContinuation<Void, any Error>)] = []
   private var changed: [CheckedContinuation<Void, any Error>] = []
   private var trailing: [(isMet: @Sendable (Progress) -> Bool, done: CheckedContinuation<Void, any Error>)] = []
@@ -70,6 +72,7 @@ package actor TenantRuntime {
     }
     progress.withLock { $0 = Progress(epoch: epoch, head: head, applied: applied) }
     use?.countAnew(journalBytes: try journal.storedBytes(of: partition))
+    counted = head
     try readTerms()
     try await applyAll(progress.withLock { $0.begin() })
   }
@@ -236,6 +239,10 @@ package actor TenantRuntime {
   private func applyDurable(_ entries: [Entry]) throws {
     try assembly.apply(entries, to: store)
     if entries.contains(where: { $0.kind == .order }) { try readTerms() }
+    // Each entry once, however often it was handed to the journal.
+    let new = entries.filter { $0.position > counted }
+    counted = max(counted, entries.last!.position)
+    use?.add(journalBytes: new.reduce(0) { $0 + SQLiteJournal.storedBytes(of: $1.content) })
     use?.measureDatabase()
     let now = progress.withLock { progress in
       progress.applied = entries.last!.position
@@ -261,14 +268,7 @@ package actor TenantRuntime {
   @discardableResult
   private nonisolated func appendDurably(_ entries: [NewEntry]) async throws -> [Position] {
     let positions = try await journal.append(entries, to: partition, epoch: progress.withLock { $0.epoch })
-    guard let last = positions.last else { return positions }
-    let before = progress.withLock { progress in
-      defer { progress.head = max(progress.head, last) }
-      return progress.head
-    }
-    // One that the journal held already takes no more room.
-    let new = zip(entries, positions).filter { $0.1 > before }
-    use?.add(journalBytes: new.reduce(0) { $0 + SQLiteJournal.storedBytes(of: $1.0) })
+    if let last = positions.last { progress.withLock { $0.head = max($0.head, last) } }
     return positions
   }
 }

@@ -142,6 +142,7 @@ extension RunningHost {
           await endLog(of: open, erasure)
           await open.ledger.close()
           try await open.runtime.close(for: HostError.erased(tenant))
+          metrics.forget(tenant)
         } catch {
           log.warning(
             "tenant.log_not_ended", "The log of an erased tenant does not say that it ended.",

@@ -68,7 +68,7 @@ extension RunningHost {
 
   /// - Throws: Why nothing of the tenant is changed now.
   func refuseChange(of tenant: TenantID) throws {
-    if tenants[tenant] != nil { try refuseErased(tenant) }
+    try refuseErased(tenant)
     if turning.contains(tenant) { throw TenantRefusal.busy(tenant) }
     if let suspension = tenants[tenant]?.runtime.terms.suspension {
       throw TenantSuspended(tenant: tenant, suspension: suspension)
