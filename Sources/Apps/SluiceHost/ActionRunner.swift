@@ -14,6 +14,7 @@ actor ActionRunner {
   private let tenant: TenantRuntime
   private let pool: WorkerPool
   private let policy: PolicyStage
+  private let idSecret: [UInt8]
   private let routes: RouteLookup
   private let metrics: Metrics
   private let crash: any CrashInjector
@@ -27,12 +28,14 @@ actor ActionRunner {
   private var idleWaiters: [CheckedContinuation<Void, Never>] = []
 
   init(
-    tenant: TenantRuntime, pool: WorkerPool, policy: PolicyStage, metrics: Metrics, crash: any CrashInjector,
+    tenant: TenantRuntime, pool: WorkerPool, policy: PolicyStage, idSecret: [UInt8], metrics: Metrics,
+    crash: any CrashInjector,
     log: HostLog, routes: @escaping RouteLookup
   ) {
     self.tenant = tenant
     self.pool = pool
     self.policy = policy
+    self.idSecret = idSecret
     self.metrics = metrics
     self.crash = crash
     self.log = log
@@ -108,7 +111,8 @@ actor ActionRunner {
 
   private func execute(_ start: EffectStart) async throws {
     // Invariants 2 and 5: the verdict is journaled, and the spent permit is durable before anything is sent.
-    let position = try await tenant.append(.effectStarted, start, id: start.entryID(of: tenant.tenant))
+    let position = try await tenant.append(
+      .effectStarted, start, id: start.entryID(of: tenant.tenant, secret: idSecret))
     try await tenant.applied(to: position)
     guard try tenant.view({ try ActionStage.mayExecute(start, at: position, in: $0) }) else { return }
     try await send(start)

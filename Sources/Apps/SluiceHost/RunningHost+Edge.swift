@@ -47,6 +47,9 @@ extension RunningHost {
   /// What keeps the host from doing its work.
   func obstacles() async -> [String] {
     var obstacles = reserve.shortage().map { [$0.message] } ?? []
+    obstacles += unfinishedErasures.map {
+      "The erasure of \($0) is not finished: `sluice tenant erase \($0) --confirm \($0)`."
+    }
     for tenant in tenantNames() {
       if let failure = await (try? self.tenant(tenant))?.failureText { obstacles.append("\(tenant): \(failure)") }
     }

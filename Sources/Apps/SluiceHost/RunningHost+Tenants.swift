@@ -29,7 +29,8 @@ extension RunningHost {
       quotaBytesDefault: options.settings.disk.tenantQuotaBytes.map { Int64($0) })
     try await runtime.start()
     let actions = ActionRunner(
-      tenant: runtime, pool: pool, policy: assembly.policy, metrics: metrics, crash: options.crash, log: log
+      tenant: runtime, pool: pool, policy: assembly.policy,
+      idSecret: try vault.idSecret(.tenant(tenant)), metrics: metrics, crash: options.crash, log: log
     ) { [weak self] instance in
       guard let name = InstanceID(rawValue: instance) else { return nil }
       return try? await self?.instance(tenant, name).route
@@ -84,6 +85,7 @@ extension RunningHost {
   /// - Throws: `UpgradeError.busy` while one is under way, which would write over this.
   func change(_ instance: InstanceID, of tenant: TenantID, _ body: () async throws -> Void) async throws {
     let key = "\(tenant)/\(instance)"
+    try refuseChange(of: tenant)
     guard !upgrading.contains(key) else { throw UpgradeError.busy(instance: instance) }
     changing[key, default: 0] += 1
     defer { changing[key] = changing[key] == 1 ? nil : changing[key]! - 1 }

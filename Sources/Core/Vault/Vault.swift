@@ -66,6 +66,11 @@ package final class Vault: Sealer {
     try [Purpose.data, .vault, .ledger].allSatisfy { try keystore.value(name(partition, $0)) != nil }
   }
 
+  /// What makes ids of the partition unguessable to others; always the same.
+  package func idSecret(_ partition: Partition) throws -> [UInt8] {
+    HMACSHA256.authenticationCode(for: Array("sluice ids".utf8), key: try key(partition, .ledger)).bytes
+  }
+
   /// The seed of the partition's ledger-signing key (Ed25519).
   package func ledgerSeed(_ partition: Partition) throws -> [UInt8] { try key(partition, .ledger) }
 

@@ -186,7 +186,8 @@ extension RunningHost {
       let hash = SHA256.digest(document.canonicalBytes)
       let activation = Activation(kind: kind, name: name, hash: hash, document: document, by: user)
       return NewEntry(
-        id: StableID.of("activation", [tenant.rawValue, kind.rawValue, name, hash.hex, "\(now)"]), kind: .activation,
+        id: StableID.of("activation", [tenant.rawValue, kind.rawValue, name, Hex.encode(SystemSources.random(16))]),
+        kind: .activation,
         cause: nil, recordedAtMs: now, body: try JSONValue(encoding: activation).canonicalBytes)
     }
   }

@@ -40,6 +40,9 @@ extension RunningHost {
   /// it there is no way back: what fails later is finished by the next start.
   /// - Throws: `TenantRefusal`, `UpgradeError.busy`; then nothing has happened.
   func erase(_ tenant: TenantID, confirm: String, by user: UserID) async throws -> JSONValue {
+    if let begun = erasures.erased.first(where: { $0.tenant == tenant }), !TenantErasure.isDone(tenant, in: folder) {
+      return try await goOn(with: begun)
+    }
     let open = try opened(tenant)
     guard confirm == tenant.rawValue else { throw TenantRefusal.notConfirmed(tenant, given: confirm) }
     guard !isBackingUp else { throw TenantRefusal.backupUnderWay(tenant) }
@@ -62,6 +65,19 @@ extension RunningHost {
     metrics.forget(tenant)
     try await finish(erasure)
     return try erasedRow(erasure)
+  }
+
+  /// Once more what a full disk, say, kept from being finished.
+  private func goOn(with erasure: Erasures.Erasure) async throws -> JSONValue {
+    try beginTurn(erasure.tenant)
+    defer { turning.remove(erasure.tenant) }
+    try await finish(erasure)
+    return try erasedRow(erasure)
+  }
+
+  /// The erasures that were begun and not finished.
+  var unfinishedErasures: [TenantID] {
+    erasures.erased.map(\.tenant).filter { !turning.contains($0) && !TenantErasure.isDone($0, in: folder) }
   }
 
   /// What remains of a tenant that was erased here.
@@ -131,7 +147,8 @@ extension RunningHost {
       "tenant.erased", "Nothing of a tenant can be read any more.", ["tenant": "\(tenant)", "by": "\(erasure.by)"])
   }
 
-  /// Goes on with erasures that a host did not finish, or that the folder was restored with. Nobody has opened anything yet.
+  /// Goes on with erasures that a host did not finish, or that the folder was restored with. Nobody has opened anything
+  /// yet. What cannot be finished now keeps nobody else from running: it is told, and nothing of it is opened.
   func finishErasures() async throws {
     for erasure in erasures.erased where !TenantErasure.isDone(erasure.tenant, in: folder) {
       let tenant = erasure.tenant
@@ -149,7 +166,9 @@ extension RunningHost {
             ["tenant": "\(tenant)", "reason": UnnamedFault.named(error).message])
         }
       }
-      try await finish(erasure)
+      do { try await finish(erasure) } catch {
+        log.error(error, ["tenant": "\(tenant)", "erasing": "unfinished"])
+      }
     }
   }
 }
