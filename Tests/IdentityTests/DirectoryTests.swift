@@ -35,6 +35,21 @@ import Testing
     #expect(try directory.user(token: token) == nil)
   }
 
+  @Test func `an erased tenant leaves no user behind who has no other, and none of its rights to those who have`()
+    throws
+  {
+    let other = TenantID(rawValue: "other")!
+    let bob = UserID(rawValue: "bob")!
+    try directory.create(User(id: bob, tenants: [demo, other], roles: [.operator]))
+    let (token, bobs) = (try directory.issueToken(ann), try directory.issueToken(bob))
+    let session = try #require(directory.redeem(code: try directory.issueCode(ann, nowMs: 0), nowMs: 1))
+    #expect(try directory.forget(demo) == [ann])
+    #expect(try directory.forget(demo) == [])
+    #expect(try directory.user(token: token) == nil && directory.user(session: session, nowMs: 2) == nil)
+    #expect(!keystore.names(withPrefix: "").contains { $0.contains("ann") })
+    #expect(try directory.user(token: bobs)?.tenants == [other])
+  }
+
   @Test func `a role counts only in the user's tenants, and everybody may read`() throws {
     let user = try directory.user(ann)
     #expect(user.may(.approver, in: demo) && user.may(.auditor, in: demo))

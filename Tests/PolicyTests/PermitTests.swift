@@ -80,6 +80,21 @@ private typealias Bench = PolicyBench
     #expect(bench.refusal { try bench.mint(Sample.fix("a")) } == .notStanding(action: Sample.fix("a").id))
   }
 
+  @Test func `is refused, and starts nothing, while its tenant is suspended; the first reason stands`() throws {
+    let bench = try Bench()
+    try bench.propose([Sample.fix("a")])
+    let start = try bench.mint(Sample.fix("a"))
+    try bench.order(.suspendTenant, "demo", "unpaid")
+    try bench.order(.suspendTenant, "demo", "again")
+    try bench.append(.effectStarted, start)
+    #expect(try bench.refused().map(\.code) == ["permit.suspended"])
+    let refusal = bench.refusal { try bench.mint(Sample.fix("a"), attempt: 2) }
+    #expect(refusal == .suspended(reason: "unpaid") && refusal?.isFinal == false)
+    try bench.order(.resumeTenant, "demo")
+    #expect(try bench.store.view { try Suspension.of($0) } == nil)
+    #expect(try bench.mint(Sample.fix("a"), attempt: 2).idempotencyKey == start.idempotencyKey)
+  }
+
   @Test func `starts its effect once`() throws {
     let bench = try Bench()
     try bench.propose([Sample.fix("a")])

@@ -110,16 +110,51 @@ import Testing
     #expect(try await bench.pack(journal).entries == 2)
   }
 
-  @Test func `drops what belongs to a tenant that was erased, packed or not`() async throws {
+  @Test func `packs nothing of a tenant that is erased, whose packs, snapshots and rows go for good`() async throws {
     let journal = try bench.open()
     try await bench.fill(journal, 3)
     try await bench.fill(journal, "o", 3, of: bench.other)
     try await bench.pack(journal)
     try await bench.fill(journal, "more", 3)
+    let objects = try FileObjectStore(root: bench.folder)
+    try objects.write([(StateSnapshot.path(bench.tenant, Position(2)), [1])])
     let (tenant, packer) = (bench.tenant, JournalPacker(journal))
+    let packed = try bench.packs()
     try await packer.pack(.init(isApplied: { _, _ in true }, isForgotten: { $0 == tenant }))
-    #expect(try bench.packs() == [] && bench.segments().count == 1)
+    #expect(try bench.packs() == packed && bench.segments().count == 1)
+    try await packer.erase(tenant)
+    #expect(try bench.packs() == [])
+    #expect(try objects.list(StateSnapshot.folder(tenant)) == [])
     #expect(try await journal.texts(bench.other).count == 3)
+    await #expect(throws: JournalError.fenced(partition: "demo", epoch: 1, current: 0)) {
+      try await journal.append([entry("late")], to: tenant, epoch: 1)
+    }
+    try await journal.close()
+    let again = try bench.open()
+    #expect(await again.partitionNames == [bench.other.name])
+    #expect(again.status.partitions.map(\.partition) == [bench.other])
+    #expect(try await again.texts(bench.other).count == 3)
+  }
+
+  @Test func `counts what a tenant takes, whether it is appended, packed or trimmed`() async throws {
+    let journal = try bench.open()
+    try await bench.fill(journal, 10)
+    try await journal.countBytes(of: bench.tenant)
+    func isCounted() async throws -> Bool {
+      let kept = journal.storedBytes(of: bench.tenant)
+      try await journal.countBytes(of: bench.tenant)
+      return kept > 0 && kept == journal.storedBytes(of: bench.tenant)
+    }
+    #expect(try await isCounted())
+    try await bench.fill(journal, "more", 10)
+    #expect(try await isCounted())
+    try await bench.pack(journal)
+    #expect(try await isCounted())
+    let before = journal.storedBytes(of: bench.tenant)
+    let gone = try await JournalPacker(journal).trim(bench.tenant, through: Position(12))
+    #expect(try await isCounted())
+    #expect(journal.storedBytes(of: bench.tenant) == before - gone.bytes)
+    #expect(journal.storedBytes(of: bench.other) == 0)
   }
 
   @Test func `stops before it writes while the disk is low, and goes on later`() async throws {

@@ -270,7 +270,9 @@ private struct Books {
       guard let id else { return }
       revived[id] = nil
       if order.by == nil { withdrawn[id] = place }
-    case .replayDeadLetter, .dropDeadLetter, .setCheckpoint, .trim: break
+    case .replayDeadLetter, .dropDeadLetter, .setCheckpoint, .trim, .suspendTenant, .resumeTenant, .eraseTenant,
+      .setDiskQuota:
+      break
     }
   }
 }

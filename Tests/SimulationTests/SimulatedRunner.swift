@@ -66,7 +66,7 @@ extension SimulatedHost {
       trace.note("started", "\(start.call.tool) \(start.subject) attempt \(start.attempt)")
       if around.fault == .sendsBeforeDurable { runner = .answered(try send(start)) }
       if !around.isSettling, chance.percent(6) { try around.interfere() }
-      let entry = try around.entry(.effectStarted, start, id: start.entryID(of: SimulatedJournal.tenant))
+      let entry = try around.entry(.effectStarted, start, id: start.entryID(of: SimulatedJournal.tenant, secret: []))
       let position = try disk.append([entry])[0]
       if around.fault != .sendsBeforeDurable { runner = .started(start, position) }
     case .rest(let untilMs): return (false, untilMs)

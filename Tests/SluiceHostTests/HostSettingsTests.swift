@@ -12,8 +12,8 @@ import Testing
     #expect(try read(["sluice": 1]) == HostSettings())
     let full = try read([
       "sluice": 1, "listen": "127.0.0.1:0", "behind_tls": true, "sandbox": "degraded",
-      "disk": ["low_water_bytes": 10, "ballast_bytes": 0], "journal": ["segment_bytes": 65_536],
-      "intake": ["bytes_max": 1_048_576],
+      "disk": ["low_water_bytes": 10, "ballast_bytes": 0, "tenant_quota_bytes": 7],
+      "journal": ["segment_bytes": 65_536], "intake": ["bytes_max": 1_048_576],
     ])
     #expect(
       full.listen == "127.0.0.1:0" && full.isBehindTLS && full.isDegradedSandboxAllowed
@@ -31,7 +31,7 @@ import Testing
     #expect(!kept.isPacking && kept.packBytesMax == 1_000_000)
     let days = ["demo", "keeps", "any"].map { kept.rawDays(of: TenantID(rawValue: $0)!) }
     #expect(days == [30, nil, 400] && HostSettings().rawDays(of: TenantID(rawValue: "demo")!) == nil)
-    #expect(full.disk.lowWaterBytes == 10 && full.disk.ballastBytes == 0)
+    #expect(full.disk.lowWaterBytes == 10 && full.disk.ballastBytes == 0 && full.disk.tenantQuotaBytes == 7)
   }
 
   @Test(
@@ -40,6 +40,7 @@ import Testing
       (["sluice": 1, "listen": "127.0.0.1:70000"], "listen"), (["sluice": 1, "sandbox": "off"], "sandbox"),
       (["sluice": 1, "behind_tls": "yes"], "behind_tls"),
       (["sluice": 1, "disk": ["low_water_bytes": -1]], "disk.low_water_bytes"),
+      (["sluice": 1, "disk": ["tenant_quota_bytes": -1]], "disk.tenant_quota_bytes"),
       (["sluice": 1, "public_url": "sluice.example.com"], "public_url"),
       (["sluice": 1, "public_url": "https://sluice.example.com?x"], "public_url"),
       (["sluice": 1, "proxy": ["client_certificate_header": "x-c"]], "proxy.addresses"),

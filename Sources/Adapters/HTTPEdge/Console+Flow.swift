@@ -89,6 +89,7 @@ extension Console {
     case "token": "We waited for an access token (token)."
     case "upstream_slow": "We waited for the source to answer (upstream_slow)."
     case "plugin_slow": "We waited for the plugin, though nothing kept it from sending (plugin_slow)."
+    case "disk_quota": "Its tenant's disk quota is used up (disk_quota)."
     case "storage_slow": "We waited for the disk to make a batch durable (storage_slow)."
     default: "\(Words.spaced(cause)) (\(cause))."
     }

@@ -5,6 +5,7 @@ extension Console {
   private static let countedMax = 5_000
 
   func overview(_ visitor: Visitor) async throws -> EdgeResponse {
+    let tenant = try? await call("tenant.show", visitor)
     let waiting = try? await call("approval.list", visitor).array
     let signals = await counts("signal.list", by: "kind", visitor)
     let decisions = await counts("decision.list", by: "state", visitor)
@@ -12,6 +13,7 @@ extension Console {
     return respond(
       200, "Overview", for: visitor, section: "/",
       """
+      \(tenant.map(standing) ?? .nothing)
       \(section("Waits for a person", waitingPart(waiting, visitor)))
       <div class="columns">
       \(section("Signals", countsPart(signals, of: "Kind", "/signals", "All signals", visitor)))
@@ -21,6 +23,26 @@ extension Console {
       <p>How data flows and who waits: <a href="\(visitor.link("/flow"))">Flow</a>. What can be proved of all this: \
       <a href="\(visitor.link("/ledger"))">Ledger</a>.</p>
       """)
+  }
+
+  /// Whether the tenant rests, and what it takes of the disk.
+  private func standing(_ tenant: JSONValue) -> HTML {
+    var notice = HTML.nothing
+    if let suspended = tenant["suspended"], !suspended.isNull {
+      notice = """
+        <p class="notice bad" role="alert">This tenant is suspended since \(suspended["since_ms"]?.integer.map { Words.moment(ms: $0) } ?? Words.missing) by \
+        \(suspended["by"]?.string ?? "the host"): \(suspended["reason"]?.string ?? Words.missing). Nothing is taken in \
+        and nothing is done until it is resumed; everything can be read.</p>
+        """
+    } else if let pause = tenant["intake_pauses"]?.string {
+      notice = "<p class=\"notice bad\" role=\"alert\">\(pause)</p>"
+    }
+    guard let used = tenant["disk_bytes"]?.integer else { return notice }
+    let quota = tenant["disk_quota_bytes"]?.integer.map { " of \(Words.number($0)) that it may" } ?? ""
+    return """
+      \(notice)
+      <p>This tenant takes \(Words.number(used)) bytes of the disk\(quota).</p>
+      """
   }
 
   private func waitingPart(_ waiting: [JSONValue]?, _ visitor: Visitor) -> HTML {

@@ -70,7 +70,7 @@ package struct Edge: Sendable {
     case .accepted: return EdgeResponse(202)
     case .notIdentified: return EdgeResponse(401)
     case .tooLarge: return EdgeResponse(413)
-    case .tryLater: return EdgeResponse(503, [("Retry-After", "5")])
+    case .tryLater(let seconds): return EdgeResponse(503, [("Retry-After", "\(seconds)")])
     }
   }
 

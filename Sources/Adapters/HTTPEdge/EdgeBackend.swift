@@ -32,8 +32,8 @@ package enum HookAnswer: Sendable, Equatable {
   case tooLarge
   /// It asked whether this address is ours, and that is the answer.
   case answered(type: String, body: [UInt8])
-  /// The disk has no room or the host is stopping: the sender should come back.
-  case tryLater
+  /// Nothing is taken in now: the sender should come back after so many seconds.
+  case tryLater(seconds: Int = 5)
 }
 
 package struct EdgeRequest: Sendable {

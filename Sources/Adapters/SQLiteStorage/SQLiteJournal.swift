@@ -46,7 +46,7 @@ package actor SQLiteJournal: Journal {
     var shelves: [String: PackShelf] = [:]
   }
 
-  private let folder: String
+  let folder: String
   nonisolated let limits: Limits
   nonisolated let sealer: any Sealer
   /// Where packs are; nil for a journal that never packs, nor reads what is packed.
@@ -55,11 +55,13 @@ package actor SQLiteJournal: Journal {
   nonisolated let crash: any CrashInjector
   private let random: @Sendable (Int) -> [UInt8]
   nonisolated let holdings: Mutex<Holdings>
-  private nonisolated let blocks = BlockCache()
+  nonisolated let blocks = BlockCache()
+  /// Bytes of the rows that are in no pack, of those partitions of which somebody wants to know it.
+  nonisolated let rowBytes = Mutex<[String: Int]>([:])
   private var heads: [String: UInt64] = [:]
   private var epochs: [String: UInt64] = [:]
   private var pending: [Append] = []
-  private var isClosed = false
+  private(set) var isClosed = false
   private var whenRolled: (@Sendable () -> Void)?
   /// Commits made and entries committed, for metrics.
   package private(set) var commitCount = 0
@@ -170,6 +172,9 @@ package actor SQLiteJournal: Journal {
     }
   }
 
+  /// Nobody owns it any more, or appends to it.
+  func disown(_ partition: Partition) { (heads[partition.name], epochs[partition.name]) = (nil, nil) }
+
   package func head(of partition: Partition) -> Position { Position(heads[partition.name] ?? 0) }
 
   /// Closes the files after what is pending is durable.
@@ -200,7 +205,7 @@ extension SQLiteJournal {
 
   private func makeDurable(_ group: [Append], releasing: Bool = false) throws {
     if releasing { _ = reserve.release() }
-    let result: (positions: [[Position]], heads: [String: UInt64], written: Int)
+    let result: Committed
     do {
       try rollIfFull()
       result = try commit(group)
@@ -210,8 +215,9 @@ extension SQLiteJournal {
       throw StorageError(error, path: holdings.withLock { $0.segments.last!.path }, purpose: .journal)
     }
     heads.merge(result.heads) { max($0, $1) }
+    rowBytes.withLock { counted in for (name, bytes) in result.bytes { counted[name]? += bytes } }
     commitCount += 1
-    entryCount += result.written
+    entryCount += result.count
     for (append, given) in zip(group, result.positions) { append.done.resume(returning: given) }
   }
 
@@ -245,13 +251,20 @@ extension SQLiteJournal {
     return group
   }
 
-  private func commit(_ group: [Append]) throws -> (positions: [[Position]], heads: [String: UInt64], written: Int) {
-    var newHeads: [String: UInt64] = [:]
+  private struct Committed {
+    /// Of each append's entries.
+    var positions: [[Position]] = []
+    /// By partition.
+    var heads: [String: UInt64] = [:]
+    var bytes: [String: Int] = [:]
     var count = 0
+  }
+
+  private func commit(_ group: [Append]) throws -> Committed {
+    var made = Committed()
     let segments = holdings.withLock { $0.segments }
     let older = segments.dropLast()
-    let positions = try segments.last!.pool.writeWithoutTransaction { db -> [[Position]] in
-      var all: [[Position]] = []
+    try segments.last!.pool.writeWithoutTransaction { db in
       try db.inTransaction(.immediate) {
         for append in group {
           var given: [Position] = []
@@ -265,21 +278,20 @@ extension SQLiteJournal {
               given.append(known)
               continue
             }
-            let position = Position((newHeads[partition.name] ?? heads[partition.name] ?? 0) + 1)
-            try insert(written, at: position, in: partition, db: db)
-            newHeads[partition.name] = position.number
+            let position = Position((made.heads[partition.name] ?? heads[partition.name] ?? 0) + 1)
+            made.bytes[partition.name, default: 0] += try insert(written, at: position, in: partition, db: db)
+            made.heads[partition.name] = position.number
             given.append(position)
-            count += 1
+            made.count += 1
           }
-          all.append(given)
+          made.positions.append(given)
         }
         crash.reach(.journalBeforeCommit)
         return .commit
       }
       crash.reach(.journalAfterCommit)
-      return all
     }
-    return (positions, newHeads, count)
+    return made
   }
 
   private func known(
@@ -295,7 +307,8 @@ extension SQLiteJournal {
     return nil
   }
 
-  private func insert(_ written: Written, at position: Position, in partition: Partition, db: Database) throws {
+  /// - Returns: What it takes, in bytes.
+  private func insert(_ written: Written, at position: Position, in partition: Partition, db: Database) throws -> Int {
     let (entry, codec) = (written.entry, written.codec.rawValue)
     let salt = random(16)
     let bound = Segment.context(entry, at: position, salt: salt, codec: codec)
@@ -309,6 +322,7 @@ extension SQLiteJournal {
       partition.name, Int64(position.number), Data(entry.id.bytes), entry.kind.rawValue,
       entry.cause.map { Int64($0.number) }, entry.recordedAtMs, Data(salt), codec, Data(body),
     ])
+    return Segment.rowBytes(bodyBytes: body.count)
   }
 
   private func rollIfFull() throws {
@@ -319,68 +333,5 @@ extension SQLiteJournal {
     try last.pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA wal_checkpoint(TRUNCATE)") }
     holdings.withLock { $0.segments.append(next) }
     whenRolled?()
-  }
-}
-
-// What packing changes; see JournalPacker.
-extension SQLiteJournal {
-  /// Returns once whoever waits to append has had a turn.
-  func yieldToAppends() {}
-
-  /// Makes it durable that these entries are read from their pack from now on.
-  func take(_ pack: Pack) throws {
-    try changeCatalogue { try PackCatalogue.add(pack.row, of: pack.partition.name, $0) }
-    holdings.withLock { $0.shelves[pack.partition.name, default: PackShelf()].packs.append(pack) }
-  }
-
-  /// Makes it durable that older entries are not read any more.
-  /// - Returns: The packs that nobody needs.
-  func keep(from first: UInt64, of partition: Partition) throws -> [Pack] {
-    crash.reach(.trimBeforeCatalogue)
-    try changeCatalogue { try PackCatalogue.keep(from: first, partition.name, $0) }
-    crash.reach(.trimAfterCatalogue)
-    return holdings.withLock { holdings in
-      var shelf = holdings.shelves[partition.name] ?? PackShelf()
-      let gone = shelf.packs.filter { $0.row.last < first }
-      shelf.packs.removeAll { $0.row.last < first }
-      shelf.firstKept = first
-      holdings.shelves[partition.name] = shelf
-      return gone
-    }
-  }
-
-  /// Makes it durable that there are no packs of a partition whose keys are gone.
-  func forget(_ partition: Partition) throws -> [Pack] {
-    let gone = holdings.withLock { $0.shelves[partition.name]?.packs ?? [] }
-    try changeCatalogue { try PackCatalogue.forget(partition.name, $0) }
-    holdings.withLock { $0.shelves[partition.name]?.packs = [] }
-    return gone
-  }
-
-  private func changeCatalogue(_ body: (Database) throws -> Void) throws {
-    guard !isClosed else { throw JournalError.closed }
-    let last = holdings.withLock { $0.segments.last! }
-    do {
-      try last.pool.writeWithoutTransaction { db in
-        try db.inTransaction(.immediate) {
-          try body(db)
-          crash.reach(.packBeforeCatalogue)
-          return .commit
-        }
-      }
-    } catch let error as DatabaseError where error.isForWantOfSpace {
-      throw DiskFull(path: folder)
-    } catch let error as DatabaseError {
-      throw StorageError(error, path: last.path, purpose: .journal)
-    }
-    crash.reach(.packAfterCatalogue)
-  }
-
-  /// Lets a closed segment go of which every entry is read from elsewhere.
-  func drop(_ number: Int) {
-    holdings.withLock { holdings in
-      guard let index = holdings.segments.dropLast().firstIndex(where: { $0.number == number }) else { return }
-      holdings.segments.remove(at: index).doom(crash)
-    }
   }
 }

@@ -20,6 +20,9 @@ package final class SQLiteKeystore: Keystore {
     let queue = try DatabaseQueue(path: path)
     try queue.writeWithoutTransaction { db in
       try db.execute(sql: "PRAGMA synchronous=FULL")
+      // What is removed is written over. Copies that SQLite left when it moved rows are not: `scrub` sees to them.
+      try db.execute(sql: "PRAGMA secure_delete=ON")
+      try db.execute(sql: "PRAGMA temp_store=MEMORY")
       try db.execute(
         sql: "CREATE TABLE IF NOT EXISTS keystore(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID")
       guard try Int.fetchOne(db, sql: "PRAGMA synchronous") == 2 else { throw StorageError.notDurable(path: path) }
@@ -49,6 +52,19 @@ package final class SQLiteKeystore: Keystore {
       try String.fetchAll(
         db, sql: "SELECT name FROM keystore WHERE substr(name, 1, ?)=? ORDER BY name",
         arguments: [prefix.unicodeScalars.count, prefix])
+    }
+  }
+
+  /// Writes the file anew, so that nothing of what was ever removed is left in it or in a file beside it.
+  /// - Throws: `DiskFull` when there is no room for that; then it is as before.
+  package func scrub() throws {
+    try StorageError.naming(path, .keystore) {
+      do {
+        try queue.writeWithoutTransaction { db in
+          try db.execute(sql: "VACUUM")
+          try db.execute(sql: "PRAGMA wal_checkpoint(TRUNCATE)")
+        }
+      } catch let error as DatabaseError where error.isForWantOfSpace { throw DiskFull(path: path) }
     }
   }
 

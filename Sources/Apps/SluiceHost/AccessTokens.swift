@@ -98,6 +98,8 @@ final class AccessTokens {
   /// Set once the host stops: called when nothing is under way any more.
   private var closed: (() -> Void)?
   private var isClosing = false
+  /// Called as soon as something that was being written has been.
+  private var whenKept: [() -> Void] = []
 
   init(
     loop: EventLoop, client: EgressClient, throttles: Throttles, vault: Vault, metrics: Metrics,
@@ -110,6 +112,23 @@ final class AccessTokens {
     self.vault = vault
     self.metrics = metrics
     self.crash = crash
+  }
+
+  /// Keeps nothing of a tenant any more, whose instances have all ended.
+  /// - Parameter done: Called once no token of it is on its way into the keystore.
+  func forget(_ tenant: TenantID, _ done: @escaping () -> Void) {
+    let places = entries.keys.filter { $0.hasPrefix("\(tenant)/") }
+    for place in places {
+      asking.removeValue(forKey: place)?.cancel()
+      entries[place]!.waiters = []
+      entries[place]!.later = []
+      entries[place]!.held = nil
+    }
+    guard !places.contains(where: { entries[$0]!.unkept?.isUnderWay == true }) else {
+      return whenKept.append { [self] in forget(tenant, done) }
+    }
+    for place in places { entries[place] = nil }
+    done()
   }
 
   /// From now on nobody gets a token, and none is asked for. What is under way comes to its end: an upstream may have
@@ -330,6 +349,11 @@ final class AccessTokens {
     entries[need.place]!.unkept!.isUnderWay = true
     let box = OnLoop { [self] isKept in
       entries[need.place]!.unkept!.isUnderWay = false
+      defer {
+        let told = whenKept
+        whenKept = []
+        for tell in told { tell() }
+      }
       if isKept { entries[need.place]!.unkept = nil }
       guard let next, !isClosing else { return closeIfDone() }
       guard isKept else { return end(next, .failure(HTTPFailure(.transient, TokenError.notKept(next)))) }

@@ -20,6 +20,7 @@ actor ActionRunner {
   private let pool: WorkerPool
   private let policy: PolicyStage
   private let executors: Executors
+  private let idSecret: [UInt8]
   private let metrics: Metrics
   private let crash: any CrashInjector
   private let log: HostLog
@@ -32,15 +33,15 @@ actor ActionRunner {
   private var idleWaiters: [CheckedContinuation<Void, Never>] = []
 
   init(
-    tenant: TenantRuntime, pool: WorkerPool, policy: PolicyStage, metrics: Metrics, crash: any CrashInjector,
-    log: HostLog, executors: Executors
+    tenant: TenantRuntime, pool: WorkerPool, policy: PolicyStage, idSecret: [UInt8], metrics: Metrics,
+    crash: any CrashInjector, log: HostLog, executors: Executors
   ) {
     let clock = pool.clock
     steady = SteadyClock(wallMs: { clock.wallMs() }, monotonicMs: { clock.monotonicMs() })
-
     self.tenant = tenant
     self.pool = pool
     self.policy = policy
+    self.idSecret = idSecret
     self.metrics = metrics
     self.crash = crash
     self.log = log
@@ -72,9 +73,10 @@ actor ActionRunner {
     await whenIdle()
   }
 
-  func goOn() {
+  /// - Parameter isStarting: Whether this host starts actions at all.
+  func goOn(starting isStarting: Bool = true) {
     holds -= 1
-    poke()
+    if isStarting { poke() }
   }
 
   /// Returns when nothing can be started or probed now.
@@ -117,7 +119,8 @@ actor ActionRunner {
 
   private func execute(_ start: EffectStart) async throws {
     // Invariants 2 and 5: the verdict is journaled, and the spent permit is durable before anything is sent.
-    let position = try await tenant.append(.effectStarted, start, id: start.entryID(of: tenant.tenant))
+    let position = try await tenant.append(
+      .effectStarted, start, id: start.entryID(of: tenant.tenant, secret: idSecret))
     try await tenant.applied(to: position)
     guard try tenant.view({ try ActionStage.mayExecute(start, at: position, in: $0) }) else { return }
     try await send(start)

@@ -10,6 +10,8 @@ extension ConnectorInstance {
     guard let stream = route.manifest.streams.last?.name, try !deliveries(after: .origin, countMax: 1).isEmpty else {
       return
     }
+    // They wait in the journal as well as anywhere.
+    if let pause = tenant.intakePause() { throw pause }
     let line = DeliveryLine(route: route, workers: workers, tenant: tenant, metrics: metrics)
     async let taken: Void = line.run()
     do {

@@ -218,7 +218,7 @@ package actor ConnectorInstance {
       }
       let startedMs = nowMs(clock)
       guard isPullDue || startedMs >= nextPullMs else { return untilNextPull(clock) }
-      if let shortage = tenant.shortage() { throw shortage }
+      if let pause = tenant.intakePause() { throw pause }
       isPullDue = false
       for stream in route.manifest.streams {
         if isStopping || pausedFor != nil { return 0 }
@@ -232,8 +232,8 @@ package actor ConnectorInstance {
       return untilNextPull(clock)
     } catch let ending as OperationEnding {
       return after(ending)
-    } catch let error as any OperatorError where error is DiskShortage || error is DiskFull {
-      metrics.wait(.storageSlow, instance: route.key, ms: 1_000)
+    } catch let error as any OperatorError where error is any IntakePause || error is DiskFull {
+      metrics.wait(error is DiskQuotaReached ? .diskQuota : .storageSlow, instance: route.key, ms: 1_000)
       return after(OperationEnding(error))
     } catch {
       log.error(error, route.fields)

@@ -52,6 +52,9 @@ package final class EgressGate {
       clock: clock)
   }
 
+  /// Keeps no token of a tenant any more, whose instances have all ended.
+  func forget(_ tenant: TenantID, _ done: @escaping () -> Void) { tokens.forget(tenant, done) }
+
   /// - Parameter closed: Called once access tokens that are on their way have come and been kept; nothing else is
   ///   waited for.
   package func close(_ closed: @escaping () -> Void = {}) {

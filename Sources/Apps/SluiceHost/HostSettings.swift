@@ -12,6 +12,8 @@ package struct HostSettings: Sendable, Equatable {
     package var lowWaterBytes = 256 << 20
     /// Held back for verdicts, receipts and kill switches when the disk is full.
     package var ballastBytes = 64 << 20
+    /// What a tenant may use before its intake pauses, where nobody has said so for it; nil: all there is.
+    package var tenantQuotaBytes: Int?
   }
 
   package struct Proxy: Sendable, Equatable {
@@ -84,9 +86,11 @@ extension HostSettings {
     if root["control_groups"].isPresent { controlGroups = try root["control_groups"].choice(ControlGroups.Use.self) }
     let disk = root["disk"]
     if disk.isPresent {
-      try disk.allow(["low_water_bytes", "ballast_bytes"])
+      try disk.allow(["low_water_bytes", "ballast_bytes", "tenant_quota_bytes"])
       try Self.read(disk["low_water_bytes"], 0...(1 << 50), into: &self.disk.lowWaterBytes)
       try Self.read(disk["ballast_bytes"], 0...(1 << 40), into: &self.disk.ballastBytes)
+      let quota = disk["tenant_quota_bytes"]
+      if quota.isPresent { self.disk.tenantQuotaBytes = try quota.integer(in: 0...Int(DiskQuota.bytesMax)) }
     }
     let intake = root["intake"]
     if intake.isPresent {
@@ -180,6 +184,7 @@ extension HostSettings {
       "control_groups": .string(controlGroups.rawValue),
       "disk": [
         "low_water_bytes": .integer(Int64(disk.lowWaterBytes)), "ballast_bytes": .integer(Int64(disk.ballastBytes)),
+        "tenant_quota_bytes": disk.tenantQuotaBytes.map { .integer(Int64($0)) } ?? .null,
       ], "intake": ["bytes_max": .integer(Int64(intakeBytesMax))],
       "journal": [
         "segment_bytes": .integer(Int64(segmentBytesMax)), "pack": .bool(isPacking),

@@ -83,6 +83,11 @@ final class Ingress: Sendable {
     hooks.withLock { $0 = $0.filter { $0.value.route.key != key } }
   }
 
+  /// From now on no address of the tenant takes anything.
+  func close(of tenant: TenantID) {
+    hooks.withLock { $0 = $0.filter { $0.value.route.tenant != tenant } }
+  }
+
   /// What the operator must say before a proof of this kind can be checked; nil when nothing is missing.
   static func lacking(_ webhook: Manifest.Webhook, _ settings: HostSettings) -> IngressError? {
     if webhook.proof.needsPublicURL, settings.publicURL == nil { return .noPublicURL(scheme: webhook.scheme) }
@@ -162,10 +167,10 @@ final class Ingress: Sendable {
       // Invariant 3: answered 2xx only after this is durable.
       position = try await hook.tenant.append(.delivery, document, id: id)
     } catch {
-      // Senders come often and again: while the disk is low they are counted, not logged one by one.
-      if let shortage = error as? DiskShortage { return refuse(shortage, hook.route) }
+      // Senders come often and again: while nothing is taken in they are counted, not logged one by one.
+      if let pause = error as? any IntakePause { return refuse(pause, hook.route) }
       log.error(error, hook.route.fields)
-      return .tryLater
+      return .tryLater()
     }
     metrics.add("sluice_deliveries_total", 1, [("instance", hook.route.key), ("outcome", "accepted")])
     // The instance finds it once it is applied; the sender need not wait for that.
@@ -173,9 +178,16 @@ final class Ingress: Sendable {
     return .accepted
   }
 
-  private func refuse(_ shortage: DiskShortage, _ route: InstanceRoute) -> HookAnswer {
-    metrics.add("sluice_deliveries_total", 1, [("instance", route.key), ("outcome", "disk_low")])
-    return .tryLater
+  /// Who waits for an operator need not come every few seconds.
+  private func refuse(_ pause: any IntakePause, _ route: InstanceRoute) -> HookAnswer {
+    let (outcome, answer): (String, HookAnswer) =
+      switch pause {
+      case is TenantSuspended: ("suspended", .tryLater(seconds: 300))
+      case is DiskQuotaReached: ("disk_quota", .tryLater(seconds: 60))
+      default: ("disk_low", .tryLater())
+      }
+    metrics.add("sluice_deliveries_total", 1, [("instance", route.key), ("outcome", outcome)])
+    return answer
   }
 
   private func refuse(_ why: String, _ route: InstanceRoute?) -> HookAnswer {

@@ -101,8 +101,8 @@ enum OperationEnding: Error, Equatable {
   /// The upstream's doing, however long it lasts: no fault of the plugin, and no reason to park it.
   case upstream(reason: String)
 
-  /// While the disk is low, intake is asked for again and again; nothing is wrong with the instance.
-  init(_ shortage: any OperatorError) { self = .pause(ms: 1_000, reason: shortage.message) }
+  /// While nothing is taken in, it is asked for again and again; nothing is wrong with the instance.
+  init(_ pause: any OperatorError) { self = .pause(ms: 1_000, reason: pause.message) }
 
   /// Of what an operator set, it is said where to set it otherwise.
   private static func reason(_ failure: WorkerFailure) -> String {

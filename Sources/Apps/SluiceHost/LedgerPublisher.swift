@@ -24,16 +24,18 @@ actor LedgerPublisher {
   private let metrics: Metrics
   private let crash: any CrashInjector
   private let log: HostLog
+  private let use: DiskUse?
   private let after: @Sendable (_ ms: Int64, _ fire: @escaping @Sendable () -> Void) -> Void
   private var published = 0
   /// By the monotonic clock; nil before the first time.
   private var lastMs: Int64?
   private var isTimerSet = false
+  private var isClosed = false
 
   /// - Parameter folder: Holds the first log; later ones stand in folders of their own inside.
   init(
     tenant: TenantRuntime, journal: SQLiteJournal, folder: String, highWaterPath: String, vault: Vault,
-    metrics: Metrics, crash: any CrashInjector, log: HostLog,
+    metrics: Metrics, crash: any CrashInjector, log: HostLog, use: DiskUse? = nil,
     after: @escaping @Sendable (_ ms: Int64, _ fire: @escaping @Sendable () -> Void) -> Void
   ) throws {
     self.tenant = tenant
@@ -44,6 +46,7 @@ actor LedgerPublisher {
     self.metrics = metrics
     self.crash = crash
     self.log = log
+    self.use = use
     self.after = after
     signer = try NoteSigner(
       name: epoch.origin(of: tenant.tenant), seed: try vault.ledgerSeed(.tenant(tenant.tenant)))
@@ -102,7 +105,7 @@ actor LedgerPublisher {
 
   /// Publishes what is new: now, or by a timer as soon as a second has passed since the last time.
   func publishSoon() {
-    guard !isTimerSet else { return }
+    guard !isTimerSet, !isClosed else { return }
     let waitMs = lastMs.map { $0 + Self.pauseMs - SystemSources.monotonicMs() } ?? 0
     guard waitMs <= 0 else { return publishLater(ms: waitMs) }
     do { try publishNow() } catch {
@@ -125,9 +128,13 @@ actor LedgerPublisher {
     publishSoon()
   }
 
+  /// Publishes nothing any more, whoever asks.
+  func close() { isClosed = true }
+
   /// Publishes all that is new. It never waits inside, so that of two who ask at once the second one publishes what
   /// has come since.
   func publishNow() throws {
+    guard !isClosed else { return }
     lastMs = SystemSources.monotonicMs()
     let due = try tenant.view { view in
       try LedgerStage.epoch(in: view) == epoch ? try LedgerRelease.Due(in: view, after: published) : nil
@@ -141,6 +148,8 @@ actor LedgerPublisher {
     }
     let objects = self.objects
     let release = try LedgerRelease(due, of: epoch, stored: stored, signer: signer) { path in try? objects.read(path) }
+    let written = release.files + release.checkpoint
+    let replaced = try written.reduce(0) { try $0 + (objects.size($1.path) ?? 0) }
     crash.reach(.ledgerBeforeTiles)
     try objects.write(release.files)
     crash.reach(.ledgerBeforeHighWater)
@@ -150,6 +159,7 @@ actor LedgerPublisher {
     try objects.write(release.checkpoint)
     crash.reach(.ledgerAfterCheckpoint)
     published = release.mark.size
+    use?.add(ledgerBytes: written.reduce(-replaced) { $0 + $1.bytes.count })
   }
 
   /// Whether every leaf of entries up to a position is published.

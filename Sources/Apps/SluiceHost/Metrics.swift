@@ -1,4 +1,5 @@
 import ConnectorFabric
+import Domain
 import Foundation
 import Synchronization
 
@@ -9,6 +10,8 @@ package final class Metrics: Sendable {
     let labels: String
   }
   private let values = Mutex<[Key: Int64]>([:])
+  /// Tenants that were erased while this ran.
+  private let forgotten = Mutex<Set<String>>([])
   package init() {}
 
   package func add(_ name: String, _ amount: Int, _ labels: [(String, String)] = []) {
@@ -22,6 +25,17 @@ package final class Metrics: Sendable {
 
   package func remove(_ name: String, _ labels: [(String, String)]) {
     values.withLock { $0[Key(name: name, labels: Self.render(labels))] = nil }
+  }
+
+  /// Shows nothing of a tenant any more, whatever is still counted of it.
+  func forget(_ tenant: TenantID) {
+    let isNew = forgotten.withLock { $0.insert(tenant.rawValue).inserted }
+    if isNew { values.withLock { values in values = values.filter { !Self.isOf([tenant.rawValue], $0.key.labels) } } }
+  }
+
+  private static func isOf(_ tenants: Set<String>, _ labels: String) -> Bool {
+    // A name holds no quotation mark, and no "/".
+    tenants.contains { labels.contains("tenant=\"\($0)\"") || labels.contains("instance=\"\($0)/") }
   }
 
   /// The sum over all labels.
@@ -128,12 +142,16 @@ package final class Metrics: Sendable {
     ("sluice_choices_total", "counter", "Answers of people to held calls."),
     ("sluice_effects_total", "counter", "Effects by outcome."),
     ("sluice_ledger_entries", "gauge", "Entries in a tenant's ledger."),
+    ("sluice_tenant_disk_bytes", "gauge", "What a tenant takes of the disk: journal, database and published logs."),
+    ("sluice_tenant_disk_quota_bytes", "gauge", "What it may take before its intake pauses; absent without a quota."),
     ("sluice_instances_parked", "gauge", "1 for an instance that is parked."),
   ]
 
   package func text() -> String {
+    let forgotten = forgotten.withLock { $0 }
     // Once for all names: a thousand instances have tens of thousands of samples.
-    let all = Dictionary(grouping: values.withLock { $0 }, by: \.key.name)
+    let all = Dictionary(
+      grouping: values.withLock { $0 }.filter { !Self.isOf(forgotten, $0.key.labels) }, by: \.key.name)
     var lines: [String] = []
     for (name, type, help) in Self.catalogue {
       guard let samples = all[name]?.sorted(by: { $0.key.labels < $1.key.labels }) else { continue }

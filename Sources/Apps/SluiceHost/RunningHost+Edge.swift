@@ -13,6 +13,7 @@ package struct HostEdge: EdgeBackend {
   }
   package func metricsText() async -> String {
     await host.countDeadLetters()
+    await host.measureTenants()
     return host.metrics.text()
   }
   package func obstacles() async -> [String] { await host.obstacles() }
@@ -46,6 +47,9 @@ extension RunningHost {
   /// What keeps the host from doing its work.
   func obstacles() async -> [String] {
     var obstacles = reserve.shortage().map { [$0.message] } ?? []
+    obstacles += unfinishedErasures.map {
+      "The erasure of \($0) is not finished: `sluice tenant erase \($0) --confirm \($0)`."
+    }
     for tenant in tenantNames() {
       if let failure = await (try? self.tenant(tenant))?.failureText { obstacles.append("\(tenant): \(failure)") }
     }

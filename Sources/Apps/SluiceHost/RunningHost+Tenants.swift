@@ -2,6 +2,7 @@ import Action
 import CanonicalJSON
 import ConnectorFabric
 import Domain
+import FileStorage
 import Foundation
 import SQLiteStorage
 import ToolPlane
@@ -21,28 +22,50 @@ extension RunningHost {
     try vault.prepare(.tenant(tenant))
     let path = try folder.folder("tenants/\(tenant)")
     let assembly = LoopAssembly()
+    let use = DiskUse(folder: path, partition: .tenant(tenant), journal: journal, objects: objects)
     let runtime = TenantRuntime(
       tenant: tenant, journal: journal, store: try SQLiteStateStore(path: path + "/state.db", crash: options.crash),
-      assembly: assembly, metrics: metrics, past: past(of: tenant), reserve: reserve, clock: options.clock)
+      assembly: assembly, metrics: metrics, past: past(of: tenant), reserve: reserve, use: use,
+      quotaBytesDefault: options.settings.disk.tenantQuotaBytes.map { Int64($0) }, clock: options.clock)
     try await runtime.start()
     let actions = ActionRunner(
-      tenant: runtime, pool: pool, policy: assembly.policy, metrics: metrics, crash: options.crash, log: log,
+      tenant: runtime, pool: pool, policy: assembly.policy, idSecret: try vault.idSecret(.tenant(tenant)),
+      metrics: metrics, crash: options.crash, log: log,
       executors: ActionRunner.Executors(
         find: { [weak self] in await self?.executor($0, of: tenant) },
         resting: { [weak self] in await self?.restingExecutors(of: tenant) ?? [] }))
     let ledger = try LedgerPublisher(
       tenant: runtime, journal: journal, folder: path + "/ledger",
       highWaterPath: try folder.folder("high-water") + "/\(tenant).json", vault: vault, metrics: metrics,
-      crash: options.crash, log: log, after: { [pool] ms, fire in _ = pool.after(ms: ms, fire) })
+      crash: options.crash, log: log, use: use, after: { [pool] ms, fire in _ = pool.after(ms: ms, fire) })
     try await ledger.start()
+    use.countLedger()
     return OpenTenant(runtime: runtime, actions: actions, ledger: ledger)
   }
 
   /// Everything that a verifier of the tenant's logs needs.
-  func ledgerCheck(_ tenant: TenantID) throws -> LedgerCheck {
+  func ledgerCheck(_ tenant: TenantID) async throws -> LedgerCheck {
+    if erasures.contains(tenant) { return try erasedLedgerCheck(tenant) }
+    try await opened(tenant).ledger.publishNow()
     let open = try opened(tenant)
     return LedgerCheck(
       origin: open.ledger.origin, vkey: open.ledger.vkey, folder: try folder.folder("tenants/\(tenant)/ledger"))
+  }
+
+  /// The same of what remains of an erased one: the key stands beside the newest log.
+  private func erasedLedgerCheck(_ tenant: TenantID) throws -> LedgerCheck {
+    let path = TenantErasure.ledgerFolder(of: tenant, in: folder)
+    let files = try FileObjectStore(root: path)
+    let keys = try files.list("").filter { $0 == "log.vkey" || $0.hasSuffix("/log.vkey") }
+    func number(_ path: String) -> Int { Int(path.split(separator: "-").dropFirst().first ?? "1") ?? 1 }
+    let newest = keys.max { number($0) < number($1) } ?? "log.vkey"
+    guard let vkey = try files.read(newest).map({ String(decoding: $0, as: UTF8.self) }) else {
+      throw HostError.erased(tenant)
+    }
+    let key = vkey.trimmingCharacters(in: .whitespacesAndNewlines)
+    return LedgerCheck(
+      origin: String(key.prefix { $0 != "+" }), vkey: key, folder: path,
+      ending: try TenantErasure.ending(of: tenant, in: folder), isErased: true)
   }
 
   /// What would be in force must still be a catalogue of tools: an entry that cannot be applied would stop the tenant.
@@ -61,6 +84,7 @@ extension RunningHost {
   /// - Throws: `UpgradeError.busy` while one is under way, which would write over this.
   func change(_ instance: InstanceID, of tenant: TenantID, _ body: () async throws -> Void) async throws {
     let key = "\(tenant)/\(instance)"
+    try refuseChange(of: tenant)
     guard upgrading[key] == nil else { throw UpgradeError.busy(instance: instance) }
     changing[key, default: 0] += 1
     defer { changing[key] = changing[key] == 1 ? nil : changing[key]! - 1 }
@@ -70,6 +94,8 @@ extension RunningHost {
   /// From now on what is applied leads to effects and publications.
   func startActing(_ open: OpenTenant) async throws {
     try await open.actions.recover()
+    // One that is suspended starts no action, and asks after none, until it is resumed.
+    if open.runtime.terms.suspension != nil { await open.actions.hold() }
     await open.runtime.observe {
       Task { await open.actions.poke() }
       Task { await open.ledger.publishSoon() }

@@ -67,14 +67,16 @@ package actor RunningHost {
   let pool: WorkerPool
   /// What holds workers to their limits here; nil before `run`.
   package private(set) var enforcement: LimitEnforcement?
-  private var tenants: [TenantID: OpenTenant] = [:]
-  private var opening: Set<TenantID> = []
-  private var instances: [String: ConnectorInstance] = [:]
+  var tenants: [TenantID: OpenTenant] = [:]
+  var opening: Set<TenantID> = []
+  /// Tenants that are being suspended, resumed or erased: nothing of theirs is started meanwhile.
+  var turning: Set<TenantID> = []
+  var instances: [String: ConnectorInstance] = [:]
   /// What each running instance was started with.
   private var running: [String: Enabling] = [:]
   /// Why an enabled instance cannot be run by this version.
   private(set) var refused: [String: String] = [:]
-  private var isRunningInstances = false
+  private(set) var isRunningInstances = false
   var isRunning: Bool { isRunningInstances }
   /// A round of packing is under way, and another one is wanted.
   var isPacking = false
@@ -133,6 +135,7 @@ package actor RunningHost {
         intakeBytesMax: options.settings.intakeBytesMax),
       vault: vault, metrics: metrics, crash: options.crash, log: log, clock: options.clock)
     keepErasuresBesideKey()
+    try await finishErasures()
     for name in try FileManager.default.contentsOfDirectory(atPath: try folder.folder("tenants")).sorted() {
       guard let tenant = TenantID(rawValue: name), !erasures.contains(tenant) else { continue }
       tenants[tenant] = try await open(tenant)
@@ -186,13 +189,14 @@ extension RunningHost {
     if isRunningInstances { try await startActing(opened) }
   }
 
-  package func tenantNames() -> [TenantID] { tenants.keys.sorted() }
+  package func tenantNames() -> [TenantID] { tenants.keys.filter { !erasures.contains($0) }.sorted() }
 
   package func tenant(_ tenant: TenantID) throws -> TenantRuntime {
     try opened(tenant).runtime
   }
 
   func opened(_ tenant: TenantID) throws -> OpenTenant {
+    guard !erasures.contains(tenant) else { throw HostError.erased(tenant) }
     guard let open = tenants[tenant] else { throw HostError.unknown("the tenant \(tenant)") }
     return open
   }
@@ -293,6 +297,8 @@ extension RunningHost {
   /// - Parameter only: the one that has changed, so that enabling a thousand does not look a thousand times at all.
   private func startInstances(of tenant: TenantID, only: InstanceID? = nil) async throws {
     let runtime = try self.tenant(tenant)
+    if turning.contains(tenant) { return }
+    if runtime.terms.suspension != nil { return try openDoors(of: tenant) }
     let enabled = try only.map { name in
       try runtime.view {
         try $0.value(FabricStage.instances, name.rawValue).map { [try $0.decode(Enabling.self)] } ?? []
@@ -343,6 +349,17 @@ extension RunningHost {
     await instances.removeValue(forKey: key)?.stop()
   }
 
+  /// Takes all instances of a tenant out of work. Their webhooks' addresses stay open.
+  func stopInstances(of tenant: TenantID) async {
+    for (key, instance) in instances where instance.route.tenant == tenant {
+      running[key] = nil
+      instances[key] = nil
+      await instance.stop()
+    }
+    running = running.filter { !$0.key.hasPrefix("\(tenant)/") }
+    refused = refused.filter { !$0.key.hasPrefix("\(tenant)/") }
+  }
+
   func startAgain(_ tenant: TenantID) async throws { if isRunningInstances { try await startInstances(of: tenant) } }
 
   /// An instance of the version that is to come, which nobody else knows of.
@@ -356,6 +373,15 @@ extension RunningHost {
     InstanceRoute(
       tenant: tenant, instance: enabling.instance, manifest: manifest, folder: pluginFolder(of: enabling),
       overrides: enabling.endpoints, proxy: enabling.proxy, config: enabling.config.canonicalBytes)
+  }
+
+  /// The addresses of a suspended tenant's webhooks, where senders are told to come again.
+  private func openDoors(of tenant: TenantID) throws {
+    for enabling in try enablings(of: tenant) where enabling.settings.enabled && enabling.hasDoor {
+      let document = SourceDocument(name: enabling.source, value: enabling.manifest, marks: [:])
+      guard let manifest = try? Manifest(document) else { continue }
+      try refreshHook(route(enabling, manifest, tenant))
+    }
   }
 
   private func start(_ enabling: Enabling, _ key: String, of tenant: TenantID, _ runtime: TenantRuntime) async throws {

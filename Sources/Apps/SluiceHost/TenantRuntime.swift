@@ -21,6 +21,11 @@ package actor TenantRuntime {
   private nonisolated let reserve: any DiskReserve
   private nonisolated let partition: Partition
   nonisolated let clock: any HostClock
+  /// What it takes of the disk, and how much it may when nobody has said so for this tenant.
+  nonisolated let use: DiskUse?
+  private nonisolated let quotaBytesDefault: Int64?
+  /// As of what is applied.
+  private nonisolated let held = Mutex(TenantTerms())
   private struct Progress {
     var epoch: UInt64 = 0
     var head = Position.origin
@@ -46,7 +51,8 @@ package actor TenantRuntime {
 
   package init(
     tenant: TenantID, journal: SQLiteJournal, store: any StateStore, assembly: LoopAssembly, metrics: Metrics,
-    past: TrimmedPast? = nil, reserve: any DiskReserve = UnlimitedDisk(), clock: any HostClock = SystemClock()
+    past: TrimmedPast? = nil, reserve: any DiskReserve = UnlimitedDisk(), use: DiskUse? = nil,
+    quotaBytesDefault: Int64? = nil, clock: any HostClock = SystemClock()
   ) {
     self.tenant = tenant
     self.clock = clock
@@ -56,6 +62,8 @@ package actor TenantRuntime {
     self.metrics = metrics
     self.past = past
     self.reserve = reserve
+    self.use = use
+    self.quotaBytesDefault = quotaBytesDefault
     partition = .tenant(tenant)
   }
 
@@ -70,14 +78,16 @@ package actor TenantRuntime {
       throw JournalError.behindState(partition: partition.name, head: head.number, applied: applied.number)
     }
     progress.withLock { $0 = Progress(epoch: epoch, head: head, applied: applied) }
+    try await use?.countAnew()
+    try readTerms()
     try await applyAll(progress.withLock { $0.begin() })
   }
 
   /// Appends entries and returns when they are durable. Applying goes on by itself.
-  /// - Throws: `DiskShortage` for what can wait while the disk is low, `DiskFull`, `JournalError`.
+  /// - Throws: `IntakePause` for what can wait while nothing is taken in, `DiskFull`, `JournalError`.
   @discardableResult
   package nonisolated func append(_ entries: [NewEntry]) async throws -> [Position] {
-    if entries.contains(where: \.kind.canWait), let shortage = reserve.shortage() { throw shortage }
+    if entries.contains(where: \.kind.canWait), let pause = intakePause() { throw pause }
     let positions = try await appendDurably(entries)
     // Who applies already finds these too.
     if progress.withLock({ $0.begin() }) { Task { try? await self.applyAll(true) } }
@@ -85,7 +95,22 @@ package actor TenantRuntime {
   }
 
   /// Why nothing may be taken in now; nil when it may.
-  nonisolated func shortage() -> DiskShortage? { reserve.shortage() }
+  nonisolated func intakePause() -> (any IntakePause)? {
+    let terms = terms
+    if let suspension = terms.suspension { return TenantSuspended(tenant: tenant, suspension: suspension) }
+    if let used = use?.counts.total, let most = terms.quotaBytes, used >= most {
+      return DiskQuotaReached(tenant: tenant, usedBytes: used, quotaBytes: most)
+    }
+    return reserve.shortage()
+  }
+
+  /// Whether it is suspended, and how much of the disk it may use.
+  nonisolated var terms: TenantTerms { held.withLock { $0 } }
+
+  private nonisolated func readTerms() throws {
+    let terms = try store.view { try TenantTerms($0, quotaBytesDefault: quotaBytesDefault) }
+    held.withLock { $0 = terms }
+  }
 
   /// Appends one input as canonical JSON.
   @discardableResult
@@ -137,6 +162,16 @@ package actor TenantRuntime {
     }
   }
 
+  /// Ends it for good: whoever waits or asks is told why. Nothing of its database is open any more.
+  func close(for reason: any Error) throws {
+    failure = reason
+    for waiter in waiting { waiter.done.resume(throwing: reason) }
+    for waiter in changed { waiter.resume(throwing: reason) }
+    for waiter in trailing { waiter.done.resume(throwing: reason) }
+    (waiting, changed, trailing, observers) = ([], [], [], [])
+    try (store as? SQLiteStateStore)?.close()
+  }
+
   /// Why applying has stopped, if it has.
   var failureText: String? { failure.map { "\($0)" } }
 
@@ -181,7 +216,7 @@ package actor TenantRuntime {
       }
     } catch {
       progress.withLock { $0.isApplying = false }
-      if error is DiskFull { applyAgainSoon() } else { failure = error }
+      if error is DiskFull, failure == nil { applyAgainSoon() } else { failure = failure ?? error }
       for waiter in waiting { waiter.done.resume(throwing: error) }
       for waiter in changed { waiter.resume(throwing: error) }
       for waiter in trailing { waiter.done.resume(throwing: error) }
@@ -225,6 +260,8 @@ package actor TenantRuntime {
 
   private func applyDurable(_ entries: [Entry]) throws {
     try assembly.apply(entries, to: store)
+    if entries.contains(where: { $0.kind == .order }) { try readTerms() }
+    use?.measureDatabase()
     let now = progress.withLock { progress in
       progress.applied = entries.last!.position
       progress.lineBytes = max(0, progress.lineBytes - Self.recordBytes(entries.map { ($0.kind, $0.body) }))

@@ -78,6 +78,7 @@ extension RunningHost {
   /// - Returns: Each stream's place.
   func carryOut(_ upgrade: Upgrade, for tenant: TenantID, by user: UserID?) async throws -> [Upgrade.Place] {
     let key = "\(tenant)/\(upgrade.old.instance)"
+    try refuseChange(of: tenant)
     // What was planned from is still in force, and stays so: nobody's pause or new configuration is written over.
     let isAsPlanned = try enabling(of: upgrade.old.instance, tenant) == upgrade.old && changing[key] == nil
     guard isAsPlanned, upgrading[key] == nil else { throw UpgradeError.busy(instance: upgrade.old.instance) }
@@ -178,7 +179,8 @@ extension RunningHost {
         argument: try place.new.map { try JSONValue(encoding: $0).canonicalText }, by: user)
       entries.append(
         NewEntry(
-          id: StableID.of("order", [order.verb.rawValue, order.target, "\(now)"]), kind: .order, cause: nil,
+          id: StableID.of("order", [order.verb.rawValue, order.target, Hex.encode(SystemSources.random(16))]),
+          kind: .order, cause: nil,
           recordedAtMs: now, body: try JSONValue(encoding: order).canonicalBytes))
     }
     guard let last = try await runtime.append(entries).last else { return }

@@ -167,6 +167,21 @@ final class WorkerPool: Sendable {
     }
   }
 
+  /// Keeps nothing of a tenant any more, whose instances have all ended.
+  func forget(_ tenant: TenantID) async {
+    await withCheckedContinuation { done in
+      loop.post { [onLoop] in
+        let prefix = "\(tenant)/"
+        onLoop.logs = onLoop.logs.filter { !$0.key.hasPrefix(prefix) }
+        onLoop.refusals = onLoop.refusals.filter { !$0.key.hasPrefix(prefix) }
+        for key in onLoop.slots.keys where key.hasPrefix(prefix) {
+          onLoop.slots.removeValue(forKey: key)?.worker?.stop()
+        }
+        onLoop.gate!.forget(tenant) { done.resume() }
+      }
+    }
+  }
+
   /// Ends every worker, and returns once no access token is on its way any more and the kernel has let go of the workers,
   /// so that nothing of them is left.
   func close() async {

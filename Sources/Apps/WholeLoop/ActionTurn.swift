@@ -70,7 +70,11 @@ package enum ActionTurn: Equatable, Sendable {
 
 extension EffectStart {
   /// The id of its entry: a permit is journaled once.
-  package func entryID(of tenant: TenantID) -> Digest { StableID.of("effect", [tenant.rawValue, permit.hex]) }
+  /// - Parameter secret: The tenant's own and always the same. The id stands in the published log, where nobody shall be able
+  ///   to try out which call it was, also when all else of the tenant is gone.
+  package func entryID(of tenant: TenantID, secret: [UInt8]) -> Digest {
+    StableID.of("effect", [tenant.rawValue, permit.hex, Hex.encode(secret)])
+  }
 }
 
 extension Receipt {

@@ -4,30 +4,6 @@ import Domain
 import Foundation
 import SluiceHost
 
-struct TenantGroup: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "tenant", abstract: "Customers of this installation.",
-    subcommands: [Create.self, List.self, Mode.self])
-
-  struct Mode: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Set how far a tenant lets the loop go.")
-    @OptionGroup var everywhere: Everywhere
-    @Argument(help: "observe, propose or act.") var mode: String
-    func run() async throws { try await everywhere.ask("tenant.mode", ["mode": .string(mode)]) }
-  }
-  struct Create: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Create a tenant with its keys.")
-    @OptionGroup var everywhere: Everywhere
-    @Argument var name: String
-    func run() async throws { try await everywhere.ask("tenant.create", ["tenant": .string(name)]) }
-  }
-  struct List: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "List the tenants.")
-    @OptionGroup var everywhere: Everywhere
-    func run() async throws { try await everywhere.ask("tenant.list") }
-  }
-}
-
 struct ConnectorGroup: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "connector", abstract: "Sources and executors of a tenant.",

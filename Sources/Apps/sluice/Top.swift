@@ -152,7 +152,7 @@ struct TopPicture {
   private static let words = [
     "no_credit": "the host's credit", "apply_lag": "the loop to catch up", "throttled": "its request budget",
     "upstream_slow": "the upstream's answer", "token": "an access token", "plugin_slow": "the plugin",
-    "storage_slow": "the disk", "intake_limit": "room for its records",
+    "storage_slow": "the disk", "intake_limit": "room for its records", "disk_quota": "its disk quota",
   ]
 
   private static func bottleneck(_ rows: [Row], _ now: TopReading) -> String {

@@ -70,9 +70,16 @@ package struct Order: Codable, Equatable, Sendable {
     case withdraw
     /// Lets old entries go: target `journal`, argument the canonical JSON of a `Trim`. It changes nothing but what is kept.
     case trim
+    /// Nothing of the tenant is started and nothing taken in until it is resumed: argument the reason.
+    case suspendTenant, resumeTenant
+    /// The last order of a tenant: what it had is made unreadable after this.
+    case eraseTenant
+    /// How much of the disk the tenant may use: argument a number of bytes, `none`, or `default` for the host's.
+    case setDiskQuota
   }
   package let verb: Verb
-  /// `all`, `tool:NAME`, `playbook:NAME`, `account:NAME`, `owner:NAME`; the id of a dead letter or action; or a stream.
+  /// `all`, `tool:NAME`, `playbook:NAME`, `account:NAME`, `owner:NAME`; the id of a dead letter or action; a stream; or the
+  /// tenant itself.
   package let target: String
   package let argument: String?
   /// The person; nil when the host gives the order.

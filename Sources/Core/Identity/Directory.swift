@@ -44,14 +44,41 @@ package final class Directory: Sendable {
       .map { try JSONValue(parsing: $0).decode() }
   }
 
+  /// Takes a tenant from everybody. Who has no other one goes with it: name, token, sign-ins.
+  /// - Returns: Who went.
+  @discardableResult
+  package func forget(_ tenant: TenantID) throws -> [UserID] {
+    var gone: [UserID] = []
+    for user in try users() where user.tenants.contains(tenant) {
+      let left = user.tenants.filter { $0 != tenant }
+      guard left.isEmpty else {
+        let smaller = User(id: user.id, tenants: left, roles: user.roles)
+        try keystore.set("user/\(user.id)", try JSONValue(encoding: smaller).canonicalBytes)
+        continue
+      }
+      try removeTokens(of: user.id)
+      live.withLock {
+        $0.codes = $0.codes.filter { $0.value.user != user.id }
+        $0.sessions = $0.sessions.filter { $0.value.user != user.id }
+      }
+      try keystore.remove("user/\(user.id)")
+      gone.append(user.id)
+    }
+    return gone
+  }
+
+  private func removeTokens(of id: UserID) throws {
+    for name in try keystore.names(withPrefix: "token/") where try keystore.value(name) == Array(id.rawValue.utf8) {
+      try keystore.remove(name)
+    }
+  }
+
   // API tokens.
 
   /// A new token for the API, shown once. An older one of the same user stops working.
   package func issueToken(_ id: UserID) throws -> String {
     let user = try user(id)
-    for name in try keystore.names(withPrefix: "token/") where try keystore.value(name) == Array(id.rawValue.utf8) {
-      try keystore.remove(name)
-    }
+    try removeTokens(of: id)
     let token = "slu_" + Hex.encode(random(32))
     try keystore.set("token/\(SHA256.digest(token).hex)", Array(user.id.rawValue.utf8))
     return token

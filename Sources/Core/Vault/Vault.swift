@@ -53,6 +53,24 @@ package final class Vault: Sealer {
     try AES256GCM.open(sealed, key: try key(partition, .data), context: Array(partition.name.utf8) + [0] + context)
   }
 
+  /// Keeps no key of the partition in memory. Where the keystore has none either, nothing is sealed or opened any more.
+  package func forget(_ partition: Partition) {
+    let names = [Purpose.data, .vault, .ledger].map { name(partition, $0) }
+    unwrapped.withLock { known in
+      for name in names { known[name] = nil }
+    }
+  }
+
+  /// Whether the keystore has all its keys.
+  package func hasKeys(_ partition: Partition) throws -> Bool {
+    try [Purpose.data, .vault, .ledger].allSatisfy { try keystore.value(name(partition, $0)) != nil }
+  }
+
+  /// What makes ids of the partition unguessable to others; always the same.
+  package func idSecret(_ partition: Partition) throws -> [UInt8] {
+    HMACSHA256.authenticationCode(for: Array("sluice ids".utf8), key: try key(partition, .ledger)).bytes
+  }
+
   /// The seed of the partition's ledger-signing key (Ed25519).
   package func ledgerSeed(_ partition: Partition) throws -> [UInt8] { try key(partition, .ledger) }
 
@@ -72,11 +90,14 @@ package final class Vault: Sealer {
 
   private func key(_ partition: Partition, _ purpose: Purpose) throws -> [UInt8] {
     let name = name(partition, purpose)
-    if let known = unwrapped.withLock({ $0[name] }) { return known }
-    guard let wrapped = try keystore.value(name) else { throw VaultError.noKeys(partition: partition.name) }
-    let key = try AES256GCM.open(wrapped, key: hostKey, context: Array(name.utf8))
-    unwrapped.withLock { $0[name] = key }
-    return key
+    // Under one lock, so that a key that is forgotten meanwhile does not come back.
+    return try unwrapped.withLock { unwrapped in
+      if let known = unwrapped[name] { return known }
+      guard let wrapped = try keystore.value(name) else { throw VaultError.noKeys(partition: partition.name) }
+      let key = try AES256GCM.open(wrapped, key: hostKey, context: Array(name.utf8))
+      unwrapped[name] = key
+      return key
+    }
   }
 
   private func seal(bytes: [UInt8], key: [UInt8], context: [UInt8]) throws(CryptographyError) -> [UInt8] {

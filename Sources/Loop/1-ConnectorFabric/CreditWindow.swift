@@ -64,6 +64,8 @@ package enum WaitCause: String, Sendable, CaseIterable {
   case upstreamSlow = "upstream_slow"
   case pluginSlow = "plugin_slow"
   case storageSlow = "storage_slow"
+  /// For room within the tenant's disk quota.
+  case diskQuota = "disk_quota"
   /// For an access token: somebody asks for one, or makes a rotated one durable.
   case token
 }

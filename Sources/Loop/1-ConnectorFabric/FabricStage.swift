@@ -44,6 +44,7 @@ package struct FabricStage: Stage {
     case .replayDeadLetter: try replay(order, state)
     case .dropDeadLetter:
       if let key = Self.deadKey(ofLetter: order.target) { try state.remove(Self.deadDeliveries, key) }
+    case .setDiskQuota: try DiskQuota.follow(order, state)
     default: break
     }
   }

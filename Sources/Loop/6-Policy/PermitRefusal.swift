@@ -5,6 +5,7 @@ package enum PermitRefusal: OperatorError, Equatable {
   case modeObserves
   case needsApproval
   case killed(target: String)
+  case suspended(reason: String)
   case notStanding(action: Digest)
   case verdictOnItsWay(action: Digest)
   case callChanged(action: Digest)
@@ -30,7 +31,8 @@ package enum PermitRefusal: OperatorError, Equatable {
   /// Whether waiting cannot change it, so that the action must be taken off.
   package var isFinal: Bool {
     switch self {
-    case .modeObserves, .needsApproval, .killed, .budgetSpent, .inFlight, .targetBusy, .tooEarly, .attemptOutOfOrder,
+    case .modeObserves, .needsApproval, .killed, .suspended, .budgetSpent, .inFlight, .targetBusy, .tooEarly,
+      .attemptOutOfOrder,
       .alreadySpent,
       .expired, .unreadable, .verdictOnItsWay:
       false
@@ -46,6 +48,7 @@ package enum PermitRefusal: OperatorError, Equatable {
     case .modeObserves: "permit.mode_observes"
     case .needsApproval: "permit.needs_approval"
     case .killed: "permit.killed"
+    case .suspended: "permit.suspended"
     case .notStanding: "permit.not_standing"
     case .verdictOnItsWay: "permit.verdict_on_its_way"
     case .callChanged: "permit.call_changed"
@@ -75,6 +78,7 @@ package enum PermitRefusal: OperatorError, Equatable {
     case .modeObserves: "The tenant only observes; nothing is executed."
     case .needsApproval: "The tenant only proposes; this call has no person's approval."
     case .killed(let target): "The kill switch for \(target) is on."
+    case .suspended(let reason): "The tenant is suspended: \(reason)"
     case .notStanding(let action): "The proposal \(action.hex.prefix(12)) does not stand, or policy has not allowed it."
     case .verdictOnItsWay(let action):
       "The proposal \(action.hex.prefix(12)) has been judged anew, and the verdict is not in the journal yet."
@@ -106,6 +110,7 @@ package enum PermitRefusal: OperatorError, Equatable {
     switch self {
     case .modeObserves, .needsApproval: "Approve the call, or raise the ceiling with `sluice tenant mode`."
     case .killed: "Release it with `sluice unkill` once the cause is understood."
+    case .suspended: "It starts once the tenant is resumed: `sluice tenant resume`."
     case .budgetSpent: "It is judged again on the next business day; budgets are in governance.yaml."
     case .inFlight, .targetBusy, .tooEarly, .attemptOutOfOrder, .verdictOnItsWay:
       "Nothing to do: the host asks again in time."

@@ -62,6 +62,7 @@ extension PolicyStage {
       guard standing.proposal == proposal else { throw PermitRefusal.callChanged(action: proposal.id) }
       // Invariant: what new policies say of it is in the journal before it starts under them.
       guard standing.saidAt != nil else { throw PermitRefusal.verdictOnItsWay(action: proposal.id) }
+      if let suspension = try Suspension.of(view) { throw PermitRefusal.suspended(reason: suspension.reason) }
       if rules.mode == .observe { throw PermitRefusal.modeObserves }
       if rules.mode == .propose, approvedBy == nil { throw PermitRefusal.needsApproval }
       if let call = proposal.call,
@@ -130,6 +131,7 @@ extension PolicyStage {
       guard original.undoes == nil, let undo = original.call.undo else {
         throw PermitRefusal.undoNotPossible(reason: "no compensation was declared for it")
       }
+      if let suspension = try Suspension.of(view) { throw PermitRefusal.suspended(reason: suspension.reason) }
       if rules.mode == .observe { throw PermitRefusal.modeObserves }
       if let kill = try KillSwitch.stopping(
         tool: undo.tool, playbook: nil, account: original.account, owner: original.owner, in: view)

@@ -100,7 +100,8 @@ package struct PolicyStage: Stage {
       if order.by == nil, let standing = try Standing.of(id, in: state), standing.saidAt == nil { return }
       try Standing.remove(id, state)
     case .resolveUnknown: try resolve(order, entry, state)
-    case .undo, .replayDeadLetter, .dropDeadLetter, .setCheckpoint, .trim: break
+    case .suspendTenant, .resumeTenant: try Suspension.follow(order, entry, state)
+    case .undo, .replayDeadLetter, .dropDeadLetter, .setCheckpoint, .trim, .eraseTenant, .setDiskQuota: break
     }
   }
 

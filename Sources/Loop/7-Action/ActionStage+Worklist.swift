@@ -118,6 +118,7 @@ extension ActionStage {
   ) throws -> PermitRefusal? {
     if action.call.targetVersion != nil, let other = busy[action.subject] { return .targetBusy(action: other) }
     guard steadyMs ?? nowMs >= action.notBeforeMs else { return .tooEarly(notBeforeMs: action.notBeforeMs) }
+    if let suspension = try Suspension.of(view) { return .suspended(reason: suspension.reason) }
     switch try Rules.mode(view) {
     case .observe: return .modeObserves
     case .propose: if action.approvedBy == nil { return .needsApproval }

@@ -79,7 +79,9 @@ package struct ActionStage: Stage {
         try end(action, .withdrawn, reason, entry, state)
       case .undo: try takeBack(order, entry, state)
       case .resolveUnknown: if let id = Digest(hex: order.target) { try report(id, entry, state) }
-      case .kill, .unkill, .replayDeadLetter, .dropDeadLetter, .setCheckpoint, .trim: break
+      case .kill, .unkill, .replayDeadLetter, .dropDeadLetter, .setCheckpoint, .trim, .suspendTenant, .resumeTenant,
+        .eraseTenant, .setDiskQuota:
+        break
       }
     } catch let refusal as ActionRefusal {
       try RefusedInput.record(refusal, entry, about: order.target, by: order.by, in: Self.refused, state)

@@ -13,7 +13,7 @@ package actor JournalPacker {
   package struct Rules: Sendable {
     /// Whether the partition's owner has applied its entries up to there.
     package let isApplied: @Sendable (Partition, Position) async -> Bool
-    /// Whether the partition was erased: its keys are gone, and what is left of it is dropped.
+    /// Whether the partition is erased: its keys are gone, and what is left of it is not packed.
     package let isForgotten: @Sendable (Partition) async -> Bool
     /// Why nothing may be written now.
     package let shortage: @Sendable () -> DiskShortage?
@@ -95,7 +95,7 @@ package actor JournalPacker {
       }
       if let shortage = rules.shortage() { throw shortage }
       let pack = try await makePack(of: partition, from: segment, after: through, through: last)
-      try await journal.take(pack)
+      try await journal.take(pack, from: segment)
       report.packs += 1
       report.entries += Int(pack.row.last - through)
       report.packBytes += pack.row.bytes
@@ -135,15 +135,12 @@ package actor JournalPacker {
 
   private static let entriesMax = 500_000
 
-  /// Removes packs that nobody reads: of erased tenants, and what a host left that died before the journal knew them.
+  /// Removes packs that nobody reads: a host left them that died before the journal knew them.
   private func tidy(_ rules: Rules) async throws {
     let shelves = journal.holdings.withLock { $0.shelves }
     for (name, shelf) in shelves {
       let partition = Partition(unchecked: name)
-      if await rules.isForgotten(partition) {
-        for pack in try await journal.forget(partition) { try journal.objects?.remove(pack.path) }
-        continue
-      }
+      if await rules.isForgotten(partition) { continue }
       let known = Set(shelf.packs.map(\.path))
       for path in try journal.objects?.list(PackLayout.folder(name)) ?? [] {
         // What is not packed yet by the journal's knowledge is written anew, over this one or beside it.
@@ -177,6 +174,21 @@ extension JournalPacker {
       for pack in gone { try journal.objects?.remove(pack.path) }
       journal.crash.reach(.trimAfterUnlink)
       return (gone.count, gone.reduce(0) { $0 + $1.row.bytes })
+    }
+  }
+}
+
+// Taking a partition out of the journal, of which nothing is to be read any more.
+extension JournalPacker {
+  /// Takes its rows out of every segment, then its packs and snapshots away. Its keys are destroyed before; what a call did
+  /// not come to is done by the next one.
+  package func erase(_ partition: Partition) async throws {
+    try await holding {
+      try await journal.forget(partition)
+      guard let objects = journal.objects else { return }
+      for folder in [PackLayout.folder(partition.name), StateSnapshot.folder(partition)] {
+        for path in try objects.list(folder) { try objects.remove(path) }
+      }
     }
   }
 }

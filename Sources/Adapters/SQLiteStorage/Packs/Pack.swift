@@ -153,6 +153,8 @@ final class BlockCache: Sendable {
   private static let countMax = 8
   private let kept = Mutex<[(key: Key, entries: [Entry])]>([])
 
+  func removeAll() { kept.withLock { $0 = [] } }
+
   func entries(_ key: Key) -> [Entry]? { kept.withLock { $0.first { $0.key == key }?.entries } }
 
   func keep(_ entries: [Entry], as key: Key) {

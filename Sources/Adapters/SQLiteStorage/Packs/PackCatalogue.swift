@@ -77,10 +77,6 @@ struct PackCatalogue: Equatable {
       sql: "INSERT OR REPLACE INTO kept(partition, first) VALUES(?, ?)", arguments: [partition, Int64(first)])
     try db.execute(sql: "DELETE FROM pack WHERE partition=? AND last<?", arguments: [partition, Int64(first)])
   }
-
-  static func forget(_ partition: String, _ db: Database) throws {
-    try db.execute(sql: "DELETE FROM pack WHERE partition=?", arguments: [partition])
-  }
 }
 
 extension Segment {

@@ -111,6 +111,7 @@ package struct Restore {
     try erasures.write(data.file("erasures"))
     let keystore = try SQLiteKeystore(path: data.file(BackupManifest.keystorePath))
     let vault = try Vault(hostKey: hostKey, keystore: keystore, random: { SystemSources.random($0) })
+    // What is left of them goes when the folder is opened; before that nothing may make a new log for them.
     for erasure in erasures.erased { try TenantKeys.destroy(erasure.tenant, in: keystore) }
     crash.reach(.restoreBeforeEpoch)
 

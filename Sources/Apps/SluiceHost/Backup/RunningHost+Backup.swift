@@ -55,26 +55,31 @@ extension RunningHost {
   /// - Returns: Whether it is there, with all that this folder knows.
   @discardableResult
   func keepErasuresBesideKey() -> Bool {
-    let path = erasuresBesideKey
     do {
-      var list = try Erasures.read(path)
-      let before = list
-      list = list ?? Erasures()
-      list!.add(erasures)
-      if list != before { try list!.write(path) }
+      try writeErasuresBesideKey()
       return true
     } catch {
       log.warning(
         "erasures.not_beside_key", "The list of erasures cannot be kept beside the host key; keep a copy yourself.",
-        ["path": path, "reason": UnnamedFault.named(error).message])
+        ["path": erasuresBesideKey, "reason": UnnamedFault.named(error).message])
       return false
     }
+  }
+
+  func writeErasuresBesideKey() throws {
+    let path = erasuresBesideKey
+    let before = try Erasures.read(path)
+    var list = before ?? Erasures()
+    list.add(erasures)
+    if list != before { try list.write(path) }
   }
 }
 
 extension HostCommand {
   static let backupCommands: [HostCommand] = [
-    HostCommand("backup.create", "Back everything up into one file, while the host runs", role: nil) { call in
+    HostCommand(
+      "backup.create", "Back everything up into one file, while the host runs", role: nil, whileSuspended: .answered
+    ) { call in
       try await call.host.backUp(to: try call.string("to"))
     }
   ]

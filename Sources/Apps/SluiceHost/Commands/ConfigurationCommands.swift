@@ -10,7 +10,8 @@ import Policy
 
 extension HostCommand {
   static let configurationCommands: [HostCommand] = [
-    HostCommand("apply", "Put a folder's rules and connectors into effect", role: nil) { call in
+    HostCommand("apply", "Put a folder's rules and connectors into effect", role: nil, whileSuspended: .onlyPlanned) {
+      call in
       let (folder, tenant) = (try call.string("folder"), try call.tenant())
       let read = try ConfigurationFolder.read(folder)
       let steps = try await call.view { ConfigurationFolder.steps(from: try SetsInForce.all(in: $0), to: read) }
@@ -185,7 +186,8 @@ extension RunningHost {
       let hash = SHA256.digest(document.canonicalBytes)
       let activation = Activation(kind: kind, name: name, hash: hash, document: document, by: user)
       return NewEntry(
-        id: StableID.of("activation", [tenant.rawValue, kind.rawValue, name, hash.hex, "\(now)"]), kind: .activation,
+        id: StableID.of("activation", [tenant.rawValue, kind.rawValue, name, Hex.encode(SystemSources.random(16))]),
+        kind: .activation,
         cause: nil, recordedAtMs: now, body: try JSONValue(encoding: activation).canonicalBytes)
     }
   }

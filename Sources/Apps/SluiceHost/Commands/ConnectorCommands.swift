@@ -32,7 +32,10 @@ extension HostCommand {
       }
       return .object(answer)
     },
-    HostCommand("connector.folders", "Which folders hold the plugins that connectors of all tenants run", role: nil) {
+    HostCommand(
+      "connector.folders", "Which folders hold the plugins that connectors of all tenants run", role: nil,
+      whileSuspended: .answered
+    ) {
       call in
       var rows: [JSONValue] = []
       for tenant in await call.host.tenantNames() {
@@ -183,6 +186,7 @@ extension RunningHost {
     let enabled = try self.tenant(tenant).view {
       try $0.scan(FabricStage.instances).map { try $0.1.decode(Enabling.self) }
     }
+    let isSuspended = try self.tenant(tenant).terms.suspension != nil
     var rows: [JSONValue] = []
     for enabling in enabled {
       let running = try? instance(tenant, enabling.instance)
@@ -195,7 +199,7 @@ extension RunningHost {
         case .paused(let reason): "paused: \(reason)"
         case .stopped, nil:
           refused["\(tenant)/\(enabling.instance)"].map { "refused: \($0)" }
-            ?? (enabling.settings.enabled ? "not running" : "disabled")
+            ?? (!enabling.settings.enabled ? "disabled" : isSuspended ? "suspended" : "not running")
         }
       rows.append([
         "instance": .string(enabling.instance.rawValue), "connector": enabling.manifest["name"] ?? .null,

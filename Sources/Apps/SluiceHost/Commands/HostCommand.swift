@@ -46,13 +46,23 @@ package struct HostCommand: Sendable {
   package let role: User.Role?
   package let run: @Sendable (Call) async throws -> JSONValue
 
+  /// Whether it is answered for a tenant that is suspended.
+  package enum WhileSuspended: Sendable { case answered, onlyPlanned, refused }
+
+  /// - Parameter whileSuspended: nil: answered if it only reads.
   package init(
-    _ name: String, _ summary: String, role: User.Role?, run: @escaping @Sendable (Call) async throws -> JSONValue
+    _ name: String, _ summary: String, role: User.Role?, whileSuspended: WhileSuspended? = nil,
+    run: @escaping @Sendable (Call) async throws -> JSONValue
   ) {
     self.name = name
     self.summary = summary
     self.role = role
-    self.run = run
+    let whileSuspended = whileSuspended ?? (role == .auditor ? .answered : .refused)
+    self.run = { call in
+      let isAnswered = whileSuspended == .answered || (whileSuspended == .onlyPlanned && call.flag("plan"))
+      if !isAnswered, let tenant = try? call.tenant() { try await call.host.refuseChange(of: tenant) }
+      return try await run(call)
+    }
   }
 
   /// Every command there is. To add one, add it here.

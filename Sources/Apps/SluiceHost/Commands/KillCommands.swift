@@ -7,7 +7,10 @@ import WorldModel
 
 extension HostCommand {
   static let killCommands: [HostCommand] = [
-    HostCommand("kill", "Stop a tool, playbook, account, owner or all, before the next action", role: .operator) {
+    HostCommand(
+      "kill", "Stop a tool, playbook, account, owner or all, before the next action", role: .operator,
+      whileSuspended: .answered
+    ) {
       call in
       let target = try call.killTarget()
       // A switch on a name that nothing bears stops nothing, and whoever threw it believes otherwise.

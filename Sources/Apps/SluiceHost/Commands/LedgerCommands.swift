@@ -17,7 +17,7 @@ extension HostCommand {
         "witnesses": "none: self-attested",
       ]
     },
-    HostCommand("ledger.publish", "Publish what is new now", role: .operator) { call in
+    HostCommand("ledger.publish", "Publish what is new now", role: .operator, whileSuspended: .answered) { call in
       try await call.host.opened(try call.tenant()).ledger.publishNow()
       return ["published": true]
     },
@@ -25,13 +25,9 @@ extension HostCommand {
       "ledger.verify", "Verify tiles, entries, payloads and signature from the published files", role: .auditor
     ) {
       call in
-      let ledger = try await call.host.opened(try call.tenant()).ledger
-      try await ledger.publishNow()
-      return try await call.host.ledgerCheck(try call.tenant()).verify(since: call.optional("since"))
+      try await call.host.ledgerCheck(try call.tenant()).verify(since: call.optional("since"))
     },
-    HostCommand("ledger.export", "Copy the published log into a folder", role: nil) { call in
-      let ledger = try await call.host.opened(try call.tenant()).ledger
-      try await ledger.publishNow()
+    HostCommand("ledger.export", "Copy the published log into a folder", role: nil, whileSuspended: .answered) { call in
       let to = try call.string("to")
       let folder = try await call.host.ledgerCheck(try call.tenant()).folder
       let count = try OperatorFile.writing(to) {

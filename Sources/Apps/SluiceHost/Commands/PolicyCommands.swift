@@ -49,7 +49,9 @@ extension HostCommand {
         "document": found.document,
       ]
     },
-    HostCommand("policy.diff", "Show what a folder, or a set by its hash, would change", role: nil) { call in
+    HostCommand(
+      "policy.diff", "Show what a folder, or a set by its hash, would change", role: nil, whileSuspended: .answered
+    ) { call in
       try await call.differences()
     },
     HostCommand("policy.activate", "Put a suggested or an earlier set into effect, by its hash", role: .operator) {

@@ -1,10 +1,12 @@
+import ConnectorFabric
 import Domain
+import Foundation
 import Identity
 import Vault
 
 extension HostCommand {
   static let tenantCommands: [HostCommand] = [
-    HostCommand("tenant.create", "Create a tenant with its keys", role: nil) { call in
+    HostCommand("tenant.create", "Create a tenant with its keys", role: nil, whileSuspended: .answered) { call in
       let tenant = try call.tenant()
       try await call.host.createTenant(tenant)
       // Whoever is to check the ledger one day keeps this key now, from a place that the host cannot change later.
@@ -12,15 +14,49 @@ extension HostCommand {
         "tenant": .string(tenant.rawValue), "ledger_vkey": .string(try await call.host.opened(tenant).ledger.vkey),
       ]
     },
-    HostCommand("tenant.list", "List tenants", role: nil) { call in
+    HostCommand("tenant.list", "List tenants", role: nil, whileSuspended: .answered) { call in
       var rows: [JSONValue] = []
-      for tenant in await call.host.tenantNames() {
-        let runtime = try await call.host.tenant(tenant)
-        rows.append([
-          "tenant": .string(tenant.rawValue), "unapplied": .integer(Int64(runtime.lag)),
-        ])
-      }
+      for tenant in await call.host.tenantNames() { rows.append(try await call.host.tenantRow(tenant)) }
       return .array(rows)
+    },
+    HostCommand("tenant.show", "Show whether a tenant runs, and what it takes of the disk", role: .auditor) { call in
+      try await call.host.tenantRow(try call.tenant())
+    },
+    HostCommand(
+      "tenant.suspend", "Stop all of a tenant until it is resumed; everything stays readable", role: nil,
+      whileSuspended: .answered
+    ) { call in
+      let tenant = try call.tenant()
+      let reason = (call.optional("reason") ?? "").trimmingCharacters(in: .whitespacesAndNewlines)
+      _ = try await call.host.suspend(tenant, reason: reason, by: call.user)
+      return try await call.host.tenantRow(tenant)
+    },
+    HostCommand("tenant.resume", "Let a suspended tenant go on", role: nil, whileSuspended: .answered) { call in
+      try await call.host.resume(try call.tenant(), by: call.user)
+      return try await call.host.tenantRow(try call.tenant())
+    },
+    HostCommand(
+      "tenant.quota", "Set how much of the disk a tenant may use", role: nil, whileSuspended: .answered
+    ) { call in
+      let text = try call.string("disk")
+      let quota: DiskQuota?
+      switch text {
+      case "default": quota = nil
+      case "none": quota = DiskQuota(bytes: nil)
+      default:
+        guard let bytes = DiskQuota.size(text) else { throw TenantRefusal.badSize(text) }
+        quota = DiskQuota(bytes: bytes)
+      }
+      let tenant = try call.tenant()
+      _ = try await call.order(.setDiskQuota, target: tenant.rawValue, argument: DiskQuota.argument(quota))
+      return try await call.host.tenantRow(tenant)
+    },
+    HostCommand(
+      "tenant.erase", "Make everything of a tenant unreadable, for good", role: nil, whileSuspended: .answered
+    ) { call in
+      let tenant = try call.tenant()
+      guard let confirm = call.optional("confirm") else { return try await call.host.erasurePlan(of: tenant) }
+      return try await call.host.erase(tenant, confirm: confirm, by: call.user)
     },
     HostCommand("secret.set", "Store a secret in a connector's slot", role: nil) { call in
       let instance = try InstanceID(parsing: try call.string("instance"))
@@ -32,7 +68,7 @@ extension HostCommand {
       try await call.host.refreshHooks(of: try call.tenant())
       return ["slot": .string(try call.string("slot"))]
     },
-    HostCommand("secret.list", "List which slots hold a secret", role: .operator) { call in
+    HostCommand("secret.list", "List which slots hold a secret", role: .operator, whileSuspended: .answered) { call in
       .array(
         try call.host.vault.slots(tenant: try call.tenant()).map {
           ["instance": .string($0.instance), "slot": .string($0.slot)]

@@ -4,7 +4,9 @@ import Domain
 
 extension HostCommand {
   static let upgradeCommands: [HostCommand] = [
-    HostCommand("connector.upgrade", "Run a connector by another version of its plugin", role: nil) { call in
+    HostCommand(
+      "connector.upgrade", "Run a connector by another version of its plugin", role: nil, whileSuspended: .onlyPlanned
+    ) { call in
       let (tenant, instance) = (try call.tenant(), try InstanceID(parsing: try call.string("instance")))
       let upgrade = try await call.host.upgrade(instance, to: call.optional("name"), of: tenant)
       var answer = upgrade.answer

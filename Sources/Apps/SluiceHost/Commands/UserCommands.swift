@@ -5,9 +5,10 @@ import Synchronization
 
 extension HostCommand {
   static let userCommands: [HostCommand] = [
-    HostCommand("user.create", "Create a user", role: nil) { call in
+    HostCommand("user.create", "Create a user", role: nil, whileSuspended: .answered) { call in
       let id = try UserID(parsing: try call.string("name"))
       let roles = try (call.arguments["roles"]?.array ?? ["approver"]).map(role)
+      try await call.host.refuseErased(try call.tenant())
       try call.host.directory.create(User(id: id, tenants: [try call.tenant()], roles: roles))
       return ["user": .string(id.rawValue), "roles": .array(roles.map { .string($0.rawValue) })]
     },
@@ -18,14 +19,15 @@ extension HostCommand {
           ["user": .string(user.id.rawValue), "roles": .array(user.roles.map { .string($0.rawValue) })]
         })
     },
-    HostCommand("user.link", "Make a sign-in code: five minutes, once", role: nil) { call in
+    HostCommand("user.link", "Make a sign-in code: five minutes, once", role: nil, whileSuspended: .answered) { call in
       let id = try UserID(parsing: try call.string("name"))
       let code = try call.host.directory.issueCode(id, nowMs: SystemSources.wallClockMs())
       let path = "/sign-in?code=\(code)"
       let address = call.host.servedAt.withLock { $0 }
       return ["path": .string(path), "url": address.map { .string($0 + path) } ?? .null, "minutes": 5]
     },
-    HostCommand("user.token", "Make an API token; an older one stops working", role: nil) { call in
+    HostCommand("user.token", "Make an API token; an older one stops working", role: nil, whileSuspended: .answered) {
+      call in
       let id = try UserID(parsing: try call.string("name"))
       return ["token": .string(try call.host.directory.issueToken(id))]
     },

@@ -16,7 +16,7 @@ extension RunningHost {
   /// - Returns: What went; nil when there was nothing.
   func trimNow(_ tenant: TenantID, days: Int?, by: UserID?) async throws -> Trim? {
     let partition = Partition.tenant(tenant)
-    guard !trimming.contains(tenant) else { return nil }
+    guard !trimming.contains(tenant), !turning.contains(tenant) else { return nil }
     trimming.insert(tenant)
     defer { trimming.remove(tenant) }
     let open = try opened(tenant)
@@ -83,6 +83,7 @@ extension RunningHost {
     }
     metrics.add(
       "sluice_journal_trimmed_entries_total", Int(trim.firstKept - before.number), [("tenant", tenant.rawValue)])
+    try self.tenant(tenant).use?.measureSnapshots()
     countPacks()
     log.info(
       "journal.trimmed", "Old entries were let go.",

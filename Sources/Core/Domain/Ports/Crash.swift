@@ -53,9 +53,21 @@ package enum CrashPoint: String, CaseIterable, Sendable {
   case migrationBeforeFormat = "migration.before_format"
   case migrationAfterFormat = "migration.after_format"
 
+  /// `sluice tenant erase`: between what it does, in the order in which it does it. From the second point on the next
+  /// start goes on with it.
+  case erasureBeforeList = "erasure.before_list"
+  case erasureBeforeSecondList = "erasure.before_second_list"
+  case erasureBeforeStop = "erasure.before_stop"
+  case erasureBeforeLeaf = "erasure.before_leaf"
+  case erasureBeforeKeys = "erasure.before_keys"
+  case erasureBeforeJournal = "erasure.before_journal"
+  case erasureBeforeFiles = "erasure.before_files"
+  case erasureBeforeDone = "erasure.before_done"
+  case erasureAfterDone = "erasure.after_done"
+
   /// Whether every host comes by in its first days. The others are met by an operator's command, or once a segment is full.
   package var isDaily: Bool {
-    !["roll.", "pack.", "trim.", "backup.", "restore.", "plugin.", "upgrade.", "migration."].contains {
+    !["roll.", "pack.", "trim.", "backup.", "restore.", "plugin.", "upgrade.", "migration.", "erasure."].contains {
       rawValue.hasPrefix($0)
     }
   }

@@ -14,8 +14,11 @@ package struct UnlimitedDisk: DiskReserve {
   package func release() -> Bool { false }
 }
 
+/// Why nothing is taken in for now. Sources and senders keep what they have, and come again.
+package protocol IntakePause: OperatorError {}
+
 /// Why nothing new is taken in for now. Nothing was lost: sources go on from their checkpoints, senders try again.
-package struct DiskShortage: OperatorError, Equatable {
+package struct DiskShortage: IntakePause, Equatable {
   package let path: String
   package let freeBytes: Int
   package let neededBytes: Int
