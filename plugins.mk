@@ -122,5 +122,5 @@ plugin-test: c-worker swift-plugins plugin-manifests $(GUIDE_LIBRARIES) examples
 plugin-test-world: c-worker swift-plugins ## Run the Swift plugins against the simulated SaaS: WORLD=sluice-world
 	@python3 Tests/PluginTests/world_check.py $(C_BUILD) $(WORLD)
 
-plugin-bench: c-worker swift-plugins ## Measure spawn to ready of the Swift plugins
+plugin-bench: c-worker swift-plugins examples ## Measure spawn to ready of plugins in each language
 	@python3 Tests/PluginTests/bench.py $(C_BUILD)

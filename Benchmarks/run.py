@@ -15,6 +15,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(HERE, "..", "Tests", "EndToEnd"))
+import boundary_bench
 import crowd_bench
 import intake_bench
 import journal_bench
@@ -39,7 +40,7 @@ def ledger(options):
     return found
 
 
-BENCHES = {"intake": intake_bench.run, "loop": loop_bench.loop, "workers": loop_bench.workers, "webhooks": webhook_bench.run,
+BENCHES = {"intake": intake_bench.run, "loop": loop_bench.loop, "boundary": boundary_bench.run, "workers": loop_bench.workers, "webhooks": webhook_bench.run,
            "ledger": ledger, "crowd": crowd_bench.crowd, "crashes": crowd_bench.crashes, "throttle": throttle_bench.run,
            "journal": journal_bench.run}
 

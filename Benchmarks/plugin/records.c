@@ -2,7 +2,8 @@
 // checkpoint after every `batch`, and logs how long it took by the host's clock from the first emit until the last
 // record was durable. A delivery becomes one record. It reaches nothing.
 //
-// Configuration (both optional): {"records": 100000, "batch": 1000}
+// Configuration (all optional): {"records": 100000, "batch": 1000, "wait": 0}. With "wait": 1 each batch is awaited
+// before the next one is given.
 #include <stdlib.h>
 
 #include "../record_text.h"
@@ -16,7 +17,7 @@ static const int64_t EVENT_TIME_MS = INT64_C(1767571200000), COMPLETE_MS = INT64
 
 static struct {
     const sluice_host_t *host;
-    uint64_t records, batch;
+    uint64_t records, batch, wait;
     char *payloads;
     char (*keys)[RECORD_KEY_BYTES];
 } bench;
@@ -96,6 +97,7 @@ static sluice_status_t pull(const sluice_source_t *source, const sluice_pull_t *
     sluice_status_t status = bench.host->clock_now(bench.host, SLUICE_CLOCK_MONOTONIC, &start);
     for (uint64_t next = 0; status == SLUICE_OK && next < bench.records; next += bench.batch) {
         status = emit_batch(&request->stream, next);
+        if (status == SLUICE_OK && bench.wait) status = bench.host->wait_durable(bench.host);
     }
     if (status == SLUICE_OK) status = bench.host->wait_durable(bench.host);
     if (status == SLUICE_OK) status = bench.host->clock_now(bench.host, SLUICE_CLOCK_MONOTONIC, &end);
@@ -146,6 +148,7 @@ static sluice_status_t create(const sluice_host_t *host, const sluice_slice_t *i
     if (config->len > 0) memcpy(json, config->ptr, config->len);
     bench.records = config_number(json, "\"records\"", 100000);
     bench.batch = config_number(json, "\"batch\"", 1000);
+    bench.wait = config_number(json, "\"wait\"", 0);
     if (bench.batch == 0 || bench.batch > BATCH_MAX) {
         return fail(SLUICE_E_CONFIG, "records.config", "batch must be between 1 and 4096.");
     }

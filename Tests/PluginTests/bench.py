@@ -1,4 +1,4 @@
-"""Figures of the Swift plugins: bench.py BUILD_DIR. Spawn to ready, first answer, memory, library size."""
+"""Figures of plugins by language: bench.py BUILD_DIR. Spawn to ready, first answer, memory, library size."""
 import json
 import os
 import statistics
@@ -20,18 +20,21 @@ def memory(pid):
     return found["Rss"], found["Private_Clean"] + found["Private_Dirty"]
 
 
-def spawns(name, factory, count=100):
-    path, ready, configured, sizes = os.path.join(BUILD, "plugins", name), [], [], (0, 0)
+def spawns(name, factory, config="{}", count=200):
+    path, ready, configured, sizes = os.path.join(BUILD, name), [], [], (0, 0)
     for _ in range(count):
         with PluginWorker(BUILD, path, OPTIONS) as w:
             w.factory, ready_now = factory, w.ready
             w.ready = lambda: (ready_now(), ready.append((time.perf_counter() - w.started) * 1000))[0]
-            assert w.configured()["status"] == 0
+            assert w.configured(config)["status"] == 0
             configured.append((time.perf_counter() - w.started) * 1000)
             sizes = memory(w.process.pid)
-    return {"library_bytes": os.path.getsize(path), "spawn_to_ready_ms_min": round(min(ready), 2),
+    ready.sort(), configured.sort()
+    return {"library_bytes": os.path.getsize(path), "spawn_to_ready_ms_min": round(ready[0], 2),
             "spawn_to_ready_ms_p50": round(statistics.median(ready), 2),
-            "spawn_to_configured_ms_p50": round(statistics.median(configured), 2), "rss_kib": sizes[0],
+            "spawn_to_ready_ms_p99": round(ready[int(count * 0.99)], 2),
+            "spawn_to_configured_ms_p50": round(statistics.median(configured), 2),
+            "spawn_to_configured_ms_p99": round(configured[int(count * 0.99)], 2), "rss_kib": sizes[0],
             "private_kib": sizes[1], "spawns": count}
 
 
@@ -51,7 +54,11 @@ def pull_rate(count=20000):
 
 
 if __name__ == "__main__":
-    print(json.dumps({"crm-source": spawns("crm-source.so", "sluice.source/1"),
-                      "crm-executor": spawns("crm-executor.so", "sluice.executor/1"),
+    tides = {language: f"examples/tides-{language}/build/tides.so" for language in ("c", "swift", "rust")}
+    # The same connector in each language there is a compiler for.
+    examples = {f"tides-{language}": spawns(path, "sluice.source/1", '{"station":"dover"}')
+                for language, path in tides.items() if os.path.exists(os.path.join(BUILD, path))}
+    print(json.dumps({**examples, "crm-source": spawns("plugins/crm-source.so", "sluice.source/1"),
+                      "crm-executor": spawns("plugins/crm-executor.so", "sluice.executor/1"),
                       "crm_source_records_per_second": pull_rate(),
                       "note": "the host side of this bench is Python; spawn includes its fork"}, indent=2))

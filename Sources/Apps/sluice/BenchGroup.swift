@@ -6,7 +6,7 @@ import SluiceHost
 struct BenchGroup: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench", abstract: "Measure a part of the host on this machine, in a temporary folder.",
-    subcommands: [Ledger.self, Journal.self])
+    subcommands: [Ledger.self, Journal.self, Boundary.self])
 
   struct Ledger: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -24,18 +24,44 @@ struct BenchGroup: ParsableCommand {
     }
 
     func run() async throws {
-      let folder = NSTemporaryDirectory() + "sluice-bench-\(UUID().uuidString)"
-      try FileManager.default.createDirectory(
-        atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-      defer { try? FileManager.default.removeItem(atPath: folder) }
-      var options = Installation.options(
-        dataFolder: folder + "/data", log: HostLog.standardError(least: .warning))
-      options.hostKeyPath = folder + "/host.key"
-      let host = try await RunningHost(options)
-      let figures = try await LedgerBench(entries: entries, writers: writers, probes: probes).run(on: host)
-      try await host.stop()
+      let figures = try await BenchGroup.onNewHost {
+        try await LedgerBench(entries: entries, writers: writers, probes: probes).run(on: $0)
+      }
       print(Printer.text(figures, asJSON: json), terminator: "")
     }
+  }
+
+  struct Boundary: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "What it costs that a source is a process of its own: records from it into the host, kept nowhere.")
+
+    @Option(help: "The manifest of a source that takes `records`, `batch` and `wait`.") var manifest: String
+    @Option(help: "Records that it hands over.") var records = 100_000
+    @Option(help: "Records it gives at once, each time with a checkpoint.") var batch = 100
+    @Flag(help: "Each batch is awaited before the next one is given.") var wait = false
+    @Flag(help: "Answer in JSON.") var json = false
+
+    func run() async throws {
+      let bench = BoundaryBench(manifest: manifest, records: records, batch: batch, isWaiting: wait)
+      print(Printer.text(try await BenchGroup.onNewHost(bench.run), asJSON: json), terminator: "")
+    }
+  }
+
+  /// A host whose data folder is new, and goes afterwards.
+  private static func onNewHost<Result: Sendable>(
+    _ measure: (RunningHost) async throws -> Result
+  ) async throws -> Result {
+    let folder = NSTemporaryDirectory() + "sluice-bench-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(
+      atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    var options = Installation.options(
+      dataFolder: folder + "/data", log: HostLog.standardError(least: .warning))
+    options.hostKeyPath = folder + "/host.key"
+    let host = try await RunningHost(options)
+    let result = try await measure(host)
+    try await host.stop()
+    return result
   }
 
   struct Journal: AsyncParsableCommand {
