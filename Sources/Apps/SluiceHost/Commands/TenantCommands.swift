@@ -15,9 +15,7 @@ extension HostCommand {
       ]
     },
     HostCommand("tenant.list", "List tenants", role: nil, whileSuspended: .answered) { call in
-      var rows: [JSONValue] = []
-      for tenant in await call.host.tenantNames() { rows.append(try await call.host.tenantRow(tenant)) }
-      return .array(rows)
+      .array(try await call.host.tenantRows())
     },
     HostCommand("tenant.show", "Show whether a tenant runs, and what it takes of the disk", role: .auditor) { call in
       try await call.host.tenantRow(try call.tenant())

@@ -4,6 +4,15 @@ import Policy
 
 // What is told of a tenant as a whole.
 extension RunningHost {
+  /// What `tenant list` tells: without the parts of what each takes.
+  func tenantRows() throws -> [JSONValue] {
+    try tenantNames().map { tenant in
+      guard case .object(var row) = try tenantRow(tenant) else { return .null }
+      row["disk"] = nil
+      return .object(row)
+    }
+  }
+
   func tenantRow(_ tenant: TenantID) throws -> JSONValue {
     let runtime = try self.tenant(tenant)
     let (terms, pause) = (runtime.terms, runtime.intakePause())
