@@ -107,11 +107,16 @@ def attacks_are_refused(rig, who):
     host = started(rig, who, who)
     manifest = install(rig, host, who, "attacker.so")
     patient = install(rig, host, who + "-patient", "attacker.so", timeout_ms=60_000)
+    # One whose worker has done its work and lives on, and one that works meanwhile.
+    host.ask("connector.enable", name="counter", instance="bystander", config={"records": 1})
+    wait_for(lambda: host.metric("sluice_records_total", instance="demo/bystander") == 1 and len(host.workers()) == 1, "the bystander's worker is idle", 60)
+    bystander = host.workers()[0]
     host.ask("connector.enable", name="counter", instance="neighbour", config={"records": 20000})
-    before = limits_of(host.process.pid)
+    before = [limits_of(pid) for pid in (host.process.pid, bystander)]
     count = 0
-    for attacks in ATTACKS.values():
-        for attack in attacks:
+    # Those aimed at neighbours first: they try the process ids near their own.
+    for what in sorted(ATTACKS, key=lambda what: "neighbour" not in what):
+        for attack in ATTACKS[what]:
             enable(host, patient if attack == "busy" else manifest, attack.replace("_", "-"), attack)
             count += 1
     for what, attacks in ATTACKS.items():
@@ -121,7 +126,8 @@ def attacks_are_refused(rig, who):
             if not wanted.startswith("state:"):
                 expect(host.metric("sluice_sandbox_refusals_total", instance=f"demo/{attack.replace('_', '-')}", call=wanted) >= 1, f"{attack} is not counted")
     wait_for(lambda: host.metric("sluice_records_total", instance="demo/neighbour") == 20000, lambda: f"the neighbour's records: {states(host)['neighbour']}", 60)
-    expect_equal(limits_of(host.process.pid), before, "limits, priority and processors of the host")
+    expect(bystander in host.workers(), "the idle neighbour's worker is another one")
+    expect_equal([limits_of(pid) for pid in (host.process.pid, bystander)], before, "limits, priority and processors of the host and of an idle neighbour")
     refused, _ = told(host)
     expect("neighbour" not in refused, f"an honest plugin is told of: {refused.get('neighbour')}")
     expect_equal(host.metric("sluice_operations_total", instance="demo/neighbour", ending="worker.died"), 0, "deaths of the neighbour")
