@@ -80,7 +80,7 @@ final class WholeTenant {
     let id = SHA256.digest("entry \(entries.count)")
     let position = try apply(NewEntry(id: id, kind: kind, cause: nil, recordedAtMs: nowMs, body: body))
     while case let rows = try store.view({ try LoopAssembly.pending($0) }), !rows.isEmpty {
-      for row in rows { try apply(row.entry(recordedAtMs: nowMs)) }
+      for (_, row) in rows { try apply(row.entry(recordedAtMs: nowMs)) }
     }
     return position
   }

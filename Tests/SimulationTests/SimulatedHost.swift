@@ -58,6 +58,7 @@ final class SimulatedHost {
   let around: Surroundings
   let assembly = LoopAssembly()
   var applied = Position.origin
+  private var handed = LoopStep.Handed(takenOverAt: .origin)
   var runner = SimulatedRunner.idle
   /// Checkpoints that are known to be durable, by stream.
   var cursors: [String: Int] = [:]
@@ -77,6 +78,7 @@ final class SimulatedHost {
   func start() throws {
     trace.note("start")
     applied = try view { try LoopAssembly.applied($0) }
+    handed = LoopStep.Handed(takenOverAt: disk.journal.head)
     try settle()
     published = try LedgerRelease.mark(promisedBy: disk.objects["checkpoint"], signer: Self.signer)?.size ?? 0
     let tree = try view { try LedgerStage.tree(in: $0) }
@@ -93,14 +95,15 @@ final class SimulatedHost {
   @discardableResult
   func step() throws -> Bool {
     let durable = disk.journal.read(after: applied, countMax: chance.within(1...LoopStep.groupCountMax))
-    switch try LoopStep.next(durable: durable, in: disk.store, nowMs: around.nowMs) {
+    switch try LoopStep.next(durable: durable, in: disk.store, handed: handed, nowMs: around.nowMs) {
     case .apply(let entries):
       try assembly.apply(entries, to: disk.store)
       applied = entries.last!.position
       trace.note("applied", "to \(applied)")
-    case .append(let entries):
+    case .append(let entries, let now):
       trace.note("derived", entries.map(\.kind.rawValue).joined(separator: " "))
       _ = try disk.append(faulty(entries))
+      handed = now
     case .rest: return false
     }
     return true

@@ -44,6 +44,7 @@ package actor TenantRuntime {
   }
   private nonisolated let progress = Mutex(Progress())
   private var failure: (any Error)?
+  private var handed = LoopStep.Handed(takenOverAt: .origin)
   private var waiting: [(position: Position, done: CheckedContinuation<Void, any Error>)] = []
   private var changed: [CheckedContinuation<Void, any Error>] = []
   private var trailing: [(isMet: @Sendable (Progress) -> Bool, done: CheckedContinuation<Void, any Error>)] = []
@@ -78,6 +79,7 @@ package actor TenantRuntime {
       throw JournalError.behindState(partition: partition.name, head: head.number, applied: applied.number)
     }
     progress.withLock { $0 = Progress(epoch: epoch, head: head, applied: applied) }
+    handed = LoopStep.Handed(takenOverAt: head)
     try await use?.countAnew()
     try readTerms()
     try await applyAll(progress.withLock { $0.begin() })
@@ -250,9 +252,11 @@ package actor TenantRuntime {
     let applied = progress.withLock { $0.applied }
     let durable = try await journal.read(
       partition, after: applied, countMax: LoopStep.groupCountMax, bytesMax: Self.groupBytesMax)
-    switch try LoopStep.next(durable: durable, in: store, nowMs: clock.wallMs()) {
+    switch try LoopStep.next(durable: durable, in: store, handed: handed, nowMs: clock.wallMs()) {
     case .apply(let entries): try applyDurable(entries)
-    case .append(let entries): try await appendDurably(entries)
+    case .append(let entries, let now):
+      try await appendDurably(entries)
+      handed = now
     case .rest: return false
     }
     return true

@@ -122,9 +122,14 @@ package struct LoopAssembly: Sendable {
     Position(UInt64(try view.value(position, "applied")?.integer ?? 0))
   }
 
-  /// What waits to be appended, in order.
-  package static func pending(_ view: any StateView, countMax: Int = 1_000) throws -> [OutboxRow] {
-    try view.scan(outbox, from: "at/", until: "at0", reversed: false, countMax: countMax).map { try $0.1.decode() }
+  /// What waits to be appended or to be found in the journal, in order, after one that is known already.
+  package static func pending(
+    _ view: any StateView, after key: String = "", countMax: Int = 1_000
+  ) throws -> [(key: String, row: OutboxRow)] {
+    // Keys have one length, so nothing stands between one and it with a space behind.
+    let from = key.isEmpty ? "at/" : key + " "
+    return try view.scan(outbox, from: from, until: "at0", reversed: false, countMax: countMax)
+      .map { ($0.0, try $0.1.decode()) }
   }
 
   /// What waits under this id.
