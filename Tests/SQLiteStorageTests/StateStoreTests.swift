@@ -32,6 +32,31 @@ import Testing
     }
   }
 
+  @Test(arguments: Adapter.allCases)
+  func `tells keys apart and in order whatever characters they hold, and finds what stands after one`(
+    adapter: Adapter
+  ) throws {
+    let store = try make(adapter)
+    let keys = [
+      "a", "a\u{0}", "a\u{0}\u{0}", "a\u{0}b", "a\u{1}", "a\u{1}\u{1}", "a\u{1}\u{2}", "a\u{2}", "a b", "aé",
+      "\u{10FFFF}",
+    ]
+    try store.transaction { state in
+      for key in keys.reversed() { try state.set(space, key, .string(key)) }
+    }
+    try store.view { (view: any StateView) throws -> Void in
+      let all = try view.scan(space)
+      #expect(all.map(\.0) == keys && all.map(\.1) == keys.map { .string($0) })
+      for (index, key) in keys.enumerated() {
+        #expect(try view.value(space, key) == .string(key))
+        let rest = try view.scan(space, from: key + "\u{0}", until: nil, reversed: false, countMax: 100)
+        #expect(rest.map(\.0) == Array(keys.dropFirst(index + 1)))
+      }
+    }
+    try store.transaction { try $0.remove(space, "a\u{0}") }
+    #expect(try store.view { try $0.scan(space).map(\.0) } == keys.filter { $0 != "a\u{0}" })
+  }
+
   @Test(arguments: Adapter.allCases) func `lists the spaces that hold a row, in order`(adapter: Adapter) throws {
     let store = try make(adapter)
     try store.transaction { state in

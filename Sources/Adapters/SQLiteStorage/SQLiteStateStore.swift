@@ -83,7 +83,9 @@ package final class SQLiteStateStore: StateStore {
 
     func value(_ space: Space, _ key: String) throws -> JSONValue? {
       let statement = try db.cachedStatement(sql: "SELECT value FROM state WHERE space=? AND key=?")
-      return try DatabaseValue.fetchOne(statement, arguments: [space.rawValue, key]).map { try read($0, space, key) }
+      return try DatabaseValue.fetchOne(statement, arguments: [space.rawValue, StoredKey.of(key)]).map {
+        try read($0, space, key)
+      }
     }
 
     func scan(
@@ -94,9 +96,10 @@ package final class SQLiteStateStore: StateStore {
         + " ORDER BY key " + (reversed ? "DESC" : "ASC") + " LIMIT ?"
       let limit = Int64(clamping: countMax)
       let arguments: StatementArguments =
-        until.map { [space.rawValue, from, $0, limit] } ?? [space.rawValue, from, limit]
+        until.map { [space.rawValue, StoredKey.of(from), StoredKey.of($0), limit] }
+        ?? [space.rawValue, StoredKey.of(from), limit]
       return try Row.fetchAll(try db.cachedStatement(sql: sql), arguments: arguments).map {
-        guard let key = String.fromDatabaseValue($0[0]) else {
+        guard let key = String.fromDatabaseValue($0[0]).map(StoredKey.read) else {
           throw StorageError.damagedRow(path: path, row: "\(space.rawValue)/?", reason: "its key is no text")
         }
         return (key, try read($0[1], space, key))
@@ -109,11 +112,13 @@ package final class SQLiteStateStore: StateStore {
 
     func set(_ space: Space, _ key: String, _ value: JSONValue) throws {
       try db.cachedStatement(sql: "INSERT OR REPLACE INTO state(space, key, value) VALUES(?, ?, ?)")
-        .execute(arguments: [space.rawValue, key, value.canonicalText])
+        .execute(arguments: [space.rawValue, StoredKey.of(key), value.canonicalText])
     }
 
     func remove(_ space: Space, _ key: String) throws {
-      try db.cachedStatement(sql: "DELETE FROM state WHERE space=? AND key=?").execute(arguments: [space.rawValue, key])
+      try db.cachedStatement(sql: "DELETE FROM state WHERE space=? AND key=?").execute(arguments: [
+        space.rawValue, StoredKey.of(key),
+      ])
     }
 
     private func read(_ column: DatabaseValue, _ space: Space, _ key: String) throws -> JSONValue {
@@ -123,5 +128,29 @@ package final class SQLiteStateStore: StateStore {
       guard let text = String.fromDatabaseValue(column) else { throw damaged("its value is no text") }
       do { return try JSONValue(parsing: text) } catch { throw damaged(error.message) }
     }
+  }
+}
+
+/// A key as the file holds it. Text ends at its first NUL for SQLite's C interface, and a key may hold what somebody else
+/// wrote: a NUL becomes two bytes 1, and a byte 1 becomes 1 and 2, so that keys keep their order.
+private enum StoredKey {
+  static func of(_ key: String) -> String {
+    guard key.utf8.contains(where: { $0 <= 1 }) else { return key }
+    return String(decoding: key.utf8.flatMap { $0 <= 1 ? [1, $0 + 1] : [$0] }, as: UTF8.self)
+  }
+
+  static func read(_ stored: String) -> String {
+    guard stored.utf8.contains(1) else { return stored }
+    var (bytes, isSecond): ([UInt8], Bool) = ([], false)
+    for byte in stored.utf8 {
+      if isSecond, byte == 1 || byte == 2 {
+        bytes[bytes.count - 1] = byte - 1
+        isSecond = false
+      } else {
+        bytes.append(byte)
+        isSecond = byte == 1
+      }
+    }
+    return String(decoding: bytes, as: UTF8.self)
   }
 }

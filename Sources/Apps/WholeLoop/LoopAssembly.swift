@@ -126,8 +126,7 @@ package struct LoopAssembly: Sendable {
   package static func pending(
     _ view: any StateView, after key: String = "", countMax: Int = 1_000
   ) throws -> [(key: String, row: OutboxRow)] {
-    // Keys have one length, so nothing stands between one and it with a space behind.
-    let from = key.isEmpty ? "at/" : key + " "
+    let from = key.isEmpty ? "at/" : key + "\u{0}"
     return try view.scan(outbox, from: from, until: "at0", reversed: false, countMax: countMax)
       .map { ($0.0, try $0.1.decode()) }
   }
