@@ -151,7 +151,7 @@ import Testing
     try await bench.pack(journal)
     #expect(try await isCounted())
     let before = journal.storedBytes(of: bench.tenant)
-    let gone = try await JournalPacker(journal).trim(bench.tenant, through: Position(12))
+    let gone = try await JournalPacker(journal).trim(bench.tenant, through: Position(12), keeping: .origin)
     #expect(try await isCounted())
     #expect(journal.storedBytes(of: bench.tenant) == before - gone.bytes)
     #expect(journal.storedBytes(of: bench.other) == 0)
@@ -244,7 +244,7 @@ import Testing
     let packer = JournalPacker(journal)
     #expect(await packer.lastPacked(of: bench.tenant, recordedBeforeMs: 7) == nil)
     #expect(await packer.lastPacked(of: bench.tenant, recordedBeforeMs: 8) == Position(7))
-    #expect(try await packer.trim(bench.tenant, through: Position(4)).packs == 4)
+    #expect(try await packer.trim(bench.tenant, through: Position(4), keeping: .origin).packs == 4)
     for round in 1...2 {
       #expect(try bench.packs() == ["5-5.pack", "6-6.pack", "7-7.pack"], "\(round)")
       #expect(try await journal.texts(bench.tenant, after: 4).count == 4)
@@ -257,7 +257,7 @@ import Testing
       try await journal.close()
       journal = try bench.open()
     }
-    _ = try await JournalPacker(journal).trim(bench.tenant, through: Position(7))
+    _ = try await JournalPacker(journal).trim(bench.tenant, through: Position(7), keeping: .origin)
     let epoch = try await journal.acquire(bench.tenant)
     #expect(try await journal.append([entry("next")], to: bench.tenant, epoch: epoch) == [Position(9)])
   }

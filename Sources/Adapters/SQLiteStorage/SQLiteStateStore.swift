@@ -70,6 +70,18 @@ package final class SQLiteStateStore: StateStore {
     try StorageError.naming(path, .state) { try queue.unsafeRead { try body(Transaction(db: $0, path: path)) } }
   }
 
+  package func viewApart<Result>(_ body: (any StateView) throws -> Result) throws -> Result {
+    try StorageError.naming(path, .state) {
+      var configuration = Configuration()
+      configuration.readonly = true
+      configuration.busyMode = .timeout(5)
+      let apart = try DatabaseQueue(path: path, configuration: configuration)
+      defer { try? apart.close() }
+      // In a transaction: what is read is of one moment, whatever the other connection commits.
+      return try apart.read { try body(Transaction(db: $0, path: path)) }
+    }
+  }
+
   package func close() throws { try queue.close() }
 
   /// One GRDB access; it does not outlive the closure it is given to.

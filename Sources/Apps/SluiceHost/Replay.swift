@@ -28,13 +28,20 @@ package enum ReplayError: OperatorError, Equatable {
 }
 
 extension RunningHost {
-  /// Replays a tenant's journal up to the verdict on `decision`, or whole.
+  /// Replays a tenant's journal up to the verdict on `decision`, or whole. The host goes on meanwhile.
   func replay(_ tenant: TenantID, decision: Digest?) async throws -> JSONValue {
+    let (past, journal) = (past(of: tenant), journal)
+    return try await longWork.run { _ in try await Self.replay(tenant, decision: decision, past, journal) }
+  }
+
+  private static nonisolated(nonsending) func replay(
+    _ tenant: TenantID, decision: Digest?, _ past: TrimmedPast, _ journal: SQLiteJournal
+  ) async throws -> JSONValue {
     let store = MemoryStateStore()
     var replay = Replay(into: store)
     var decisions = 0
     var shown: [JSONValue] = []
-    var position = try await past(of: tenant).begin(in: store)
+    var position = try await past.begin(in: store)
     let beginning = position
     reading: while true {
       let entries: [Entry]
@@ -77,7 +84,7 @@ extension RunningHost {
   }
 
   /// The stages of the day that led to a verdict set: recorded and derived hash of each.
-  private func trail(to verdict: Entry, _ replay: Replay) throws -> [JSONValue] {
+  private static func trail(to verdict: Entry, _ replay: Replay) throws -> [JSONValue] {
     var trail: [Replay.Stage] = []
     for stage in replay.stages.reversed() {
       trail.append(stage)
@@ -92,13 +99,22 @@ extension RunningHost {
     }
   }
 
-  /// Rebuilds every projection of a tenant from its journal and compares it row by row with what is stored.
+  /// Rebuilds every projection of a tenant from its journal and compares it row by row with what is stored. The host goes
+  /// on meanwhile.
   func inspect(_ tenant: TenantID) async throws -> JSONValue {
     let runtime = try self.tenant(tenant)
     try await runtime.settle()
+    let (past, journal) = (past(of: tenant), journal)
+    return try await longWork.run { _ in try await Self.inspect(runtime, past, journal) }
+  }
+
+  private static nonisolated(nonsending) func inspect(
+    _ runtime: TenantRuntime, _ past: TrimmedPast, _ journal: SQLiteJournal
+  ) async throws -> JSONValue {
+    let tenant = runtime.tenant
     let store = MemoryStateStore()
     var replay = Replay(into: store)
-    var position = try await past(of: tenant).begin(in: store)
+    var position = try await past.begin(in: store)
     let beginning = position
     var applied = Position(runtime.appliedNumber)
     while true {
@@ -117,7 +133,7 @@ extension RunningHost {
       }
       let rebuilt = store.rows
       // A host that works on has applied more meanwhile: then what is new is replayed as well, and it is looked at again.
-      let differing = try runtime.view { view in
+      let differing = try runtime.store.viewApart { view in
         applied = try LoopAssembly.applied(view)
         return applied > position ? nil : try Self.difference(rebuilt, view)
       }

@@ -78,10 +78,14 @@ package actor RunningHost {
   private(set) var refused: [String: String] = [:]
   private(set) var isRunningInstances = false
   var isRunning: Bool { isRunningInstances }
-  /// A round of packing is under way, and another one is wanted.
-  var isPacking = false
-  var isPackingAgain = false
-  var isPackingLater = false
+  /// A round of packing and trimming that is under way; whether another one is wanted, at once or in an hour.
+  var housekeeping: Task<Void, Never>?
+  var isHousekeepingAgain = false
+  var isHousekeepingLater = false
+  /// Tenants for whose applying packing waits.
+  var awaited: Set<TenantID> = []
+  var retentionClock: RetentionClock?
+  let longWork = LongWork()
   /// Tenants whose old entries are being let go.
   var trimming: Set<TenantID> = []
   /// Instances whose version is being replaced: nobody starts them meanwhile.
@@ -165,8 +169,9 @@ package actor RunningHost {
       try? await tenant.runtime.settle()
       try? await tenant.ledger.publishNow()
     }
-    // A pack that is being made comes to its end.
+    // A pack that is being made comes to its end, and so does a trim.
     await packer.stop()
+    await endHousekeeping()
     await pool.close()
     loop.stop()
     try await journal.close()

@@ -68,7 +68,7 @@ struct Sending {
     }
     var request = route.request(target.method, target.url(query: added?.query ?? target.query), to: declared.endpoint)
     request.proxy = proxy
-    request.isSentOnce = declared.effect == .write
+    request.isSentOnce = declared.effect != .read
     request.body = target.body
     request.identity = added?.identity
     request.headers += (target.headers + (added?.headers ?? [])).map { ($0.name, $0.value) }

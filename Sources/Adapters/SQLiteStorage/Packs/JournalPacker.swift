@@ -165,13 +165,20 @@ extension JournalPacker {
     journal.holdings.withLock { $0.shelves[partition.name]?.packs.count { $0.row.last <= last.number } ?? 0 }
   }
 
-  /// Lets a partition's packs up to a position go. What proves them, and a snapshot of what they led to, must be durable.
+  /// Lets a partition's packs up to a position go, and all snapshots but one. What proves the packs, and that snapshot of
+  /// what they led to, must be durable.
   /// - Returns: How many packs and bytes went.
-  package func trim(_ partition: Partition, through last: Position) async throws -> (packs: Int, bytes: Int) {
+  package func trim(
+    _ partition: Partition, through last: Position, keeping snapshot: Position
+  ) async throws -> (packs: Int, bytes: Int) {
     try await holding {
       let gone = try await journal.keep(from: last.number + 1, of: partition)
       journal.crash.reach(.trimBeforeUnlink)
       for pack in gone { try journal.objects?.remove(pack.path) }
+      for path in try journal.objects?.list(StateSnapshot.folder(partition)) ?? []
+      where path != StateSnapshot.path(partition, snapshot) {
+        try journal.objects?.remove(path)
+      }
       journal.crash.reach(.trimAfterUnlink)
       return (gone.count, gone.reduce(0) { $0 + $1.row.bytes })
     }

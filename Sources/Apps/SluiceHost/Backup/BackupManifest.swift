@@ -11,6 +11,8 @@ struct BackupManifest: Codable, Sendable {
   /// Format 2 had neither packs nor snapshots; it is still read.
   static let formatVersion = 3
   static let oldestFormat = 2
+  /// A folder of format 1 has neither: its backup can be restored by the version that wrote the folder.
+  static func format(ofData dataFormat: Int) -> Int { dataFormat == 1 ? 2 : formatVersion }
   static let path = "manifest.json"
   static let codePath = "manifest.mac"
   static let sumPath = "manifest.sha256"

@@ -106,7 +106,7 @@ actor BackupWriter {
     }
     return try end(
       BackupManifest(
-        format: BackupManifest.formatVersion, madeAtMs: nowMs, dataFormat: holdings.dataFormat,
+        format: BackupManifest.format(ofData: holdings.dataFormat), madeAtMs: nowMs, dataFormat: holdings.dataFormat,
         hostKeyID: BackupOrigin.keyID(holdings.vault), tenants: tenants, parts: parts), holdings.vault)
   }
 
@@ -124,11 +124,11 @@ actor BackupWriter {
   }
 
   /// Packs and snapshots, under `past/PARTITION/…`. Nobody packs or trims meanwhile: they are those that the copied
-  /// segments know of.
+  /// segments know of. A snapshot may be of an order that is journaled and not carried out yet.
   private func addPast(of holdings: Holdings) throws {
     let objects = holdings.objects
     var paths = holdings.journal.packPaths.map(\.path)
-    for row in holdings.journal.status.partitions where row.firstKept > Position(1) {
+    for row in holdings.journal.status.partitions {
       paths += try objects.list(StateSnapshot.folder(row.partition)).filter { $0.hasSuffix(".snapshot") }
     }
     for path in paths {

@@ -29,7 +29,8 @@ extension HostCommand {
         }
         days = Int(number)
       }
-      guard let trim = try await call.host.trimNow(tenant, days: days, by: days == nil ? nil : call.user) else {
+      let rule = call.host.options.settings.rawDays(of: tenant)
+      guard let trim = try await call.host.trimNow(tenant, days: days ?? rule, by: days == nil ? nil : call.user) else {
         return [
           "trimmed": false, "first_position": .integer(Int64(call.host.journal.firstKept(of: .tenant(tenant)).number)),
         ]

@@ -7,46 +7,98 @@ import TrustLedger
 import WholeLoop
 
 // What is done with the journal's past while a host runs: a round of packing and trimming whenever a segment was closed, and
-// every hour, since what is kept for a number of days grows old by itself.
+// every hour, since what is kept for a number of days grows old by itself. Nobody waits for a tenant that is behind, or fails.
 extension RunningHost {
   private static let pauseMs: Int64 = 3_600_000
 
   func keepHouse() async {
-    await journal.whenRolled { [weak self] in Task { await self?.packSoon() } }
-    packSoon()
+    retentionClock = await RetentionClock(
+      newestMs: newestEntryMs(), wallMs: options.clock.wallMs(), steadyMs: options.clock.monotonicMs())
+    await journal.whenRolled { [weak self] in Task { await self?.keepHouseSoon() } }
+    keepHouseSoon()
   }
 
-  private func packSoon() {
-    guard options.settings.isPacking else { return }
-    guard !isPacking else { return isPackingAgain = true }
-    isPacking = true
-    Task { await self.packRound() }
+  private func keepHouseSoon() {
+    guard housekeeping == nil else { return isHousekeepingAgain = true }
+    housekeeping = Task { await self.round() }
   }
 
-  private func packRound() async {
+  /// Returns when no round is under way.
+  func endHousekeeping() async { await housekeeping?.value }
+
+  private func round() async {
     repeat {
-      isPackingAgain = false
-      do {
-        let report = try await packNow()
-        if let name = report.waitingFor, let waiting = TenantID(rawValue: name) {
-          do { try await tenant(waiting).reached(report.waitingUntil) } catch  where erasures.contains(waiting) {}
-          isPackingAgain = true
-        }
-        for tenant in tenantNames() { _ = try await trimNow(tenant, days: nil, by: nil) }
-      } catch {
-        metrics.add("sluice_pack_failures_total", 1)
-        log.error(error, [:])
-      }
-    } while isPackingAgain && isRunning
-    isPacking = false
-    guard isRunning, !isPackingLater else { return }
-    isPackingLater = true
-    _ = pool.after(ms: Self.pauseMs) { [weak self] in Task { await self?.packLater() } }
+      isHousekeepingAgain = false
+      if options.settings.isPacking { await packAll() }
+      await trimAll()
+    } while isHousekeepingAgain && isRunning
+    housekeeping = nil
+    // Without either nothing comes of itself.
+    let settings = options.settings
+    guard isRunning, !isHousekeepingLater, settings.isPacking || settings.retention != .init() else { return }
+    isHousekeepingLater = true
+    _ = pool.after(ms: Self.pauseMs) { [weak self] in Task { await self?.keepHouseLater() } }
   }
 
-  private func packLater() {
-    isPackingLater = false
-    packSoon()
+  private func keepHouseLater() {
+    isHousekeepingLater = false
+    keepHouseSoon()
+  }
+
+  private func packAll() async {
+    do {
+      let report = try await packNow()
+      if let name = report.waitingFor, let waiting = TenantID(rawValue: name) {
+        packOnce(waiting, hasApplied: report.waitingUntil)
+      }
+    } catch { tellFailed(error, [:]) }
+  }
+
+  /// A tenant that is behind keeps one segment, and no round.
+  private func packOnce(_ tenant: TenantID, hasApplied position: Position) {
+    guard awaited.insert(tenant).inserted, let runtime = try? self.tenant(tenant) else { return }
+    Task { [weak self] in
+      let isReached = (try? await runtime.reached(position)) != nil
+      await self?.isAwaited(tenant, isReached)
+    }
+  }
+
+  private func isAwaited(_ tenant: TenantID, _ isReached: Bool) {
+    awaited.remove(tenant)
+    // One that has stopped to apply is told of elsewhere.
+    if isReached { keepHouseSoon() }
+  }
+
+  private func trimAll() async {
+    let (wallMs, steadyMs) = (options.clock.wallMs(), options.clock.monotonicMs())
+    let mayTrim = retentionClock?.isBelieved(wallMs: wallMs, steadyMs: steadyMs) ?? true
+    if !mayTrim {
+      log.warning(
+        "journal.clock_leapt",
+        "The clock leapt by more than a day: nothing is let go by age until it has been right for one.",
+        ["now_ms": "\(wallMs)"])
+    }
+    for tenant in tenantNames() where isRunning && !erasures.contains(tenant) {
+      do { _ = try await trimNow(tenant, days: mayTrim ? options.settings.rawDays(of: tenant) : nil, by: nil) } catch {
+        if !erasures.contains(tenant) { tellFailed(error, ["tenant": "\(tenant)"]) }
+      }
+    }
+  }
+
+  private func tellFailed(_ error: any Error, _ fields: [String: String]) {
+    metrics.add("sluice_pack_failures_total", 1)
+    log.error(error, fields)
+  }
+
+  /// When the newest entry of any tenant was recorded; nil when there is none.
+  private func newestEntryMs() async -> Int64? {
+    var newest: Int64?
+    for tenant in tenantNames() {
+      let head = await journal.head(of: .tenant(tenant))
+      guard head > .origin, let entry = try? journal.entry(at: head, of: .tenant(tenant)) else { continue }
+      newest = max(newest ?? entry.recordedAtMs, entry.recordedAtMs)
+    }
+    return newest
   }
 
   /// Packs all that is closed and applied.

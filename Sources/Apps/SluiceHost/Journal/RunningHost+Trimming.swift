@@ -9,10 +9,10 @@ import WholeLoop
 // Letting old packs go. First there is a snapshot of the state, then the ledger proves an order that names its digest and the
 // positions that go, then the journal forgets them, then the objects are removed. Whoever dies between goes on from there.
 extension RunningHost {
-  /// Lets go what was recorded more days ago than the tenant's rule keeps.
+  /// Lets go what was recorded more days ago than that.
   /// - Parameters:
-  ///   - days: In place of the rule of `sluice.yaml`.
-  ///   - by: Who asks; nil for the rule.
+  ///   - days: nil finishes only what was ordered and not carried out.
+  ///   - by: Who asks; nil for the rule of `sluice.yaml`.
   /// - Returns: What went; nil when there was nothing.
   func trimNow(_ tenant: TenantID, days: Int?, by: UserID?) async throws -> Trim? {
     let partition = Partition.tenant(tenant)
@@ -21,14 +21,9 @@ extension RunningHost {
     defer { trimming.remove(tenant) }
     let open = try opened(tenant)
     try await open.runtime.settle()
-    // An order that is journaled and was not carried out: a host died over it.
-    if let left = try open.runtime.view({ try LoopAssembly.trimmed($0) }),
-      Position(left.firstKept) > journal.firstKept(of: partition)
-    {
-      try await carryOut(left, tenant)
-    }
-    guard let days = days ?? options.settings.rawDays(of: tenant) else { return nil }
-    let limitMs = SystemSources.wallClockMs() - Int64(days) * 86_400_000
+    try await finishTrim(tenant, open.runtime)
+    guard let days else { return nil }
+    let limitMs = options.clock.wallMs() - Int64(days) * 86_400_000
     guard let last = await packer.lastPacked(of: partition, recordedBeforeMs: limitMs) else { return nil }
     // Nothing goes that a log still has to publish.
     try await open.ledger.publishNow()
@@ -43,29 +38,44 @@ extension RunningHost {
     return trim
   }
 
+  /// Carries out an order that is journaled, over which a host died.
+  private func finishTrim(_ tenant: TenantID, _ runtime: TenantRuntime) async throws {
+    guard let left = try runtime.view({ try LoopAssembly.trimmed($0) }),
+      Position(left.firstKept) > journal.firstKept(of: .tenant(tenant))
+    else { return }
+    do { try await carryOut(left, tenant) } catch let error as SnapshotError {
+      // All entries are still there, so nothing is lost but the order: the next one makes a snapshot of its own.
+      log.warning(error.code, error.message, ["tenant": "\(tenant)", "trim": "left undone"])
+    }
+  }
+
   /// Makes the snapshot durable, and the order that names it.
   private func prepare(
     _ last: Position, rule: String, _ tenant: TenantID, by: UserID?
   ) async throws -> (trim: Trim, order: NewEntry) {
     let partition = Partition.tenant(tenant)
     if let shortage = reserve.shortage() { throw shortage }
-    let (position, made) = try self.tenant(tenant).view { view in
-      let position = try LoopAssembly.applied(view)
-      return (position, try StateSnapshot.make(of: view, partition, at: position, sealer: vault))
+    let store = try self.tenant(tenant).store
+    let (position, digest) = try await longWork.run { [vault, objects, crash = options.crash] _ in
+      let (position, made) = try store.viewApart { view in
+        let position = try LoopAssembly.applied(view)
+        return (position, try StateSnapshot.make(of: view, partition, at: position, sealer: vault))
+      }
+      crash.reach(.trimBeforeSnapshot)
+      try objects.write([(StateSnapshot.path(partition, position), made.bytes)])
+      crash.reach(.trimAfterSnapshot)
+      return (position, made.digest)
     }
-    options.crash.reach(.trimBeforeSnapshot)
-    try objects.write([(StateSnapshot.path(partition, position), made.bytes)])
-    options.crash.reach(.trimAfterSnapshot)
     let firstKept = last.number + 1
     let trim = Trim(
       firstKept: firstKept, entries: Int(firstKept - journal.firstKept(of: partition).number),
       packs: await packer.packs(of: partition, through: last), rule: rule, snapshot: position.number,
-      digest: made.digest)
+      digest: digest)
     let order = Order(
       verb: .trim, target: Trim.target, argument: try JSONValue(encoding: trim).canonicalText, by: by)
     let entry = NewEntry(
       id: StableID.of("order", [order.verb.rawValue, order.target, Hex.encode(SystemSources.random(16))]),
-      kind: .order, cause: nil, recordedAtMs: SystemSources.wallClockMs(),
+      kind: .order, cause: nil, recordedAtMs: options.clock.wallMs(),
       body: try JSONValue(encoding: order).canonicalBytes)
     return (trim, entry)
   }
@@ -74,13 +84,10 @@ extension RunningHost {
     let partition = Partition.tenant(tenant)
     let past = past(of: tenant)
     // From now on nothing else gives the state of before.
-    try past.check(trim)
+    try await longWork.run { _ in try past.check(trim) }
     let before = journal.firstKept(of: partition)
-    let gone = try await packer.trim(partition, through: Position(trim.firstKept - 1))
-    for path in try objects.list(StateSnapshot.folder(partition))
-    where path != StateSnapshot.path(partition, Position(trim.snapshot)) {
-      try objects.remove(path)
-    }
+    let gone = try await packer.trim(
+      partition, through: Position(trim.firstKept - 1), keeping: Position(trim.snapshot))
     metrics.add(
       "sluice_journal_trimmed_entries_total", Int(trim.firstKept - before.number), [("tenant", tenant.rawValue)])
     try self.tenant(tenant).use?.measureSnapshots()

@@ -16,7 +16,7 @@ package struct TrimmedPast: Sendable {
   /// Puts the state into `store`, in place of whatever is there.
   /// - Returns: The position it is of; the origin, and an untouched store, where nothing was trimmed.
   /// - Throws: `SnapshotError`, `JournalError`; then the store is as it was.
-  func begin(in store: any StateStore) async throws -> Position {
+  nonisolated(nonsending) func begin(in store: any StateStore) async throws -> Position {
     guard let trim = try await order() else { return .origin }
     let position = Position(trim.snapshot)
     try store.transaction { state in
@@ -41,7 +41,7 @@ package struct TrimmedPast: Sendable {
   }
 
   /// The order by which the first kept position is what it is; nil where nothing was trimmed.
-  private func order() async throws -> Trim? {
+  private nonisolated(nonsending) func order() async throws -> Trim? {
     let firstKept = journal.firstKept(of: partition)
     guard firstKept > Position(1) else { return nil }
     var position = Position(firstKept.number - 1)

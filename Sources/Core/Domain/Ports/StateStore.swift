@@ -7,6 +7,12 @@ package protocol StateStore: Sendable {
   func transaction<Result>(_ body: (any StateTransaction) throws -> Result) throws -> Result
   /// Reads a consistent view without changing anything.
   func view<Result>(_ body: (any StateView) throws -> Result) throws -> Result
+  /// The same for what takes long: where the store can, transactions go on meanwhile.
+  func viewApart<Result>(_ body: (any StateView) throws -> Result) throws -> Result
+}
+
+extension StateStore {
+  package func viewApart<Result>(_ body: (any StateView) throws -> Result) throws -> Result { try view(body) }
 }
 
 /// A consistent view of a tenant's state.
