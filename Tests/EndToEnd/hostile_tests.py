@@ -120,6 +120,25 @@ def test_every_attack_is_named(rig):
     return f"{len(ATTACKS)} attacks"
 
 
+def peak_bytes(pid):
+    with open(f"/proc/{pid}/status") as f:
+        return next(int(line.split()[1]) * 1024 for line in f if line.startswith("VmHWM:"))
+
+
+def test_checkpoints_are_bounded(rig):
+    """a source that hands the largest checkpoints over without end waits for those before, and takes no more of the host's memory than one is worth many times over"""
+    host, folder = ready(rig)
+    enable(host, folder, "malformed")
+    wait_for(lambda: ended(host, "malformed", "ok") >= 1, "a first operation", 30)
+    before = peak_bytes(host.process.pid)
+    enable(host, folder, "checkpoint_flood")
+    wait_for(lambda: ended(host, "checkpoint_flood") >= 1, lambda: f"it ends: {states(host)['checkpoint_flood']}", 60)
+    grown = peak_bytes(host.process.pid) - before
+    expect(grown < 64 << 20, f"the host grew by {grown >> 20} MB")
+    expect("deadline" in states(host)["checkpoint_flood"], f"how it ended: {states(host)['checkpoint_flood']}")
+    return f"grew by {grown >> 20} MB, {host.head()} entries"
+
+
 def test_leaks_are_scrubbed_or_found(rig):
     """an upstream that echoes the credential in every form gives a leaking plugin nothing; and the search finds what such a plugin does know"""
     host, folder = ready(rig)

@@ -114,6 +114,17 @@ static sluice_status_t flood(const sluice_host_t *host) {
     }
 }
 
+// A checkpoint costs no credit and is not answered: one after the other, each of the largest size.
+static sluice_status_t checkpoint_flood(const sluice_host_t *host) {
+    static char state[SLUICE_STATE_BYTES_MAX];
+    memset(state, 's', sizeof state);
+    sluice_checkpoint_t checkpoint = {sizeof checkpoint, 1, SLUICE_TIME_NONE, text("attacks"), {state, sizeof state}};
+    for (;;) {
+        sluice_status_t status = host->checkpoint(host, &checkpoint);
+        if (status != SLUICE_OK) return status;
+    }
+}
+
 static sluice_status_t oversized(const sluice_host_t *host) {
     static char big[2 * 1024 * 1024];
     memset(big, '1', sizeof big);
@@ -226,6 +237,7 @@ sluice_status_t rule_attack_run(const sluice_host_t *host, const char *name, int
     }
     if (strncmp(name, "frame_", 6) == 0) return lie_on_channel(name);
     if (strcmp(name, "flood") == 0) return flood(host);
+    if (strcmp(name, "checkpoint_flood") == 0) return checkpoint_flood(host);
     if (strcmp(name, "log_flood") == 0) return log_flood(host);
     if (strcmp(name, "clock_flood") == 0) return clock_flood(host);
     if (strcmp(name, "burn") == 0) return burn();

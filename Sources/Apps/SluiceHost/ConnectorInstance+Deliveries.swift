@@ -48,7 +48,7 @@ extension ConnectorInstance {
     var start = OperationStart(delivery: delivery, at: position)
     start.deadlineMs = route.manifest.limits.operationTimeoutMs
     var intake = Intake(route, origin: .delivery(position))
-    let result = try await run(start) { mailbox in
+    let result = try await run(start, isCommittedLater: true) { mailbox in
       while let events = await mailbox.takeAll() {
         try intake.add(events)
         try line.add(try intake.take(), of: mailbox)

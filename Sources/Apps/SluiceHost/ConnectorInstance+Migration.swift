@@ -39,7 +39,7 @@ extension ConnectorInstance {
           switch event {
           case .checkpoint(stream: stream.rawValue, let checkpoint): found = checkpoint
           case .durableWanted(let token):
-            workers.complete(route, mailbox, records: 0, bytes: 0, durableTokens: [token])
+            workers.complete(route, mailbox, Intake.Taken(durableTokens: [token]))
           case .batch, .checkpoint: isOdd = true
           case .committed: break
           }

@@ -313,8 +313,10 @@ extension ConnectorInstance {
   }
 
   /// Runs an operation that emits, beside what takes in what it emits.
+  /// - Parameter isCommittedLater: Whether somebody else goes on with what is taken in when this has returned.
   func run(
-    _ start: OperationStart, _ takeIn: (Mailbox<OperationSession.Event>) async throws -> Void
+    _ start: OperationStart, isCommittedLater: Bool = false,
+    _ takeIn: (Mailbox<OperationSession.Event>) async throws -> Void
   ) async throws -> WorkerPool.Outcome {
     let mailbox = Mailbox<OperationSession.Event>()
     async let ending = workers.run(
@@ -323,10 +325,12 @@ extension ConnectorInstance {
       workers.cancel(route)
       mailbox.close()
       _ = await ending
+      workers.abandon(mailbox)
       metrics.operation(instance: route.key, kind: "\(start.kind)", ending: "not_taken")
       throw error
     }
     let result = await ending
+    if !isCommittedLater { workers.abandon(mailbox) }
     metrics.operation(instance: route.key, kind: "\(start.kind)", ending: "\(result.name)")
     return result
   }

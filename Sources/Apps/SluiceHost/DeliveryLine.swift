@@ -84,7 +84,10 @@ final class DeliveryLine: Sendable {
       } catch {
         // A worker that waits for credit would not tell us: whose operation is under way must end.
         parts.close()
-        for part in next + (await parts.takeAll() ?? []) { part.mailbox?.close() }
+        for case let mailbox? in (next + (await parts.takeAll() ?? [])).map(\.mailbox) {
+          mailbox.close()
+          workers.abandon(mailbox)
+        }
         release(Int.max / 2)
         try? await tenant.reached(last)
         throw error
@@ -100,12 +103,7 @@ final class DeliveryLine: Sendable {
     let last = entries.isEmpty ? nil : try await tenant.append(entries).last
     metrics.wait(.storageSlow, instance: route.key, ms: Int(SystemSources.monotonicMs() - since))
     // Invariant 3: credit and `durable` are given only after the entries are.
-    for part in parts where part.taken.records > 0 || !part.taken.durableTokens.isEmpty {
-      guard let mailbox = part.mailbox else { continue }
-      workers.complete(
-        route, mailbox, records: part.taken.records, bytes: part.taken.bytes,
-        durableTokens: part.taken.durableTokens)
-    }
+    for part in parts { if let mailbox = part.mailbox { workers.complete(route, mailbox, part.taken) } }
     return last
   }
 }

@@ -10,6 +10,8 @@ struct Intake {
     var checkpoints: [(StreamName, IntakeBatch.Checkpoint)] = []
     var records = 0
     var bytes = 0
+    /// Of the checkpoints' states.
+    var checkpointBytes = 0
     var durableTokens: [Int] = []
     var entryBytes: Int { entries.reduce(0) { $0 + $1.body.count } }
     var isEmpty: Bool { entries.isEmpty && durableTokens.isEmpty && bytes == 0 }
@@ -39,6 +41,7 @@ struct Intake {
         let stream = try turn(to: name)
         current!.assembler.checkpoint(checkpoint)
         taken.checkpoints.append((stream, checkpoint))
+        taken.checkpointBytes += checkpoint.stateHex.utf8.count / 2
       case .durableWanted(let token): taken.durableTokens.append(token)
       case .committed: break
       }

@@ -55,8 +55,7 @@ struct IntakeCommits: Sendable {
       throw error
     }
     // Invariant 3: credit and `durable` are given only after the entries are.
-    workers.complete(
-      route, mailbox, records: taken.records, bytes: taken.bytes, durableTokens: taken.durableTokens)
+    workers.complete(route, mailbox, taken)
     let (lag, bytes, applied) = (tenant.lag, tenant.lineBytes, tenant.appliedNumber)
     if own.mustWait(lag: lag, bytes: bytes, applied: applied) {
       let since = SystemSources.monotonicMs()

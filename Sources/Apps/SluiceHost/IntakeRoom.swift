@@ -45,6 +45,13 @@ package final class IntakeRoom {
       held = bytes
     }
 
+    /// The operation is over, and so many of its bytes still wait to be made durable.
+    func drains(_ bytes: Int) {
+      giveBack(usedBytes: bytes)
+      isShort = false
+      holds(bytes)
+    }
+
     func end() {
       giveBack(usedBytes: 0)
       isShort = false

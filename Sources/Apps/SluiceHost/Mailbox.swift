@@ -1,6 +1,7 @@
 import Synchronization
 
-/// A queue from the loop's thread to one task. It is bounded by the credit of those who fill it.
+/// A queue from the loop's thread to one task. It is bounded by the credit of those who fill it, and by what they may send
+/// without any.
 package final class Mailbox<Item: Sendable>: Sendable {
   private struct Content {
     var items: [Item] = []

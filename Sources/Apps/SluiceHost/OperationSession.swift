@@ -27,8 +27,15 @@ package final class OperationSession: OperationHandler {
   private var window: CreditWindow
   private let room: IntakeRoom.Part
   private var exchanges: [UInt32: GatedExchange] = [:]
-  private var durableReplies: [Int: () -> Void] = [:]
+  private var durableReplies: [Int: (done: () -> Void, bytes: Int)] = [:]
   private var durableTokens = 0
+  /// The tokens of requests that wait for what came before them, by handle.
+  private var heldRequests: [UInt32: Int] = [:]
+  /// Of what costs no credit and waits for a commit: checkpoints, and requests that are held.
+  private var unpaidBytes = 0
+  private var isHeldBack = false
+  /// So much of it may wait before nothing more is read from the worker.
+  private static let unpaidBytesMax = 1 << 20
   private var isOver = false
   private var waitsForCredit: (sinceMs: Int64, cause: WaitCause)?
   private var turn = PluginTurn()
@@ -93,27 +100,62 @@ package final class OperationSession: OperationHandler {
   private func isAnswered() { turn.isAnswered(hasCredit: hasCredit, nowMs: SystemSources.monotonicMs()) }
 
   /// A batch has been made durable.
-  func complete(records: Int, bytes: Int) {
+  /// - Parameter checkpointBytes: Of the checkpoints' states that came with it.
+  func complete(records: Int, bytes: Int, checkpointBytes: Int) {
     window.complete(.init(records: records, bytes: bytes))
+    unpaidBytes -= checkpointBytes
+    guard !isOver else { return drain() }
     room.holds(window.outstanding.bytes)
     grant()
+    readOn()
   }
 
-  func durable(token: Int) { durableReplies.removeValue(forKey: token)?() }
+  func durable(token: Int) {
+    guard let reply = durableReplies.removeValue(forKey: token) else { return }
+    unpaidBytes -= reply.bytes
+    reply.done()
+    readOn()
+  }
+
+  /// Counts what comes without credit. A worker that sends on and on of it is not read meanwhile.
+  private func holds(_ bytes: Int) {
+    unpaidBytes += bytes
+    guard unpaidBytes > Self.unpaidBytesMax, !isHeldBack else { return }
+    isHeldBack = true
+    worker?.pauseReading()
+  }
+
+  private func readOn() {
+    guard isHeldBack, unpaidBytes <= Self.unpaidBytesMax / 2 else { return }
+    isHeldBack = false
+    worker?.resumeReading()
+  }
+
+  /// Whether what it brought still waits to be made durable, and takes room, though it is over.
+  var isDraining: Bool { isOver && mailbox != nil && window.outstanding != .zero }
+
+  private func drain() {
+    room.drains(window.outstanding.bytes)
+    if !isDraining { room.end() }
+  }
+
+  /// Nobody will make durable what is left.
+  func abandon() { room.end() }
 
   /// The operation is over, one way or another.
   package func end() {
     guard !isOver else { return }
     isOver = true
     metrics.credit(instance: route.key, records: nil)
-    room.end()
+    if isHeldBack { worker?.resumeReading() }
+    drain()
     pluginLog.sayWhatWasLeftOut()
     waited(turn.ends(nowMs: SystemSources.monotonicMs()))
     wasHeldBack = wasHeldBack || exchanges.values.contains(where: \.isWaiting)
     if exchanges.values.contains(where: \.awaitsUpstream) { upstreamTrouble = "it has not answered" }
     for exchange in exchanges.values { exchange.cancel() }
     exchanges = [:]
-    durableReplies = [:]
+    (durableReplies, heldRequests) = ([:], [:])
     mailbox?.close()
   }
 
@@ -136,7 +178,9 @@ package final class OperationSession: OperationHandler {
   package func checkpointed(stream: String, state: [UInt8], stateVersion: Int, watermarkMs: Int64?) {
     gives()
     rules.checkpointed()
-    mailbox?.put(
+    guard let mailbox else { return }
+    holds(state.count)
+    mailbox.put(
       .checkpoint(
         stream: stream,
         IntakeBatch.Checkpoint(stateHex: Hex.encode(state), stateVersion: stateVersion, watermarkMs: watermarkMs)))
@@ -154,12 +198,22 @@ package final class OperationSession: OperationHandler {
     }
   }
 
+  private static let tokenBytes = 64
+
   /// Goes on when everything that was emitted until now is durable.
-  private func onceDurable(_ durable: @escaping () -> Void) {
-    guard let mailbox else { return durable() }
+  /// - Parameter bytes: What waits with it.
+  /// - Returns: Its token; nil when nothing has to be waited for.
+  @discardableResult
+  private func onceDurable(_ bytes: Int = 0, _ durable: @escaping () -> Void) -> Int? {
+    guard let mailbox else {
+      durable()
+      return nil
+    }
     durableTokens += 1
-    durableReplies[durableTokens] = durable
+    durableReplies[durableTokens] = (durable, bytes + Self.tokenBytes)
+    holds(bytes + Self.tokenBytes)
     mailbox.put(.durableWanted(token: durableTokens))
+    return durableTokens
   }
 
   package func opened(_ request: HTTPOpen, reply: HTTPReply) {
@@ -179,7 +233,11 @@ package final class OperationSession: OperationHandler {
     }
     // Invariant 3: what an upstream is to forget must be durable here. The plugin waits meanwhile as for any answer.
     guard admitted.declared.effect == .ack else { return send(request, admitted, reply) }
-    onceDurable { [weak self] in self?.send(request, admitted, reply) }
+    closed(handle: request.handle)
+    heldRequests[request.handle] = onceDurable(request.bytes) { [weak self] in
+      self?.heldRequests[request.handle] = nil
+      self?.send(request, admitted, reply)
+    }
   }
 
   private func send(_ request: HTTPOpen, _ admitted: RequestRules.Admitted, _ reply: HTTPReply) {
@@ -247,6 +305,10 @@ package final class OperationSession: OperationHandler {
   }
 
   package func closed(handle: UInt32) {
+    // Given up before it went out: it never does.
+    if let token = heldRequests.removeValue(forKey: handle), let reply = durableReplies.removeValue(forKey: token) {
+      unpaidBytes -= reply.bytes
+    }
     guard let exchange = exchanges.removeValue(forKey: handle) else { return }
     wasHeldBack = wasHeldBack || exchange.isWaiting
     exchange.cancel()
@@ -260,5 +322,12 @@ package final class OperationSession: OperationHandler {
 
   package func hintedRate(endpoint: String, limit: Int64?, remaining: Int64?, resetAtMs: Int64?) {
     gate.lowerRate(route, endpoint: endpoint, remaining: remaining, resetAtMs: resetAtMs)
+  }
+}
+
+extension HTTPOpen {
+  /// Roughly what it takes to keep.
+  fileprivate var bytes: Int {
+    headers.reduce(body.count + path.utf8.count + query.utf8.count) { $0 + $1.name.utf8.count + $1.value.utf8.count }
   }
 }

@@ -61,6 +61,8 @@ final class WorkerPool: Sendable {
   /// Confined to the loop's thread, hence unchecked.
   private final class OnLoop: @unchecked Sendable {
     var slots: [String: Slot] = [:]
+    /// Of operations that are over while what they brought is not durable, by their mailboxes.
+    var draining: [ObjectIdentifier: OperationSession] = [:]
     var gate: EgressGate?
     var room: IntakeRoom?
     var groups: ControlGroups?
@@ -121,6 +123,7 @@ final class WorkerPool: Sendable {
           pluginLog: pluginLog(route), room: onLoop.room)
         func finish(_ result: Result<OperationResult, WorkerFailure>) {
           session.end()
+          if let mailbox, session.isDraining { onLoop.draining[ObjectIdentifier(mailbox)] = session }
           onLoop.slots[route.key]?.session = nil
           // A thread that was started may run on: what it does belongs to no operation, and to none of its limits.
           if route.manifest.limits.threads > 0 { onLoop.slots.removeValue(forKey: route.key)?.worker?.stop() }
@@ -144,15 +147,27 @@ final class WorkerPool: Sendable {
     }
   }
 
-  /// Gives credit back and answers `wait_durable`, unless the operation that fills the mailbox has ended.
+  /// Gives credit and room back, and answers `wait_durable` unless the operation that fills the mailbox has ended.
   func complete(
-    _ route: InstanceRoute, _ mailbox: Mailbox<OperationSession.Event>, records: Int, bytes: Int, durableTokens: [Int]
+    _ route: InstanceRoute, _ mailbox: Mailbox<OperationSession.Event>, _ taken: Intake.Taken
   ) {
+    let (records, bytes, checkpointBytes) = (taken.records, taken.bytes, taken.checkpointBytes)
+    let tokens = taken.durableTokens
     loop.post { [onLoop] in
+      let id = ObjectIdentifier(mailbox)
+      if let session = onLoop.draining[id] {
+        session.complete(records: records, bytes: bytes, checkpointBytes: checkpointBytes)
+        if !session.isDraining { onLoop.draining[id] = nil }
+      }
       guard let session = onLoop.slots[route.key]?.session, session.fills(mailbox) else { return }
-      session.complete(records: records, bytes: bytes)
-      for token in durableTokens { session.durable(token: token) }
+      session.complete(records: records, bytes: bytes, checkpointBytes: checkpointBytes)
+      for token in tokens { session.durable(token: token) }
     }
+  }
+
+  /// What is left in a mailbox whose operation is over is made durable by nobody.
+  func abandon(_ mailbox: Mailbox<OperationSession.Event>) {
+    loop.post { [onLoop] in onLoop.draining.removeValue(forKey: ObjectIdentifier(mailbox))?.abandon() }
   }
 
   func cancel(_ route: InstanceRoute) { loop.post { [onLoop] in onLoop.slots[route.key]?.worker?.cancel() } }

@@ -59,7 +59,20 @@ extension Worker {
     child.channel.pauseReading()
     let pause = readPause ?? LoopTimer(loop)
     readPause = pause
-    pause.start(after: .milliseconds(Self.readPauseMs)) { [self] in if !hasEnded { child.channel.resumeReading() } }
+    pause.start(after: .milliseconds(Self.readPauseMs)) { [self] in
+      if !hasEnded, !isReadingPaused { child.channel.resumeReading() }
+    }
+  }
+
+  /// Leaves what the worker sends where it is, so that it waits in its own call, until `resumeReading`.
+  package func pauseReading() {
+    isReadingPaused = true
+    if !hasEnded { child.channel.pauseReading() }
+  }
+
+  package func resumeReading() {
+    isReadingPaused = false
+    if !hasEnded { child.channel.resumeReading() }
   }
 
   /// The calls that the host answers by itself.

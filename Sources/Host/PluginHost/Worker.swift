@@ -49,6 +49,7 @@ package final class Worker {
   var processorWatch: LoopTimer?
   var readPause: LoopTimer?
   var leftOutBytes = 0
+  var isReadingPaused = false
   /// So much of what is left out is read before a pause: some 50 MB a second at most.
   static let (leftOutBytesMax, readPauseMs) = (512 * 1024, 10)
   var operationCount: UInt32 = 0

@@ -37,7 +37,7 @@ package struct BoundaryBench: Sendable {
     while let events = await mailbox.takeAll() {
       if begin == nil { begin = (clock.now, Self.processorSeconds()) }
       let part = Taken(events)
-      pool.complete(route, mailbox, records: part.records, bytes: part.credit, durableTokens: part.tokens)
+      pool.complete(route, mailbox, part.taken)
       taken.add(part)
     }
     let (elapsed, cpu) = (begin.map { clock.now - $0.at } ?? .zero, Self.processorSeconds() - (begin?.cpu ?? 0))
@@ -60,8 +60,7 @@ package struct BoundaryBench: Sendable {
   private struct Taken {
     var records = 0
     var bytes = 0
-    var credit = 0
-    var tokens: [Int] = []
+    var taken = Intake.Taken()
 
     init() {}
 
@@ -73,9 +72,11 @@ package struct BoundaryBench: Sendable {
             records += 1
             bytes += record.key.count + record.payload.count
           }
-          credit += batch.creditBytes
-        case .durableWanted(let token): tokens.append(token)
-        case .checkpoint, .committed: break
+          taken.records += batch.recordCount
+          taken.bytes += batch.creditBytes
+        case .durableWanted(let token): taken.durableTokens.append(token)
+        case .checkpoint(_, let checkpoint): taken.checkpointBytes += checkpoint.stateHex.utf8.count / 2
+        case .committed: break
         }
       }
     }
