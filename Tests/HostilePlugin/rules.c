@@ -114,9 +114,19 @@ static sluice_status_t flood(const sluice_host_t *host) {
     }
 }
 
-// A checkpoint costs no credit and is not answered: one after the other, each of the largest size.
+// A checkpoint costs no credit and is not answered: one after the other, each of the largest size, behind as many records
+// as the host is busy with for a while.
 static sluice_status_t checkpoint_flood(const sluice_host_t *host) {
     static char state[SLUICE_STATE_BYTES_MAX];
+    static char record[60000] = "{\"x\":\"";
+    memset(record + 6, 'x', sizeof record - 8);
+    memcpy(record + sizeof record - 2, "\"}", 2);
+    for (int i = 0; i < 250; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "%d", i);
+        sluice_status_t status = emit(host, "attacks", key, record, sizeof record);
+        if (status != SLUICE_OK) return status;
+    }
     memset(state, 's', sizeof state);
     sluice_checkpoint_t checkpoint = {sizeof checkpoint, 1, SLUICE_TIME_NONE, text("attacks"), {state, sizeof state}};
     for (;;) {

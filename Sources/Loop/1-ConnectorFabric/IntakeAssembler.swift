@@ -65,7 +65,12 @@ package struct IntakeAssembler {
     }
   }
 
-  package mutating func checkpoint(_ checkpoint: IntakeBatch.Checkpoint) { cut(checkpoint: checkpoint) }
+  /// It is in the entry with the records before it, or in one of its own behind them where both together are too much for
+  /// one: the state may have 256 KiB, twice as many in hexadecimal digits.
+  package mutating func checkpoint(_ checkpoint: IntakeBatch.Checkpoint) {
+    if bytes + checkpoint.stateHex.utf8.count > batchBytesMax { cut(checkpoint: nil) }
+    cut(checkpoint: checkpoint)
+  }
 
   /// What is complete: entries to append, in order. `all` also takes records that no checkpoint follows yet.
   package mutating func take(all: Bool) throws -> [NewEntryContent] {
