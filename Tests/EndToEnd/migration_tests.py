@@ -35,7 +35,7 @@ def format_of(host):
 
 
 def backups(host):
-    return sorted(glob.glob(os.path.join(host.folder, "data.format-1-*.backup")))
+    return sorted(glob.glob(os.path.join(host.folder, "data.format-1*.backup")))
 
 
 def check_contents(host):
@@ -54,6 +54,11 @@ def test_up_migrates_after_a_backup(rig):
     made, = backups(host)
     expect("host.migrated" in host.log_text() and made in host.log_text(), "the log tells of it and names the backup")
     expect_equal(os.stat(made).st_mode & 0o777, 0o600, "mode of the backup")
+    # What the older version, which is to restore it one day, reads.
+    with tarfile.open(made) as archive:
+        manifest = json.load(archive.extractfile("manifest.json"))
+        expect_equal((manifest["format"], manifest["dataFormat"]), (2, 1), "formats that the backup names")
+        expect(not [name for name in archive.getnames() if name.startswith("past/")], "parts that the older version does not know")
     check_contents(host)
     done = sluice("ledger", "verify", "--tenant", "acme", "--data-dir", host.data)
     expect_equal(done.returncode, 0, f"ledger verify ({done.stderr})")
@@ -107,9 +112,9 @@ def test_killed_while_migrating(rig):
             expect_equal(sluice("backup", "verify", backups(host)[0]).returncode, 0, "the backup that was there before")
         host.start()
         expect_equal(format_of(host), "2\n", "format")
-        expect(backups(host), "a backup")
-        for backup in backups(host):
-            expect_equal(sluice("backup", "verify", backup).returncode, 0, f"backup verify {backup}")
+        backup, = backups(host)
+        expect_equal(sluice("backup", "verify", backup).returncode, 0, f"backup verify {backup}")
+        expect_equal(glob.glob(os.path.join(host.folder, "*.making")), [], f"what a kill at {point} left")
         check_contents(host)
         host.stop()
 
@@ -125,6 +130,12 @@ def test_no_backup_no_migration(rig):
     done = sluice("up", "--data-dir", host.data, "--host-key", other, "--listen", "127.0.0.1:0", seconds=30)
     expect_equal(done.returncode, 1, "exit with another key")
     expect("[vault." in done.stderr, f"another key: {done.stderr}")
+    # A log of which the state knows nothing: it would be left out.
+    log = os.path.join(host.data, "tenants", "acme", "ledger", "epoch-2-0123456789abcdef")
+    os.mkdir(log)
+    done = sluice("up", "--data-dir", host.data, "--listen", "127.0.0.1:0", seconds=30)
+    expect("[host.state_behind]" in done.stderr and "epoch-2-0123456789abcdef" in done.stderr, f"a state that is behind: {done.stderr}")
+    os.rmdir(log)
     os.remove(os.path.join(host.data, "keystore.db"))
     done = sluice("up", "--data-dir", host.data, "--listen", "127.0.0.1:0", seconds=30)
     expect("[host.no_keystore]" in done.stderr, f"without keystore: {done.stderr}")

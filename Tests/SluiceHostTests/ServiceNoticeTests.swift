@@ -26,7 +26,7 @@ import Testing
     #expect(notice.watchdog == watchdog)
   }
 
-  @Test func `reads one status, whatever stands in the text, also by an abstract socket`() throws {
+  @Test func `reads one status, whatever stands in the text, also by an abstract socket`() async throws {
     let name = "@sluice-notice-\(getpid())"
     let listener = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
     defer { close(listener) }
@@ -47,5 +47,9 @@ import Testing
     #expect(
       String(decoding: buffer.prefix(max(0, count)), as: UTF8.self)
         == "READY=1\nSTATUS=here WATCHDOG=trigger and there")
+    // A start that takes longer asks for more time at once.
+    #expect(await notice.working { 7 } == 7)
+    let more = recv(listener, &buffer, buffer.count, 0)
+    #expect(String(decoding: buffer.prefix(max(0, more)), as: UTF8.self).hasPrefix("EXTEND_TIMEOUT_USEC=120000000\n"))
   }
 }

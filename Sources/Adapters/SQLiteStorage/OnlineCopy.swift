@@ -78,13 +78,24 @@ package struct SegmentsAtRest: JournalFiles {
   package var packPaths: [(path: String, bytes: Int)] { [] }
 
   package func copySegment(_ number: Int, to path: String) throws -> [String: UInt64] {
+    try reading(number) { try OnlineCopy.make(of: $0, at: path, .journal, look: Segment.heads) }
+  }
+
+  /// The last position of each partition.
+  package func heads() throws -> [String: UInt64] {
+    try segmentNumbers.reduce(into: [:]) { heads, number in
+      heads.merge(try reading(number) { try $0.read(Segment.heads) }) { max($0, $1) }
+    }
+  }
+
+  private func reading<Result>(_ number: Int, _ body: (DatabasePool) throws -> Result) throws -> Result {
     let source = folder + "/" + Segment.fileName(number)
     var configuration = Configuration()
     configuration.readonly = true
     return try StorageError.naming(source, .journal) {
       let pool = try DatabasePool(path: source, configuration: configuration)
       defer { try? pool.close() }
-      return try OnlineCopy.make(of: pool, at: path, .journal, look: Segment.heads)
+      return try body(pool)
     }
   }
 }

@@ -118,6 +118,7 @@ package enum DataFolderError: OperatorError, Equatable {
   case noHostKey(path: String)
   case badHostKey(path: String)
   case noKeystore(path: String)
+  case stateBehind(tenant: String, log: String)
 
   package var code: String {
     switch self {
@@ -133,6 +134,7 @@ package enum DataFolderError: OperatorError, Equatable {
     case .noHostKey: "host.no_key"
     case .badHostKey: "host.bad_key"
     case .noKeystore: "host.no_keystore"
+    case .stateBehind: "host.state_behind"
     }
   }
   package var message: String {
@@ -152,6 +154,8 @@ package enum DataFolderError: OperatorError, Equatable {
     case .badHostKey(let path):
       "\(path) does not hold a host key of 64 hexadecimal characters, readable by its owner only."
     case .noKeystore(let path): "\(path) is missing, but the folder holds journals that only its keys open."
+    case .stateBehind(let tenant, let log):
+      "The state.db of \(tenant) is missing, or does not know of the log \(log): what is to be backed up cannot be told."
     }
   }
   package var remedy: String {
@@ -166,6 +170,8 @@ package enum DataFolderError: OperatorError, Equatable {
     case .otherFormat: "Run the version of Sluice that wrote it, or a newer one; nothing was changed."
     case .olderFormat:
       "Start it with `sluice up`, which makes a backup and then brings the folder to this version's format; nothing was changed."
+    case .stateBehind:
+      "Start the version of Sluice that wrote the folder once, which makes the state anew, stop it, and start this one; nothing was changed."
     case .noHostKey: "Restore the key file, or name it with `--host-key FILE`."
     case .badHostKey: "Run `chmod 600` on it, or restore it from where you keep keys."
     case .noKeystore: "Restore it from a backup. A new one would open nothing that was ever stored here."

@@ -1,3 +1,4 @@
+import Cryptography
 import Domain
 import FileStorage
 import Foundation
@@ -22,13 +23,22 @@ package struct FolderMigration {
   private let hostKey: [UInt8]
   private let found: Int
 
-  /// Does nothing on a folder that is new, or of this version.
-  /// - Parameter options: Given the host key when it was needed here: from standard input it can be read once.
-  /// - Throws: `DataFolderError`, `BackupError`; then the folder is as it was.
-  package static func run(_ options: inout RunningHost.Options) async throws {
+  /// Whether the folder is of an older version.
+  package static func isNeeded(_ options: RunningHost.Options) -> Bool { older(options) != nil }
+
+  private static func older(_ options: RunningHost.Options) -> Int? {
     guard let found = try? DataFolder.format(of: options.dataFolder),
       (DataFolder.oldestFormat..<DataFolder.formatVersion).contains(found)
-    else { return }
+    else { return nil }
+    return found
+  }
+
+  /// Does nothing on a folder that is new, or of this version.
+  /// - Returns: The options, with the host key when it was needed here: from standard input it can be read once.
+  /// - Throws: `DataFolderError`, `BackupError`; then the folder is as it was.
+  package static func run(_ given: RunningHost.Options) async throws -> RunningHost.Options {
+    guard let found = older(given) else { return given }
+    var options = given
     let folder = try DataFolder(path: options.dataFolder, mayMake: false, isMigrating: true)
     defer { folder.unlock() }
     let hostKey =
@@ -36,12 +46,11 @@ package struct FolderMigration {
       ?? HostKey.load(path: options.hostKeyPath, keystoreExists: true, random: SystemSources.random)
     options.hostKey = hostKey
     try await FolderMigration(options: options, hostKey: hostKey, found: found).run(folder)
+    return options
   }
 
   private func run(_ folder: DataFolder) async throws {
     let backup = try await backUp(folder)
-    // A backup that cannot be read is none.
-    _ = try BackupReader.verify(backup)
     options.crash.reach(.migrationBeforeFormat)
     try folder.writeFormat()
     options.crash.reach(.migrationAfterFormat)
@@ -53,14 +62,12 @@ package struct FolderMigration {
       ])
   }
 
-  /// Beside the folder, which only its owner can read, and not inside: a backup there would be part of the next one.
+  /// Beside the folder, which only its owner can read, and not inside: a backup there would be part of the next one. Under
+  /// one name, so that a start that is tried again and again leaves no more than one.
   private func backUp(_ folder: DataFolder) async throws -> String {
     let nowMs = SystemSources.wallClockMs()
-    let time = Date(timeIntervalSince1970: Double(nowMs / 1_000)).formatted(
-      .iso8601.dateSeparator(.omitted).timeSeparator(.omitted))
     let data = URL(fileURLWithPath: folder.path).standardizedFileURL.resolvingSymlinksInPath().path
-    // With the milliseconds: a service manager may start again at once, and no backup is written over.
-    let path = "\(data).format-\(found)-\(time)-\(nowMs % 1_000).backup"
+    var path = "\(data).format-\(found).backup"
     let keystorePath = folder.file("keystore.db")
     guard FileManager.default.fileExists(atPath: keystorePath) else {
       throw DataFolderError.noKeystore(path: keystorePath)
@@ -68,15 +75,43 @@ package struct FolderMigration {
     let keystore = try SQLiteKeystore(path: keystorePath)
     let vault = try Vault(hostKey: hostKey, keystore: keystore, random: { SystemSources.random($0) })
     let erasures = try Erasures.read(folder.file("erasures")) ?? Erasures()
+    let journal = try SegmentsAtRest(folder: folder.file("journal"))
+    if access(path, F_OK) == 0 {
+      if try isOfThis(path, journal, keystore, folder) { return path }
+      // An older version has run on the folder since: no backup is written over.
+      let time = Date(timeIntervalSince1970: Double(nowMs / 1_000)).formatted(
+        .iso8601.dateSeparator(.omitted).timeSeparator(.omitted))
+      path = "\(data).format-\(found)-\(time).backup"
+    }
     let writer = try BackupWriter(path: path, staging: folder.file(DataFolder.staging), crash: options.crash)
     let tenants = try FileManager.default.contentsOfDirectory(atPath: try folder.folder("tenants")).sorted()
     _ = try await writer.write(
       try tenants.compactMap(TenantID.init(rawValue:)).filter { !erasures.contains($0) }.map { try source($0, folder) },
       of: .init(
-        journal: try SegmentsAtRest(folder: folder.file("journal")), keystore: keystore, vault: vault,
-        erasures: erasures, dataFolder: folder.path, objects: try FileObjectStore(root: folder.path), dataFormat: found),
+        journal: journal, keystore: keystore, vault: vault, erasures: erasures, dataFolder: folder.path,
+        objects: try FileObjectStore(root: folder.path), dataFormat: found),
       nowMs: nowMs)
+    // A backup that cannot be read is none.
+    _ = try BackupReader.verify(path)
     return path
+  }
+
+  /// Whether a backup is whole, made under this host key, and of what the folder holds now.
+  private func isOfThis(
+    _ path: String, _ journal: SegmentsAtRest, _ keystore: SQLiteKeystore, _ folder: DataFolder
+  ) throws -> Bool {
+    let copy = folder.file("keystore.copy")
+    unlink(copy)
+    defer { unlink(copy) }
+    guard let contents = try? BackupReader.read(path, taker: { _, _ in nil }),
+      (try? BackupOrigin.check(contents, hostKey: hostKey, path: path)) != nil, contents.manifest.dataFormat == found
+    else { return false }
+    _ = try keystore.copy(to: copy)
+    let keys = try InputFile(path: copy).read(1 << 30)
+    let heads = try journal.heads()
+    let kept = contents.manifest.parts.first { $0.path == BackupManifest.keystorePath }
+    return kept?.sha256 == SHA256.digest(keys)
+      && contents.manifest.tenants.allSatisfy { $0.position == heads[$0.name.rawValue] ?? 0 }
   }
 
   private func source(_ tenant: TenantID, _ folder: DataFolder) throws -> BackupWriter.Source {
@@ -84,6 +119,11 @@ package struct FolderMigration {
     let state = try SQLiteStateStore(path: folder.file("tenants/\(tenant)/state.db"))
     defer { try? state.close() }
     let epochs = try state.view { try [.first] + LedgerStage.beginnings(in: $0).map(\.epoch) }
+    let known = Set(epochs.compactMap(\.name))
+    for name in try FileManager.default.contentsOfDirectory(atPath: ledger)
+    where name.hasPrefix("epoch-") && !known.contains(name) {
+      throw DataFolderError.stateBehind(tenant: tenant.rawValue, log: name)
+    }
     return .init(
       name: tenant, epoch: epochs.last!,
       logs: try epochs.map { epoch in

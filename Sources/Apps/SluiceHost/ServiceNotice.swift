@@ -27,6 +27,17 @@ package struct ServiceNotice: Sendable {
 
   package func stopping() { send(["STOPPING=1", "STATUS=Draining"]) }
 
+  /// Asks for more time than a start has, for as long as `body` takes.
+  package func working<Result: Sendable>(_ body: () async throws -> Result) async rethrows -> Result {
+    @Sendable func ask() {
+      send(["EXTEND_TIMEOUT_USEC=120000000", "STATUS=Bringing the data folder to this version's format"])
+    }
+    ask()
+    let asking = Task { while (try? await Task.sleep(for: .seconds(40))) != nil { ask() } }
+    defer { asking.cancel() }
+    return try await body()
+  }
+
   package func alive() { send(["WATCHDOG=1"]) }
 
   /// One line, whatever stood in the text: another would be a word of its own.

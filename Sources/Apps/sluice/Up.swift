@@ -34,7 +34,12 @@ struct Up: AsyncParsableCommand {
     if let sandbox { options.settings.isDegradedSandboxAllowed = sandbox == .degraded }
     options.crash = CrashByEnvironment.injector()
     let stop = StopSignals()
-    try await FolderMigration.run(&options)
+    let notice = ServiceNotice(environment: ProcessInfo.processInfo.environment)
+    if let notice, FolderMigration.isNeeded(options) {
+      options = try await notice.working { [options] in try await FolderMigration.run(options) }
+    } else {
+      options = try await FolderMigration.run(options)
+    }
     let host = try await RunningHost(options)
     let control = try ControlServer.serving(host, as: Installation.operatorID)
     let listening = try Listening(
@@ -45,7 +50,6 @@ struct Up: AsyncParsableCommand {
     let limits = await host.enforcement?.name ?? ""
     log.info(
       "host.started", "The host runs.", ["data_dir": everywhere.dataDir, "address": address, "limits": limits])
-    let notice = ServiceNotice(environment: ProcessInfo.processInfo.environment)
     notice?.ready("Serving \(address)")
     if let notice { await host.giveSignsOfLife(notice) }
     await stop.wait()
