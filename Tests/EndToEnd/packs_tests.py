@@ -106,7 +106,7 @@ def test_kill_at_each_step_of_packing(rig):
 
 
 def test_backup_of_packs(rig):
-    """a backup of a host that packs meanwhile verifies and restores into the same journal; one made after everything is packed too, and an erased tenant's packs stay away"""
+    """a backup of a host that packs meanwhile verifies and restores into the same journal; one made after everything is packed too"""
     kept = small(rig, days=2, pack="true")
     host = kept.host
     backups = [kept.create()]

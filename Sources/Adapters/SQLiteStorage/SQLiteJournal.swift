@@ -33,8 +33,9 @@ package actor SQLiteJournal: Journal {
     let entries: [Written]
     let partition: Partition
     let done: CheckedContinuation<[Position], any Error>
-    /// Where each stands that is packed already.
-    var packed: [Position?] = []
+    /// Where each stands that is packed already; looked up in packs up to a position, before the writer's turn came.
+    var packed: [Position?]
+    let packedThrough: UInt64
     var bytes: Int { entries.reduce(0) { $0 + $1.bytes.count } }
     var canWait: Bool { entries.allSatisfy(\.entry.kind.canWait) }
   }
@@ -151,15 +152,19 @@ package actor SQLiteJournal: Journal {
     for entry in entries where entry.body.count > limits.entryBytesMax {
       throw JournalError.entryTooLarge(bytes: entry.body.count, bytesMax: limits.entryBytesMax)
     }
-    // Here, beside the writer, who serves everybody.
+    // All here, beside the writer, who serves everybody.
+    let shelf = holdings.withLock { $0.shelves[partition.name] } ?? PackShelf()
+    let packed = try entries.map { try shelf.position(of: $0.id) }
     let written = entries.map { entry in
       let (codec, bytes) = Codec.write(entry.body, isCompressing: limits.isCompressing)
       return Written(entry: entry, codec: codec, bytes: bytes)
     }
-    return try await append(written, to: partition, epoch: epoch)
+    return try await append(written, to: partition, epoch: epoch, packed, through: shelf.packedThrough)
   }
 
-  private func append(_ entries: [Written], to partition: Partition, epoch: UInt64) async throws -> [Position] {
+  private func append(
+    _ entries: [Written], to partition: Partition, epoch: UInt64, _ packed: [Position?], through: UInt64
+  ) async throws -> [Position] {
     guard !isClosed else { throw JournalError.closed }
     let current = epochs[partition.name] ?? 0
     guard epoch == current else {
@@ -167,7 +172,8 @@ package actor SQLiteJournal: Journal {
     }
     guard !entries.isEmpty else { return [] }
     return try await withCheckedThrowingContinuation { done in
-      pending.append(Append(entries: entries, partition: partition, done: done))
+      pending.append(
+        Append(entries: entries, partition: partition, done: done, packed: packed, packedThrough: through))
       if pending.count == 1 { Task { self.commitPending() } }
     }
   }
@@ -221,11 +227,16 @@ extension SQLiteJournal {
     for (append, given) in zip(group, result.positions) { append.done.resume(returning: given) }
   }
 
-  /// Looks for its entries among those that are packed. One whose past cannot be read is refused, and nobody else.
+  /// Looks for its entries among those that were packed meanwhile. One whose past cannot be read is refused, and nobody else.
   private func lookedUp(_ append: Append) -> Append? {
     guard let shelf = holdings.withLock({ $0.shelves[append.partition.name] }) else { return append }
+    guard shelf.packedThrough > append.packedThrough else { return append }
     var append = append
-    do { append.packed = try append.entries.map { try shelf.position(of: $0.entry.id) } } catch {
+    do {
+      append.packed = try zip(append.packed, append.entries).map { known, written in
+        try known ?? shelf.position(of: written.entry.id, packedAfter: append.packedThrough)
+      }
+    } catch {
       append.done.resume(throwing: error)
       return nil
     }
@@ -270,7 +281,7 @@ extension SQLiteJournal {
           var given: [Position] = []
           for (index, written) in append.entries.enumerated() {
             let partition = append.partition
-            if let packed = append.packed.isEmpty ? nil : append.packed[index] {
+            if let packed = append.packed[index] {
               given.append(packed)
               continue
             }

@@ -33,8 +33,8 @@ final class Segment: Sendable {
     guard let crash = dooming.withLock({ $0 }) else { return }
     try? pool.close()
     crash.reach(.packBeforeUnlink)
-    // What cannot be removed is found, packed already, by the next round.
-    for file in [path, path + "-wal", path + "-shm"] { unlink(file) }
+    // What cannot be removed is found, packed already, by the next round; the log before its file, or nobody would find it.
+    for file in [path + "-wal", path + "-shm", path] { unlink(file) }
     crash.reach(.packAfterUnlink)
   }
 

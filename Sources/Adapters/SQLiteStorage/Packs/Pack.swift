@@ -202,8 +202,12 @@ struct PackShelf: Sendable {
     return found
   }
 
-  func position(of id: Digest) throws -> Position? {
-    for pack in packs.reversed() { if let found = try pack.position(of: id) { return found } }
+  /// - Parameter packedAfter: Only packs of later entries are looked at.
+  func position(of id: Digest, packedAfter: UInt64 = 0) throws -> Position? {
+    for pack in packs.reversed() {
+      guard pack.row.last > packedAfter else { break }
+      if let found = try pack.position(of: id) { return found }
+    }
     return nil
   }
 }
