@@ -163,6 +163,26 @@ def test_delivery_to_a_source_without_webhooks(rig):
     expect("instance.delivery_retries" not in host.log_text(), "the delivery was tried again")
 
 
+def test_largest_deliveries(rig):
+    """a delivery of the largest size is kept whatever bytes it is made of, one byte more is refused as too large"""
+    most = 768 << 10
+    folder = hello(rig, declares=f"webhook: {{scheme: standard_webhooks, slot: hook, tolerance_ms: 300000, body_bytes_max: {most}}}\n")
+    secret, host = "whsec_" + base64.b64encode(b"a secret of enough bytes for this").decode(), rig.host()
+    host.start()
+    host.ask("tenant.create")
+    host.ask("secret.set", instance="hello", slot="hook", value=secret)
+    host.ask("connector.enable", name=os.path.join(folder, "hello.yaml"))
+    path = host.ask("connector.hook", instance="hello")["path"]
+    bodies = (b'"' * most, b"\x01" * most, b"\xff" * most, b"x" * most, b'{"a":"' + b"\\n" * ((most - 8) // 2) + b'"}')
+    for number, body in enumerate(bodies):
+        expect_equal(request(host.address, "POST", path, body, signed(secret, body, f"msg-{number}"))[0], 202, f"the answer to a body of {body[:1]}")
+    body = b"x" * (most + 1)
+    expect_equal(request(host.address, "POST", path, body, signed(secret, body, "msg-more"))[0], 413, "the answer to one byte more")
+    wait_for(lambda: len([row for row in host.ask("deadletter.list") if row["id"].startswith("delivery-")]) == len(bodies), lambda: f"each is kept: {host.ask('deadletter.list')}")
+    check = host.ask("doctor.deep")
+    expect_equal(check["same"], True, "the state of it")
+
+
 def receiver(host, folder, name, scheme, secret):
     """An instance that tells what it sees of deliveries. Returns where they are sent."""
     with open(os.path.join(folder, "hostile.yaml")) as f:

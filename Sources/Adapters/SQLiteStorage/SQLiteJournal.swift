@@ -13,7 +13,8 @@ package actor SQLiteJournal: Journal {
 
   package struct Limits: Sendable {
     package var segmentBytesMax = 256 * 1024 * 1024
-    package var entryBytesMax = 1024 * 1024
+    /// The largest delivery, 768 KiB in base64, with what is kept beside it.
+    package var entryBytesMax = 1280 * 1024
     package var partitionBytesPerCommitMax = 8 * 1024 * 1024
     /// A pack is closed once it has so many bytes.
     package var packBytesMax = 32 * 1024 * 1024

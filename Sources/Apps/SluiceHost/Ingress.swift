@@ -170,6 +170,11 @@ final class Ingress: Sendable {
       // Senders come often and again: while nothing is taken in they are counted, not logged one by one.
       if let pause = error as? any IntakePause { return refuse(pause, hook.route) }
       log.error(error, hook.route.fields)
+      // It would be no smaller at another time.
+      if case JournalError.entryTooLarge? = error as? JournalError {
+        _ = refuse("too_large", hook.route)
+        return .tooLarge
+      }
       return .tryLater()
     }
     metrics.add("sluice_deliveries_total", 1, [("instance", hook.route.key), ("outcome", "accepted")])

@@ -36,8 +36,10 @@ struct KeptDelivery {
     var document: [String: JSONValue] = [
       "instance": .string(instance.rawValue), "delivery_id": .string(id), "received_at_ms": .integer(receivedAtMs),
     ]
-    if let text = String(validating: request.body, as: UTF8.self) {
-      document["body"] = .string(text)
+    // As text where it is text, unless what has to be escaped in it makes that the longer form.
+    let text = String(validating: request.body, as: UTF8.self).map { JSONValue.string($0) }
+    if let text, request.body.count < 1_024 || text.canonicalBytes.count <= (request.body.count + 2) / 3 * 4 {
+      document["body"] = text
     } else {
       document["body_base64"] = .string(String(decoding: Base64.encode(request.body), as: UTF8.self))
     }
