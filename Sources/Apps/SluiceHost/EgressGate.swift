@@ -1,7 +1,7 @@
 package import ConnectorFabric
 import Cryptography
 package import Domain
-import Egress
+package import Egress
 import PluginHost
 package import UVLoop
 package import Vault
@@ -16,18 +16,22 @@ package final class EgressGate {
     let manifest: Manifest
     /// An operator's override of an endpoint's base address, which also allows private addresses and plain http.
     let overrides: [String: String]
-    /// An operator's proxy for everything that this instance asks.
+    /// An operator's proxy for everything that this instance asks, or "none".
     let proxy: String?
+    /// The host's, where nothing is said for this instance.
+    let hostProxy: EgressProxy?
     var key: String { "\(tenant)/\(instance)" }
 
     package init(
-      tenant: TenantID, instance: InstanceID, manifest: Manifest, overrides: [String: String], proxy: String? = nil
+      tenant: TenantID, instance: InstanceID, manifest: Manifest, overrides: [String: String], proxy: String? = nil,
+      hostProxy: EgressProxy? = nil
     ) {
       self.tenant = tenant
       self.instance = instance
       self.manifest = manifest
       self.overrides = overrides
       self.proxy = proxy
+      self.hostProxy = hostProxy
     }
   }
 

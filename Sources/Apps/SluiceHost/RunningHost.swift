@@ -355,7 +355,8 @@ extension RunningHost {
   private func route(_ enabling: Enabling, _ manifest: Manifest, _ tenant: TenantID) -> InstanceRoute {
     InstanceRoute(
       tenant: tenant, instance: enabling.instance, manifest: manifest, folder: pluginFolder(of: enabling),
-      overrides: enabling.endpoints, proxy: enabling.proxy, config: enabling.config.canonicalBytes)
+      overrides: enabling.endpoints, proxy: enabling.proxy,
+      hostProxy: options.settings.egress.proxy?.leading, config: enabling.config.canonicalBytes)
   }
 
   private func start(_ enabling: Enabling, _ key: String, of tenant: TenantID, _ runtime: TenantRuntime) async throws {

@@ -49,7 +49,7 @@ package final class EgressClient {
     answered: @escaping (Result<(status: Int, headers: [(name: String, value: String)]), EgressFailure>) -> Void
   ) -> EgressExchange {
     let exchange = EgressExchange(request: request, client: self, answered: answered)
-    guard request.proxy != nil else {
+    guard let proxy = request.proxy else {
       enter(exchange, address: nil)
       return exchange
     }
@@ -62,6 +62,10 @@ package final class EgressClient {
           addresses.isEmpty
             ? .noConnection(host: exchange.host, reason: "its name has no address")
             : .privateAddress(host: exchange.host))
+      }
+      guard proxy.leads(to: exchange.name, address) else {
+        exchange.goDirectly()
+        return enter(exchange, address: nil)
       }
       enter(exchange, address: address)
     }

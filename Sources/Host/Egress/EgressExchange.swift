@@ -10,7 +10,7 @@ package final class EgressExchange {
   static let headerBytesMax = 256 * 1024
 
   let handle: OpaquePointer
-  private let request: EgressRequest
+  private var request: EgressRequest
   private unowned let client: EgressClient
   private var answered: ((Result<Head, EgressFailure>) -> Void)?
   private var headers: [(name: String, value: String)] = []
@@ -49,6 +49,9 @@ package final class EgressExchange {
 
   /// The query may hold a credential.
   private static func shown(_ url: String) -> String { String(url.prefix { $0 != "?" }) }
+
+  /// Before it is prepared: its proxy is not for where it goes. Then the address that is connected to is judged.
+  func goDirectly() { request.proxy = nil }
 
   func mayReach(_ address: String) -> Bool { request.allowsPrivateAddress || !NetworkAddress.isPrivate(text: address) }
 

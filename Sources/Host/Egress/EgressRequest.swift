@@ -37,10 +37,23 @@ package struct EgressProxy: Sendable {
   /// `http://host:port` or `https://host:port`.
   package let address: String
   package let login: (user: [UInt8], password: [UInt8])?
+  /// A host's proxy for the way out of its network: what may be reached at a private address is asked directly.
+  package let isForPublicOnly: Bool
+  /// Who else is asked directly, by the name of the request and the address that it means.
+  package let spares: @Sendable (_ name: String, _ address: String) -> Bool
 
-  package init(address: String, login: (user: [UInt8], password: [UInt8])? = nil) {
+  package init(
+    address: String, login: (user: [UInt8], password: [UInt8])? = nil, isForPublicOnly: Bool = false,
+    spares: @escaping @Sendable (_ name: String, _ address: String) -> Bool = { _, _ in false }
+  ) {
     self.address = address
     self.login = login
+    self.isForPublicOnly = isForPublicOnly
+    self.spares = spares
+  }
+
+  func leads(to name: String, _ address: String) -> Bool {
+    !(isForPublicOnly && NetworkAddress.isPrivate(text: address)) && !spares(name, address)
   }
 }
 
@@ -90,7 +103,7 @@ package enum EgressFailure: OperatorError, Equatable {
     case .noConnection, .timedOut, .broken: "The operation is retried with growing pauses; check the upstream."
     case .tls: "Check the upstream's certificate; it is never ignored."
     case .proxyRefused:
-      "Check the proxy's rules and its login: `sluice secret set INSTANCE proxy < FILE` with one line USER:PASSWORD."
+      "Check the proxy's rules and its login: `sluice secret set INSTANCE proxy < FILE` with one line USER:PASSWORD; of the host's proxy, `egress.proxy_login_file` in sluice.yaml."
     case .tooLarge: "Raise `response_bytes_max` in the manifest, or have the plugin ask for smaller pages."
     }
   }
