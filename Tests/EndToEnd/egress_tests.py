@@ -3,12 +3,14 @@ import base64
 import hashlib
 import hmac
 import http.server
+import ssl
 import threading
 import urllib.parse
 
 import hostile_tests
+from certificates import Authority, TLSFront
 from rig import *
-from secret_tests import CANARY, findings, forms
+from secret_tests import CANARY, findings, forms, memory_holds
 from upstream_tests import LIST, done_well, finish_writing, outcomes
 
 TOKEN = "POST /oauth/token"
@@ -504,6 +506,91 @@ def test_proxy_of_the_host(rig):
     expect_equal(findings(scenario.folder, [CANARY, login]), [], "files that hold the login")
     expect(CANARY not in host.log_text(), "the log holds the login")
     return f"{count} tunnels"
+
+
+def by_certificate(rig, version=None, mode="act"):
+    """A host and a world whose connectors are asked for a client's certificate, by an authority that the settings name."""
+    authority = Authority(rig.path("certificates"))
+    scenario = rig.scenario(mode=mode, world=("--seed", Settings.seed, "--opportunities", 80, "--days", 4),
+                            manifests={"crm": ("scheme: bearer\n    endpoint: crm", "scheme: mtls\n    endpoint: crm"),
+                                       "crm_actions": ("scheme: bearer, endpoint: crm", "scheme: mtls, endpoint: crm")})
+    token = scenario.world.secrets["token"]
+    front = TLSFront(authority.context(ssl.CERT_REQUIRED, version), scenario.world.address, lambda headers, _: {**headers, "Authorization": "Bearer " + token})
+    rig.closing.append(front.close)
+    scenario.rules()
+    scenario.world.url = front.url
+    settings = os.path.join(rig.folder, "sluice.yaml")
+    with open(settings, "w") as f:
+        f.write(f"sluice: 1\negress:\n  ca_file: {authority.certificate}\n")
+    scenario.host.options = ("--config", settings)
+    return authority, scenario, front, token
+
+
+def text_of(path):
+    with open(path) as f:
+        return f.read()
+
+
+def key_lines(path):
+    """The lines of a private key that nobody else has."""
+    return [line for line in text_of(path).split("PRIVATE KEY-----")[1].split("\n") if len(line) > 30]
+
+
+def test_client_certificate(rig):
+    """an endpoint that asks for the client's certificate is read and written with the slot's; its key is in no file, log, metric or worker, and an authority that nobody named is not believed"""
+    authority, scenario, front, token = by_certificate(rig)
+    own = authority.signed("sluice")
+    host = scenario.host
+    scenario.world.secrets["token"] = text_of(own)
+    scenario.start()
+    scenario.process_day()
+    workers = host.workers()
+    expect(workers, "no worker runs: the test tells nothing")
+    keys = key_lines(own)
+    expect(keys and not [pid for pid in workers if memory_holds(pid, keys)], "a worker's memory holds the key")
+    scenario.world.close_day()
+    scenario.process_day()
+    scenario.world.secrets["token"] = token
+    scenario.catch_up()
+    scenario.check_records()
+    expect(scenario.check_effects(), "nothing was written")
+    expect({method for method, _, _ in front.seen} >= {"GET", "POST"}, f"what came: {set(m for m, _, _ in front.seen)}")
+    with open(own) as f:
+        mine = ssl.PEM_cert_to_DER_cert(f.read().split("-----END CERTIFICATE-----")[0] + "-----END CERTIFICATE-----\n")
+    expect(all(shown == mine for _, _, shown in front.seen), "another certificate came")
+    expect_equal(findings(scenario.folder, keys), [], "files that hold the key")
+    _, _, metrics = request(host.address, "GET", "/metrics")
+    expect(not [line for line in keys if line.encode() in metrics or line in host.log_text()], "metrics or log hold the key")
+    # Without its authority the same upstream is nobody.
+    host.stop()
+    host.options = ()
+    host.start()
+    host.ask("connector.run", instance="crm")
+    wait_for(lambda: "egress.tls" in host.log_text() or "did not prove who it is" in scenario.connector(), lambda: f"the authority is missed: {scenario.connector()}")
+    return f"{len(front.seen)} requests"
+
+
+def test_client_certificate_that_is_refused(rig):
+    """a client's certificate that the upstream does not take is named as that, under TLS 1.2 and 1.3; the connector rests until there is another one, and then goes on"""
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        with Rig() as inner:
+            authority, scenario, front, token = by_certificate(inner, version, mode="observe")
+            stranger, own = Authority(inner.path("elsewhere")).signed("stranger"), authority.signed("sluice")
+            scenario.world.secrets["token"] = text_of(stranger)
+            host = scenario.host
+            scenario.start()
+            host.ask("connector.run", instance="crm")
+            state = scenario.wait_parked("certificate", "sluice secret set")
+            expect_equal(front.seen, [], f"what came through with a stranger's certificate ({version.name})")
+            expect("egress.certificate_refused" in host.log_text() or "egress.certificate_refused" in state, f"the code is told: {state}")
+            keys = key_lines(stranger)
+            expect_equal(findings(scenario.folder, keys), [], "files that hold the stranger's key")
+            expect(not [line for line in keys if line in state or line in host.log_text()], "the key is told")
+            scenario.world.secrets["token"] = token
+            host.ask("secret.set", instance="crm", slot="api", value=text_of(own))
+            host.ask("connector.resume", instance="crm")
+            scenario.process_day()
+            expect(front.seen, "nothing came with the right one")
 
 
 def test_token_through_a_proxy(rig):

@@ -55,6 +55,9 @@ import Testing
         ["sluice": 1, "proxy": ["addresses": ["proxy.local"], "client_certificate_header": "x-c"]], "proxy.addresses[0]"
       ),
       (["sluice": 1, "proxy": ["addresses": ["::1"]]], "proxy.client_certificate_header"),
+      (["sluice": 1, "egress": ["ca_file": "authority.pem"]], "egress.ca_file"),
+      (["sluice": 1, "egress": ["ca_file": "/nowhere/authority.pem"]], "egress.ca_file"),
+      (["sluice": 1, "egress": ["ca_file": "/etc/passwd"]], "egress.ca_file"),
       (["sluice": 1, "egress": ["proxy": "http://10.0.0.7:3128"]], "egress.proxy"),
       (["sluice": 1, "egress": ["proxy_url": "socks5://10.0.0.7:1080"]], "egress.proxy_url"),
       (["sluice": 1, "egress": ["proxy_url": "http://user:word@10.0.0.7:3128"]], "egress.proxy_url"),

@@ -44,12 +44,13 @@ package final class EgressGate {
   private let clock: any HostClock
 
   package init(
-    loop: EventLoop, vault: Vault, metrics: Metrics, crash: any CrashInjector, clock: any HostClock = SystemClock()
+    loop: EventLoop, vault: Vault, metrics: Metrics, crash: any CrashInjector, clock: any HostClock = SystemClock(),
+    authoritiesFile: String? = nil
   ) {
     self.clock = clock
     self.vault = vault
     self.metrics = metrics
-    client = EgressClient(loop: loop)
+    client = EgressClient(loop: loop, authoritiesFile: authoritiesFile)
     throttles = Throttles(loop: loop, metrics: metrics, clock: clock)
     tokens = AccessTokens(
       loop: loop, client: client, throttles: throttles, vault: vault, metrics: metrics, crash: crash,

@@ -22,6 +22,8 @@ extension HostSettings {
     }
 
     package var proxy: Proxy?
+    /// A file of certificate authorities that count beside the system's, PEM.
+    package var authoritiesFile: String?
     package init() {}
   }
 
@@ -36,7 +38,8 @@ extension HostSettings {
 
 extension HostSettings.WayOut {
   init(_ r: DocumentReader) throws(DocumentError) {
-    try r.allow(["proxy_url", "proxy_login_file", "no_proxy"])
+    try r.allow(["proxy_url", "proxy_login_file", "no_proxy", "ca_file"])
+    if r["ca_file"].isPresent { authoritiesFile = try Self.authorities(r["ca_file"]) }
     guard r["proxy_url"].isPresent else {
       for key in ["proxy_login_file", "no_proxy"] where r[key].isPresent {
         throw r[key].error("set without proxy_url", allowed: "only beside proxy_url")
@@ -51,6 +54,19 @@ extension HostSettings.WayOut {
     if r["proxy_login_file"].isPresent { proxy.login = try Self.login(r["proxy_login_file"]) }
     for item in r["no_proxy"].isPresent ? try r["no_proxy"].items() : [] { proxy.spared.append(try Spared(item)) }
     self.proxy = proxy
+  }
+
+  private static func authorities(_ r: DocumentReader) throws(DocumentError) -> String {
+    let allowed = "the absolute path of a file with certificates of authorities, PEM"
+    let path = try r.string(allowed)
+    guard path.hasPrefix("/") else { throw r.error("\"\(path.prefix(60))\"", allowed: allowed) }
+    guard let text = try? OperatorFile.text(path) else {
+      throw r.error("\(path), which cannot be read", allowed: allowed)
+    }
+    guard text.contains("-----BEGIN CERTIFICATE-----") else {
+      throw r.error("\(path), which holds none", allowed: allowed)
+    }
+    return path
   }
 
   /// As the host key: a file of nobody else, or what systemd hands over.
@@ -73,6 +89,7 @@ extension HostSettings.WayOut {
 
   var json: JSONValue {
     [
+      "ca_file": authoritiesFile.map { .string($0) } ?? .null,
       "proxy_url": proxy.map { .string($0.url) } ?? .null,
       "proxy_login_file": (proxy?.login).map { .string($0.file) } ?? .null,
       "no_proxy": .array((proxy?.spared ?? []).map { .string($0.text) }),

@@ -130,7 +130,7 @@ package actor RunningHost {
       loop: loop,
       settings: .init(
         program: options.workerProgram, sandbox: options.settings.isDegradedSandboxAllowed ? .degraded : .strict,
-        intakeBytesMax: options.settings.intakeBytesMax),
+        intakeBytesMax: options.settings.intakeBytesMax, authoritiesFile: options.settings.egress.authoritiesFile),
       vault: vault, metrics: metrics, crash: options.crash, log: log, clock: options.clock)
     keepErasuresBesideKey()
     for name in try FileManager.default.contentsOfDirectory(atPath: try folder.folder("tenants")).sorted() {

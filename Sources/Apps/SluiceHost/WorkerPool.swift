@@ -60,6 +60,7 @@ final class WorkerPool: Sendable {
     var program: String
     var sandbox = WorkerSpec.Sandbox.strict
     var intakeBytesMax = HostSettings().intakeBytesMax
+    var authoritiesFile: String?
   }
 
   /// Confined to the loop's thread, hence unchecked.
@@ -102,7 +103,9 @@ final class WorkerPool: Sendable {
     self.log = log
     loop.post { [onLoop] in
       onLoop.room = IntakeRoom(bytesMax: settings.intakeBytesMax, metrics: metrics)
-      onLoop.gate = EgressGate(loop: loop, vault: vault, metrics: metrics, crash: crash, clock: clock)
+      onLoop.gate = EgressGate(
+        loop: loop, vault: vault, metrics: metrics, crash: crash, clock: clock,
+        authoritiesFile: settings.authoritiesFile)
     }
   }
 

@@ -19,9 +19,15 @@ package final class EgressClient {
   /// The addresses of a host, as text.
   typealias Lookup = (_ host: String, _ done: @escaping ([String]) -> Void) -> Void
 
-  package convenience init(loop: EventLoop) { self.init(loop: loop, lookUp: loop.lookUp) }
+  /// A file of certificate authorities that are believed beside the folder of the system's.
+  let authoritiesFile: String?
 
-  init(loop: EventLoop, lookUp: @escaping Lookup) {
+  package convenience init(loop: EventLoop, authoritiesFile: String? = nil) {
+    self.init(loop: loop, authoritiesFile: authoritiesFile, lookUp: loop.lookUp)
+  }
+
+  init(loop: EventLoop, authoritiesFile: String? = nil, lookUp: @escaping Lookup) {
+    self.authoritiesFile = authoritiesFile
     _ = curl_global_init(Int(CURL_GLOBAL_DEFAULT))
     self.loop = loop
     self.lookUp = lookUp
