@@ -190,6 +190,30 @@ private func gets(
     #expect(proxy.asked == [])
   }
 
+  @Test func `a host's proxy is not asked for what is private or spared, and those are judged as without it`()
+    async throws
+  {
+    let server = OneAnswerServer(Array("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".utf8))
+    let proxy = TunnelServer()
+    var allowed = EgressRequest(method: "GET", url: "http://crm.example:\(server.port)/")
+    allowed.allowsPrivateAddress = true
+    allowed.pinned = ["127.0.0.1"]
+    allowed.proxy = EgressProxy(address: "http://127.0.0.1:\(proxy.port)", isForPublicOnly: true)
+    #expect(await gets([allowed]) { $1(["127.0.0.1"]) } == ["200"])
+    // The name is spared, and means another address by the time of the connection: nothing is reached.
+    var spared = EgressRequest(method: "GET", url: "https://crm.example:\(server.port)/")
+    spared.pinned = ["127.0.0.1"]
+    spared.proxy = EgressProxy(
+      address: "http://127.0.0.1:\(proxy.port)", isForPublicOnly: true, spares: { name, _ in name == "crm.example" })
+    #expect(await gets([spared]) { $1(["1.1.1.1"]) } == ["egress.private_address"])
+    #expect(proxy.asked == [])
+    // What is neither goes through it.
+    var led = spared
+    led.url = "https://other.example:\(server.port)/"
+    _ = await gets([led]) { $1(["192.88.99.1"]) }
+    #expect(proxy.asked.first?.hasPrefix("CONNECT 192.88.99.1:\(server.port) ") == true)
+  }
+
   @Test func `TLS is with the upstream, by its name`() async throws {
     let identity = try TestIdentity()
     let server = try TLSServer(identity, arguments: ["-www"])

@@ -3,12 +3,14 @@ import base64
 import hashlib
 import hmac
 import http.server
+import ssl
 import threading
 import urllib.parse
 
 import hostile_tests
+from certificates import Authority, TLSFront
 from rig import *
-from secret_tests import CANARY, findings, forms
+from secret_tests import CANARY, findings, forms, memory_holds
 from upstream_tests import LIST, done_well, finish_writing, outcomes
 
 TOKEN = "POST /oauth/token"
@@ -364,10 +366,11 @@ def test_secret_of_another_shape(rig):
 
 
 class Proxy:
-    """Leads to what it is asked for, to who has the login; keeps what it is asked."""
+    """Leads to what it is asked for, or to where it is told instead, who has the login; keeps what it is asked."""
 
-    def __init__(self, login):
+    def __init__(self, login, instead=None):
         self.asked = []
+        self.instead = instead
         self.wanted = "Basic " + base64.b64encode(login.encode()).decode()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
@@ -391,7 +394,7 @@ class Proxy:
                 client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
                 return
             host, port = head.split()[1].decode().rsplit(":", 1)
-            upstream = socket.create_connection((host.strip("[]"), int(port)))
+            upstream = socket.create_connection(self.instead or (host.strip("[]"), int(port)))
             client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
             threading.Thread(target=self.copy, args=(upstream, client), daemon=True).start()
             self.copy(client, upstream)
@@ -437,6 +440,157 @@ def test_proxy(rig):
     expect_equal(host.ask("connector.list")[0]["proxy"], f"http://127.0.0.1:{proxy.port}", "the proxy that is shown")
     expect_equal(findings(scenario.folder, [CANARY, login]), [], "files that hold the proxy's login")
     return f"{len(proxy.asked)} tunnels"
+
+
+def test_proxy_of_the_host(rig):
+    """a proxy that is set once leads every connector to public addresses; what is private, what no_proxy names and what has a proxy of its own, or none, goes past it; its login stands in a file of its own"""
+    login = "sluice:host/" + CANARY
+    scenario = rig.scenario(world=("--seed", Settings.seed, "--opportunities", 80, "--days", 4))
+    here = scenario.world.address.rsplit(":", 1)
+    proxy, own = Proxy(login, instead=(here[0], int(here[1]))), Proxy("", instead=(here[0], int(here[1])))
+    own.wanted = ""
+    for each in (proxy, own):
+        rig.closing.append(each.listener.close)
+    # An address of no private range, where nobody answers: the proxy leads to the world instead.
+    away = f"http://192.88.99.1:{here[1]}"
+    settings, secret = os.path.join(rig.folder, "sluice.yaml"), os.path.join(rig.folder, "proxy-login")
+
+    def write(lines, words=login, mode=0o400):
+        if os.path.exists(secret):
+            os.remove(secret)
+        with open(secret, "w", opener=lambda path, flags: os.open(path, flags, mode)) as f:
+            f.write(words + "\n")
+        with open(settings, "w") as f:
+            f.write("sluice: 1\negress:\n" + "".join(f"  {line}\n" for line in lines))
+
+    def doctor():
+        found = sluice("doctor", "--config", settings, "--json")
+        return found.returncode, found.stdout + found.stderr
+    lines = [f"proxy_url: http://127.0.0.1:{proxy.port}", f"proxy_login_file: {secret}", "no_proxy: [elsewhere.example, 10.0.0.0/8]"]
+    for wrong, key in ((lines[:1] + ["proxy_login_file: login"], "egress.proxy_login_file"), (lines[1:], "egress.proxy_login_file"),
+                       ([f"proxy_url: http://u:{CANARY}@127.0.0.1:1"], "egress.proxy_url"), (lines[:2] + ["no_proxy: ['10.0.0.0/64']"], "egress.no_proxy[0]")):
+        write(wrong)
+        code, text = doctor()
+        expect(code == 1 and key in text and "sluice.yaml:" in text and CANARY not in text, f"what is said of {key}: {text}")
+    for words, mode in ((login, 0o444), ("nocolon", 0o400)):
+        write(lines, words, mode)
+        code, text = doctor()
+        expect(code == 1 and "egress.proxy_login_file" in text and words not in text, f"what is said of a login {mode:o}: {text}")
+    write(lines)
+    code, text = doctor()
+    expect(code == 0 and f"http://127.0.0.1:{proxy.port}" in text and CANARY not in text, f"what the settings come to: {text}")
+
+    host = scenario.host
+    host.options = ("--config", settings)
+    scenario.start()
+    scenario.process_day()
+    expect_equal(proxy.asked, [], "what the proxy was asked for a private address")
+
+    def enable(base, **more):
+        host.ask("connector.enable", name=os.path.join(scenario.plugins, "crm.yaml"), instance="crm", endpoints={"crm": base}, allow_private=True,
+                 replay=True, config={"page_size": 200}, **more)
+        scenario.world.close_day()
+        host.ask("connector.run", instance="crm")
+    enable(away)
+    scenario.process_day()
+    expect(proxy.asked and all(head.startswith(f"CONNECT 192.88.99.1:{here[1]} HTTP/1.1") and proxy.wanted in head for head in proxy.asked), f"{proxy.asked[:2]}")
+    count = len(proxy.asked)
+    enable(away, proxy=f"http://127.0.0.1:{own.port}")
+    scenario.process_day()
+    expect(own.asked, "its own proxy was not asked")
+    enable(scenario.world.url, proxy="none")
+    expect_equal(host.ask("connector.list")[0]["proxy"], "none", "the proxy that is shown")
+    scenario.process_day()
+    done_well(scenario)
+    expect_equal(len(proxy.asked), count, "tunnels of the host's proxy after that")
+    expect_equal(findings(scenario.folder, [CANARY, login]), [], "files that hold the login")
+    expect(CANARY not in host.log_text(), "the log holds the login")
+    return f"{count} tunnels"
+
+
+def by_certificate(rig, version=None, mode="act"):
+    """A host and a world whose connectors are asked for a client's certificate, by an authority that the settings name."""
+    authority = Authority(rig.path("certificates"))
+    scenario = rig.scenario(mode=mode, world=("--seed", Settings.seed, "--opportunities", 80, "--days", 4),
+                            manifests={"crm": ("scheme: bearer\n    endpoint: crm", "scheme: mtls\n    endpoint: crm"),
+                                       "crm_actions": ("scheme: bearer, endpoint: crm", "scheme: mtls, endpoint: crm")})
+    token = scenario.world.secrets["token"]
+    front = TLSFront(authority.context(ssl.CERT_REQUIRED, version), scenario.world.address, lambda headers, _: {**headers, "Authorization": "Bearer " + token})
+    rig.closing.append(front.close)
+    scenario.rules()
+    scenario.world.url = front.url
+    settings = os.path.join(rig.folder, "sluice.yaml")
+    with open(settings, "w") as f:
+        f.write(f"sluice: 1\negress:\n  ca_file: {authority.certificate}\n")
+    scenario.host.options = ("--config", settings)
+    return authority, scenario, front, token
+
+
+def text_of(path):
+    with open(path) as f:
+        return f.read()
+
+
+def key_lines(path):
+    """The lines of a private key that nobody else has."""
+    return [line for line in text_of(path).split("PRIVATE KEY-----")[1].split("\n") if len(line) > 30]
+
+
+def test_client_certificate(rig):
+    """an endpoint that asks for the client's certificate is read and written with the slot's; its key is in no file, log, metric or worker, and an authority that nobody named is not believed"""
+    authority, scenario, front, token = by_certificate(rig)
+    own = authority.signed("sluice")
+    host = scenario.host
+    scenario.world.secrets["token"] = text_of(own)
+    scenario.start()
+    scenario.process_day()
+    workers = host.workers()
+    expect(workers, "no worker runs: the test tells nothing")
+    keys = key_lines(own)
+    expect(keys and not [pid for pid in workers if memory_holds(pid, keys)], "a worker's memory holds the key")
+    scenario.world.close_day()
+    scenario.process_day()
+    scenario.world.secrets["token"] = token
+    scenario.catch_up()
+    scenario.check_records()
+    expect(scenario.check_effects(), "nothing was written")
+    expect({method for method, _, _ in front.seen} >= {"GET", "POST"}, f"what came: {set(m for m, _, _ in front.seen)}")
+    with open(own) as f:
+        mine = ssl.PEM_cert_to_DER_cert(f.read().split("-----END CERTIFICATE-----")[0] + "-----END CERTIFICATE-----\n")
+    expect(all(shown == mine for _, _, shown in front.seen), "another certificate came")
+    expect_equal(findings(scenario.folder, keys), [], "files that hold the key")
+    _, _, metrics = request(host.address, "GET", "/metrics")
+    expect(not [line for line in keys if line.encode() in metrics or line in host.log_text()], "metrics or log hold the key")
+    # Without its authority the same upstream is nobody.
+    host.stop()
+    host.options = ()
+    host.start()
+    host.ask("connector.run", instance="crm")
+    wait_for(lambda: "egress.tls" in host.log_text() or "did not prove who it is" in scenario.connector(), lambda: f"the authority is missed: {scenario.connector()}")
+    return f"{len(front.seen)} requests"
+
+
+def test_client_certificate_that_is_refused(rig):
+    """a client's certificate that the upstream does not take is named as that, under TLS 1.2 and 1.3; the connector rests until there is another one, and then goes on"""
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        with Rig() as inner:
+            authority, scenario, front, token = by_certificate(inner, version, mode="observe")
+            stranger, own = Authority(inner.path("elsewhere")).signed("stranger"), authority.signed("sluice")
+            scenario.world.secrets["token"] = text_of(stranger)
+            host = scenario.host
+            scenario.start()
+            host.ask("connector.run", instance="crm")
+            state = scenario.wait_parked("certificate", "sluice secret set")
+            expect_equal(front.seen, [], f"what came through with a stranger's certificate ({version.name})")
+            expect("egress.certificate_refused" in host.log_text() or "egress.certificate_refused" in state, f"the code is told: {state}")
+            keys = key_lines(stranger)
+            expect_equal(findings(scenario.folder, keys), [], "files that hold the stranger's key")
+            expect(not [line for line in keys if line in state or line in host.log_text()], "the key is told")
+            scenario.world.secrets["token"] = token
+            host.ask("secret.set", instance="crm", slot="api", value=text_of(own))
+            host.ask("connector.resume", instance="crm")
+            scenario.process_day()
+            expect(front.seen, "nothing came with the right one")
 
 
 def test_token_through_a_proxy(rig):

@@ -2,8 +2,11 @@
 import base64
 import hashlib
 import hmac
+import http.client
+import ssl
 import threading
 
+from certificates import Authority, TLSFront, fingerprint
 from connector_tests import hello
 import hostile_tests as hostile
 from rig import *
@@ -317,6 +320,48 @@ def test_schemes_that_need_the_operator(rig):
     expect_equal([by_certificate(v) for v in (fingerprint, fingerprint.upper(), hashlib.sha256(b"another").hexdigest(), fingerprint + ", " + fingerprint)],
                  [202, 202, 401, 401], "answers by certificate")
     expect_equal(by_certificate(fingerprint, "x-other"), 401, "the answer without the proxy's header")
+
+
+def test_sender_with_a_certificate(rig):
+    """behind a door that ends TLS a webhook is taken from the client whose certificate the slot names, and from no other, none, or one that only says so"""
+    host, folder = hostile.ready(rig)
+    authority = Authority(rig.path("certificates"))
+    own, other = authority.signed("sender"), authority.signed("another")
+    path = receiver(host, folder, "mutual", "scheme: mtls, ", fingerprint(own))
+    host.stop()
+    settings = os.path.join(rig.folder, "sluice.yaml")
+    with open(settings, "w") as f:
+        f.write("sluice: 1\nproxy: {addresses: [127.0.0.1], client_certificate_header: X-Client-Certificate}\n")
+    host.options = ("--config", settings)
+    host.start()
+
+    def told(headers, certificate):
+        # As the guide says: what a client sends under this name is taken away.
+        headers = {k: v for k, v in headers.items() if k.lower() != "x-client-certificate"}
+        return {**headers, **({"X-Client-Certificate": hashlib.sha256(certificate).hexdigest()} if certificate else {})}
+    door = TLSFront(authority.context(ssl.CERT_OPTIONAL), host.address, told)
+    rig.closing.append(door.close)
+
+    def answer(certificate=None, headers=None):
+        context = ssl.create_default_context(cafile=authority.certificate)
+        if certificate:
+            context.load_cert_chain(certificate)
+        connection = http.client.HTTPSConnection("127.0.0.1", door.server_port, timeout=60, context=context)
+        try:
+            connection.request("POST", path, b'{"id":1}', headers or {})
+            return connection.getresponse().status
+        finally:
+            connection.close()
+    expect_equal([answer(own), answer(other), answer(), answer(other, {"X-Client-Certificate": fingerprint(own)})], [202, 401, 401, 401], "answers by certificate")
+    expect_equal(host.entry_kinds().get("delivery"), 1, "deliveries that were kept")
+    # One that the authority did not sign does not even reach the host.
+    stranger = Authority(rig.path("elsewhere")).signed("stranger")
+    before = len(door.seen)
+    try:
+        expect(answer(stranger) is None, "a stranger's certificate was let in")
+    except (ssl.SSLError, ConnectionError, http.client.RemoteDisconnected):
+        pass
+    expect_equal(len(door.seen), before, "requests by a stranger's certificate")
 
 
 def test_what_a_plugin_sees(rig):

@@ -1,4 +1,5 @@
 import Domain
+import Egress
 import Testing
 
 @testable import SluiceHost
@@ -28,6 +29,13 @@ import Testing
       "sluice": 1, "journal": ["pack": false, "pack_bytes": 1_000_000],
       "retention": ["raw_days": 400, "tenants": ["demo": ["raw_days": 30], "keeps": ["raw_days": "forever"]]],
     ])
+    let led = try read([
+      "sluice": 1, "egress": ["proxy_url": "http://10.0.0.7:3128", "no_proxy": ["Example.com", "10.0.0.0/8", "::1"]],
+    ])
+    #expect(led.json["egress"]?["proxy_url"]?.string == "http://10.0.0.7:3128")
+    let spares = try #require(led.egress.proxy).leading.spares
+    #expect(spares("example.com", "1.1.1.1") && spares("api.example.com", "1.1.1.1") && spares("x.net", "10.1.2.3"))
+    #expect(!spares("notexample.com", "1.1.1.1") && !spares("example.com.net", "11.0.0.1"))
     #expect(!kept.isPacking && kept.packBytesMax == 1_000_000)
     let days = ["demo", "keeps", "any"].map { kept.rawDays(of: TenantID(rawValue: $0)!) }
     #expect(days == [30, nil, 400] && HostSettings().rawDays(of: TenantID(rawValue: "demo")!) == nil)
@@ -48,6 +56,25 @@ import Testing
         ["sluice": 1, "proxy": ["addresses": ["proxy.local"], "client_certificate_header": "x-c"]], "proxy.addresses[0]"
       ),
       (["sluice": 1, "proxy": ["addresses": ["::1"]]], "proxy.client_certificate_header"),
+      (["sluice": 1, "egress": ["ca_file": "authority.pem"]], "egress.ca_file"),
+      (["sluice": 1, "egress": ["ca_file": "/nowhere/authority.pem"]], "egress.ca_file"),
+      (["sluice": 1, "egress": ["ca_file": "/etc/passwd"]], "egress.ca_file"),
+      (["sluice": 1, "egress": ["proxy": "http://10.0.0.7:3128"]], "egress.proxy"),
+      (["sluice": 1, "egress": ["proxy_url": "socks5://10.0.0.7:1080"]], "egress.proxy_url"),
+      (["sluice": 1, "egress": ["proxy_url": "http://user:word@10.0.0.7:3128"]], "egress.proxy_url"),
+      (["sluice": 1, "egress": ["no_proxy": ["example.com"]]], "egress.no_proxy"),
+      (
+        ["sluice": 1, "egress": ["proxy_url": "http://10.0.0.7:3128", "no_proxy": ["example.com", "10.0.0.0/33"]]],
+        "egress.no_proxy[1]"
+      ),
+      (
+        ["sluice": 1, "egress": ["proxy_url": "http://10.0.0.7:3128", "proxy_login_file": "login"]],
+        "egress.proxy_login_file"
+      ),
+      (
+        ["sluice": 1, "egress": ["proxy_url": "http://10.0.0.7:3128", "proxy_login_file": "/nowhere/login"]],
+        "egress.proxy_login_file"
+      ),
       (["sluice": 1, "journal": ["segment_bytes": 10]], "journal.segment_bytes"),
       (["sluice": 1, "journal": ["segments": 1]], "journal.segments"),
       (["sluice": 1, "intake": ["bytes_max": 10]], "intake.bytes_max"),

@@ -1,7 +1,7 @@
 package import ConnectorFabric
 import Cryptography
 package import Domain
-import Egress
+package import Egress
 import PluginHost
 package import UVLoop
 package import Vault
@@ -16,18 +16,22 @@ package final class EgressGate {
     let manifest: Manifest
     /// An operator's override of an endpoint's base address, which also allows private addresses and plain http.
     let overrides: [String: String]
-    /// An operator's proxy for everything that this instance asks.
+    /// An operator's proxy for everything that this instance asks, or "none".
     let proxy: String?
+    /// The host's, where nothing is said for this instance.
+    let hostProxy: EgressProxy?
     var key: String { "\(tenant)/\(instance)" }
 
     package init(
-      tenant: TenantID, instance: InstanceID, manifest: Manifest, overrides: [String: String], proxy: String? = nil
+      tenant: TenantID, instance: InstanceID, manifest: Manifest, overrides: [String: String], proxy: String? = nil,
+      hostProxy: EgressProxy? = nil
     ) {
       self.tenant = tenant
       self.instance = instance
       self.manifest = manifest
       self.overrides = overrides
       self.proxy = proxy
+      self.hostProxy = hostProxy
     }
   }
 
@@ -40,12 +44,13 @@ package final class EgressGate {
   private let clock: any HostClock
 
   package init(
-    loop: EventLoop, vault: Vault, metrics: Metrics, crash: any CrashInjector, clock: any HostClock = SystemClock()
+    loop: EventLoop, vault: Vault, metrics: Metrics, crash: any CrashInjector, clock: any HostClock = SystemClock(),
+    authoritiesFile: String? = nil
   ) {
     self.clock = clock
     self.vault = vault
     self.metrics = metrics
-    client = EgressClient(loop: loop)
+    client = EgressClient(loop: loop, authoritiesFile: authoritiesFile)
     throttles = Throttles(loop: loop, metrics: metrics, clock: clock)
     tokens = AccessTokens(
       loop: loop, client: client, throttles: throttles, vault: vault, metrics: metrics, crash: crash,

@@ -29,6 +29,7 @@ package struct Enabling: Codable, Sendable, Equatable {
   /// Operators' overrides of endpoints; private addresses are allowed for these.
   package var endpoints: [String: String]
   /// An operator's proxy for all that this instance asks, `http://host:port`; its login is the secret of the slot "proxy".
+  /// "none": not even the host's, which counts where nothing is said.
   package var proxy: String?
   /// The instance's own times instead of the manifest's; as `schedule` in a manifest.
   package var schedule: JSONValue?
@@ -71,9 +72,11 @@ package struct Enabling: Codable, Sendable, Equatable {
   /// Whether its address takes deliveries.
   var hasDoor: Bool { settings.enabled && manifest["webhook"] != nil }
 
+  package static let noProxy = "none"
+
   /// Every slot that may hold a secret: the manifest's, and the proxy's.
   func slotNames(_ manifest: Manifest) -> [String] {
-    manifest.slotNames + (proxy == nil ? [] : [Manifest.proxySlot])
+    manifest.slotNames + (proxy == nil || proxy == Self.noProxy ? [] : [Manifest.proxySlot])
   }
 
   /// When it is pulled by itself.
@@ -131,7 +134,7 @@ package enum EnablingError: OperatorError, Equatable {
         ? "It declares none; remove what was stored with `sluice secret revoke`."
         : "Declared: \(known.joined(separator: ", "))."
     case .badProxy:
-      "Give http://host:port or https://host:port; its login is a secret: `sluice secret set INSTANCE proxy < FILE`."
+      "Give http://host:port or https://host:port, or none for no proxy at all; its login is a secret: `sluice secret set INSTANCE proxy < FILE`."
     case .badConfig: "Give what the schema under `config` in the manifest allows."
     case .privateNotAllowed:
       "Say so: overrides may lead to private addresses and plain http; they are shown and recorded."
@@ -166,7 +169,9 @@ extension RunningHost {
       endpoints[endpoint] = base
     }
     let proxy = try arguments["proxy"].flatMap { $0.isNull ? nil : $0 }.map { value in
-      guard let text = value.string, Self.isProxy(text) else { throw EnablingError.badProxy }
+      guard let text = value.string, text == Enabling.noProxy || HostSettings.isProxy(text) else {
+        throw EnablingError.badProxy
+      }
       return text
     }
     let config = arguments["config"] ?? [:]
@@ -226,14 +231,6 @@ extension RunningHost {
         return nil
       } catch { return error }
     }
-  }
-
-  /// Scheme, host and port and nothing else: a login there would be journaled.
-  private static func isProxy(_ text: String) -> Bool {
-    guard let parts = URLComponents(string: text), ["http", "https"].contains(parts.scheme), parts.user == nil,
-      parts.host?.isEmpty == false, let port = parts.port, (1...65_535).contains(port)
-    else { return false }
-    return parts.path.isEmpty && parts.query == nil && parts.fragment == nil && !text.contains("@")
   }
 
   private static func isBase(_ text: String) -> Bool {

@@ -88,6 +88,7 @@ extension HTTPFailure {
       switch failure {
       case .noConnection, .timedOut, .broken: .transient
       case .proxyRefused(_, let status): status == 407 ? .auth : .transient
+      case .certificateRefused: .auth
       case .tls, .privateAddress, .plainHTTP, .badURL: .permanent
       case .tooLarge: .tooLarge
       }
@@ -110,7 +111,7 @@ extension EgressFailure {
   var isSilence: Bool {
     switch self {
     case .noConnection, .timedOut, .broken: true
-    case .proxyRefused, .tls, .privateAddress, .plainHTTP, .badURL, .tooLarge: false
+    case .proxyRefused, .tls, .certificateRefused, .privateAddress, .plainHTTP, .badURL, .tooLarge: false
     }
   }
 }

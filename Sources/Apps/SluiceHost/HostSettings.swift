@@ -51,6 +51,8 @@ package struct HostSettings: Sendable, Equatable {
     package var tenants: [TenantID: Int] = [:]
   }
   package var retention = Retention()
+  /// The way out.
+  package var egress = WayOut()
 
   /// After how many days a tenant's packs may go; nil for never.
   func rawDays(of tenant: TenantID) -> Int? {
@@ -69,7 +71,7 @@ extension HostSettings {
     let root = DocumentReader(document)
     try root.allow([
       "sluice", "listen", "behind_tls", "public_url", "proxy", "sandbox", "control_groups", "disk", "intake", "journal",
-      "retention",
+      "retention", "egress",
     ])
     _ = try root["sluice"].integer(in: Self.formatVersion...Self.formatVersion)
     if root["listen"].isPresent { listen = try Self.address(root["listen"]) }
@@ -104,6 +106,7 @@ extension HostSettings {
       if journal["pack"].isPresent { isPacking = try journal["pack"].bool() }
       try Self.read(journal["pack_bytes"], 1 << 14...(1 << 30), into: &packBytesMax)
     }
+    if root["egress"].isPresent { egress = try WayOut(root["egress"]) }
     if root["retention"].isPresent { retention = try Self.retention(root["retention"]) }
   }
 
@@ -190,6 +193,7 @@ extension HostSettings {
         "segment_bytes": .integer(Int64(segmentBytesMax)), "pack": .bool(isPacking),
         "pack_bytes": .integer(Int64(packBytesMax)),
       ],
+      "egress": egress.json,
       "retention": [
         "raw_days": retention.rawDays.map { .integer(Int64($0)) } ?? .null,
         "tenants": .object(

@@ -7,28 +7,34 @@ package final class Mailbox<Item: Sendable>: Sendable {
     var items: [Item] = []
     var isClosed = false
     var waiting: CheckedContinuation<Void, Never>?
+
+    mutating func takeWaiting() -> CheckedContinuation<Void, Never>? {
+      defer { waiting = nil }
+      return waiting
+    }
   }
   private let content = Mutex(Content())
 
   /// - Returns: Whether the mailbox was still open.
   @discardableResult
   func put(_ item: Item) -> Bool {
-    content.withLock { content in
-      guard !content.isClosed else { return false }
+    let (isOpen, waiting) = content.withLock { content in
+      guard !content.isClosed else { return (false, CheckedContinuation<Void, Never>?.none) }
       content.items.append(item)
-      content.waiting?.resume()
-      content.waiting = nil
-      return true
+      return (true, content.takeWaiting())
     }
+    // Outside: who wakes up takes the lock at once.
+    waiting?.resume()
+    return isOpen
   }
 
   /// Nothing is taken in any more; what is there can still be taken out.
   func close() {
-    content.withLock { content in
+    let waiting = content.withLock { content in
       content.isClosed = true
-      content.waiting?.resume()
-      content.waiting = nil
+      return content.takeWaiting()
     }
+    waiting?.resume()
   }
 
   /// Everything that waits, at least one item; nil when the mailbox is closed and empty. One taker only.
@@ -43,9 +49,12 @@ package final class Mailbox<Item: Sendable>: Sendable {
       }
       if let taken { return taken }
       await withCheckedContinuation { waiting in
-        content.withLock { content in
-          if content.items.isEmpty, !content.isClosed { content.waiting = waiting } else { waiting.resume() }
+        let isThere = content.withLock { content in
+          let isThere = !content.items.isEmpty || content.isClosed
+          if !isThere { content.waiting = waiting }
+          return isThere
         }
+        if isThere { waiting.resume() }
       }
     }
   }

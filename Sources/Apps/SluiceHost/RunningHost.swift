@@ -136,7 +136,7 @@ package actor RunningHost {
       loop: loop,
       settings: .init(
         program: options.workerProgram, sandbox: options.settings.isDegradedSandboxAllowed ? .degraded : .strict,
-        intakeBytesMax: options.settings.intakeBytesMax),
+        intakeBytesMax: options.settings.intakeBytesMax, authoritiesFile: options.settings.egress.authoritiesFile),
       vault: vault, metrics: metrics, crash: options.crash, log: log, clock: options.clock)
     keepErasuresBesideKey()
     try await finishErasures()
@@ -377,7 +377,8 @@ extension RunningHost {
   private func route(_ enabling: Enabling, _ manifest: Manifest, _ tenant: TenantID) -> InstanceRoute {
     InstanceRoute(
       tenant: tenant, instance: enabling.instance, manifest: manifest, folder: pluginFolder(of: enabling),
-      overrides: enabling.endpoints, proxy: enabling.proxy, config: enabling.config.canonicalBytes)
+      overrides: enabling.endpoints, proxy: enabling.proxy,
+      hostProxy: options.settings.egress.proxy?.leading, config: enabling.config.canonicalBytes)
   }
 
   /// The addresses of a suspended tenant's webhooks, where senders are told to come again.

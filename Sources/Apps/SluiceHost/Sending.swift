@@ -104,7 +104,8 @@ extension EgressGate.Route {
 
   /// - Throws: `VaultError`, `SecretError`.
   func proxy(_ vault: Vault) throws -> EgressProxy? {
-    guard let proxy else { return nil }
+    guard let proxy else { return hostProxy }
+    guard proxy != Enabling.noProxy else { return nil }
     guard try vault.slots(tenant: tenant).contains(where: { $0 == (instance.rawValue, Manifest.proxySlot) }) else {
       return EgressProxy(address: proxy)
     }

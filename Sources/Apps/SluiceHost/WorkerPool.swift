@@ -1,6 +1,7 @@
 package import ConnectorFabric
 import Cryptography
 package import Domain
+package import Egress
 import Foundation
 import PluginHost
 import Synchronization
@@ -17,15 +18,18 @@ package struct InstanceRoute: Sendable {
   package let folder: String
   /// Base addresses that an operator set for endpoints of this instance.
   package let overrides: [String: String]
-  /// The proxy that an operator set for this instance.
+  /// The proxy that an operator set for this instance, or "none"; nil leaves it to the host's.
   package let proxy: String?
+  package let hostProxy: EgressProxy?
   /// The instance's configuration, canonical JSON.
   package let config: [UInt8]
 
   package var key: String { "\(tenant)/\(instance)" }
   var fields: [String: String] { ["tenant": "\(tenant)", "instance": "\(instance)"] }
   var gate: EgressGate.Route {
-    EgressGate.Route(tenant: tenant, instance: instance, manifest: manifest, overrides: overrides, proxy: proxy)
+    EgressGate.Route(
+      tenant: tenant, instance: instance, manifest: manifest, overrides: overrides, proxy: proxy,
+      hostProxy: hostProxy)
   }
   var library: String { folder + "/" + manifest.library.file }
 }
@@ -56,6 +60,7 @@ final class WorkerPool: Sendable {
     var program: String
     var sandbox = WorkerSpec.Sandbox.strict
     var intakeBytesMax = HostSettings().intakeBytesMax
+    var authoritiesFile: String?
   }
 
   /// Confined to the loop's thread, hence unchecked.
@@ -100,7 +105,9 @@ final class WorkerPool: Sendable {
     self.log = log
     loop.post { [onLoop] in
       onLoop.room = IntakeRoom(bytesMax: settings.intakeBytesMax, metrics: metrics)
-      onLoop.gate = EgressGate(loop: loop, vault: vault, metrics: metrics, crash: crash, clock: clock)
+      onLoop.gate = EgressGate(
+        loop: loop, vault: vault, metrics: metrics, crash: crash, clock: clock,
+        authoritiesFile: settings.authoritiesFile)
     }
   }
 

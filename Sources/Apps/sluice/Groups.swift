@@ -20,8 +20,10 @@ struct ConnectorGroup: ParsableCommand {
     @Option(name: .customLong("as"), help: "What this instance is called.") var instance: String?
     @Option(help: "NAME=URL: where an endpoint really is. Needs --allow-private.") var endpoint: [String] = []
     @Flag(help: "Overridden endpoints may be private addresses and plain http.") var allowPrivate = false
-    @Option(help: "URL of a proxy for all that it asks; its login is the secret of the slot \"proxy\".") var proxy:
-      String?
+    @Option(
+      help:
+        "URL of a proxy for all that it asks, whose login is the secret of the slot \"proxy\"; or none, not even the host's."
+    ) var proxy: String?
     @Flag(help: "The first sync counts as change, not as baseline.") var replay = false
     @Flag(help: "Grant what the manifest says otherwise than the one in force.") var accept = false
     @Option(help: "A JSON file with the instance's configuration.") var config: String?

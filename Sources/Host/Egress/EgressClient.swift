@@ -19,9 +19,15 @@ package final class EgressClient {
   /// The addresses of a host, as text.
   typealias Lookup = (_ host: String, _ done: @escaping ([String]) -> Void) -> Void
 
-  package convenience init(loop: EventLoop) { self.init(loop: loop, lookUp: loop.lookUp) }
+  /// A file of certificate authorities that are believed beside the folder of the system's.
+  let authoritiesFile: String?
 
-  init(loop: EventLoop, lookUp: @escaping Lookup) {
+  package convenience init(loop: EventLoop, authoritiesFile: String? = nil) {
+    self.init(loop: loop, authoritiesFile: authoritiesFile, lookUp: loop.lookUp)
+  }
+
+  init(loop: EventLoop, authoritiesFile: String? = nil, lookUp: @escaping Lookup) {
+    self.authoritiesFile = authoritiesFile
     _ = curl_global_init(Int(CURL_GLOBAL_DEFAULT))
     self.loop = loop
     self.lookUp = lookUp
@@ -49,7 +55,7 @@ package final class EgressClient {
     answered: @escaping (Result<(status: Int, headers: [(name: String, value: String)]), EgressFailure>) -> Void
   ) -> EgressExchange {
     let exchange = EgressExchange(request: request, client: self, answered: answered)
-    guard request.proxy != nil else {
+    guard let proxy = request.proxy else {
       enter(exchange, address: nil)
       return exchange
     }
@@ -62,6 +68,10 @@ package final class EgressClient {
           addresses.isEmpty
             ? .noConnection(host: exchange.host, reason: "its name has no address")
             : .privateAddress(host: exchange.host))
+      }
+      guard proxy.leads(to: exchange.name, address) else {
+        exchange.goDirectly()
+        return enter(exchange, address: nil)
       }
       enter(exchange, address: address)
     }

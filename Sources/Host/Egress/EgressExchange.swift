@@ -10,7 +10,7 @@ package final class EgressExchange {
   static let headerBytesMax = 256 * 1024
 
   let handle: OpaquePointer
-  private let request: EgressRequest
+  private var request: EgressRequest
   private unowned let client: EgressClient
   private var answered: ((Result<Head, EgressFailure>) -> Void)?
   private var headers: [(name: String, value: String)] = []
@@ -49,6 +49,9 @@ package final class EgressExchange {
 
   /// The query may hold a credential.
   private static func shown(_ url: String) -> String { String(url.prefix { $0 != "?" }) }
+
+  /// Before it is prepared: its proxy is not for where it goes. Then the address that is connected to is judged.
+  func goDirectly() { request.proxy = nil }
 
   func mayReach(_ address: String) -> Bool { request.allowsPrivateAddress || !NetworkAddress.isPrivate(text: address) }
 
@@ -111,9 +114,12 @@ package final class EgressExchange {
     if let refusal { return refusal }
     let written = String(decoding: errorText.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     let reason = written.isEmpty ? String(cString: curl_easy_strerror(result)) : written
+    if let alert = Self.certificateAlert(reason) {
+      return .certificateRefused(host: host, wasShown: request.identity != nil, reason: alert)
+    }
     switch result {
     case CURLE_OPERATION_TIMEDOUT: return .timedOut(host: host, afterMs: request.timeoutMs)
-    case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CONNECT_ERROR, CURLE_SSL_CERTPROBLEM:
+    case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CONNECT_ERROR, CURLE_SSL_CERTPROBLEM, CURLE_SSL_CACERT_BADFILE:
       return .tls(host: host, reason: reason)
     case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_CONNECT: return .noConnection(host: host, reason: reason)
     case CURLE_COULDNT_RESOLVE_PROXY, CURLE_PROXY: return .noConnection(host: "The proxy", reason: reason)
@@ -124,6 +130,17 @@ package final class EgressExchange {
       if status != 0, status / 100 != 2 { return .proxyRefused(host: host, status: status) }
       return .broken(host: host, reason: reason)
     }
+  }
+
+  /// What an upstream says of the client's certificate (RFC 8446, 6.2), in OpenSSL's words; nil for anything else. Under
+  /// TLS 1.3 it comes after the handshake, to libcurl a response that broke off; nothing of the request was read.
+  private static func certificateAlert(_ reason: String) -> String? {
+    let known = [
+      "certificate required", "unknown ca", "bad certificate", "certificate unknown", "certificate expired",
+      "certificate revoked", "unsupported certificate", "access denied",
+    ]
+    guard reason.contains("alert ") else { return nil }
+    return known.first { reason.contains("alert \($0)") }
   }
 
   private func deliverHead() {
@@ -171,6 +188,10 @@ extension EgressExchange {
     if let identity = request.identity {
       sluice_curl_set_blob(raw, CURLOPT_SSLCERT_BLOB, identity, identity.count)
       sluice_curl_set_blob(raw, CURLOPT_SSLKEY_BLOB, identity, identity.count)
+    }
+    if let file = client.authoritiesFile {
+      sluice_curl_set_string(raw, CURLOPT_CAINFO, file)
+      sluice_curl_set_string(raw, CURLOPT_PROXY_CAINFO, file)
     }
     if let trusted = request.trusted { sluice_curl_set_blob(raw, CURLOPT_CAINFO_BLOB, trusted, trusted.count) }
     var headers = request.headers.map { "\($0.name): \($0.value)" }

@@ -37,10 +37,23 @@ package struct EgressProxy: Sendable {
   /// `http://host:port` or `https://host:port`.
   package let address: String
   package let login: (user: [UInt8], password: [UInt8])?
+  /// A host's proxy for the way out of its network: what may be reached at a private address is asked directly.
+  package let isForPublicOnly: Bool
+  /// Who else is asked directly, by the name of the request and the address that it means.
+  package let spares: @Sendable (_ name: String, _ address: String) -> Bool
 
-  package init(address: String, login: (user: [UInt8], password: [UInt8])? = nil) {
+  package init(
+    address: String, login: (user: [UInt8], password: [UInt8])? = nil, isForPublicOnly: Bool = false,
+    spares: @escaping @Sendable (_ name: String, _ address: String) -> Bool = { _, _ in false }
+  ) {
     self.address = address
     self.login = login
+    self.isForPublicOnly = isForPublicOnly
+    self.spares = spares
+  }
+
+  func leads(to name: String, _ address: String) -> Bool {
+    !(isForPublicOnly && NetworkAddress.isPrivate(text: address)) && !spares(name, address)
   }
 }
 
@@ -51,6 +64,8 @@ package enum EgressFailure: OperatorError, Equatable {
   case badURL(String)
   case noConnection(host: String, reason: String)
   case tls(host: String, reason: String)
+  /// Ours: the one that was shown, or that none was.
+  case certificateRefused(host: String, wasShown: Bool, reason: String)
   case timedOut(host: String, afterMs: Int)
   case broken(host: String, reason: String)
   case tooLarge(host: String, bytesMax: Int)
@@ -63,6 +78,7 @@ package enum EgressFailure: OperatorError, Equatable {
     case .badURL: "egress.bad_url"
     case .noConnection: "egress.no_connection"
     case .tls: "egress.tls"
+    case .certificateRefused: "egress.certificate_refused"
     case .timedOut: "egress.timed_out"
     case .broken: "egress.broken"
     case .tooLarge: "egress.too_large"
@@ -76,6 +92,10 @@ package enum EgressFailure: OperatorError, Equatable {
     case .badURL(let url): "\(url) is not an address that can be asked."
     case .noConnection(let host, let reason): "\(host) could not be reached: \(reason)."
     case .tls(let host, let reason): "\(host) did not prove who it is: \(reason)."
+    case .certificateRefused(let host, let wasShown, let reason):
+      wasShown
+        ? "\(host) does not take the certificate that it was shown: \(reason)."
+        : "\(host) asks for a client's certificate, and was shown none: \(reason)."
     case .timedOut(let host, let ms): "\(host) did not answer within \(ms) ms."
     case .broken(let host, let reason): "The response of \(host) broke off: \(reason)."
     case .tooLarge(let host, let max): "The response of \(host) is larger than \(max) bytes."
@@ -88,9 +108,12 @@ package enum EgressFailure: OperatorError, Equatable {
       "If it is meant, an operator allows it: `sluice connector enable … --endpoint NAME=URL --allow-private`."
     case .badURL: "Correct the endpoint in the manifest or its override."
     case .noConnection, .timedOut, .broken: "The operation is retried with growing pauses; check the upstream."
-    case .tls: "Check the upstream's certificate; it is never ignored."
+    case .tls:
+      "Check the upstream's certificate; it is never ignored. An authority of your own is named by `egress.ca_file` in sluice.yaml."
+    case .certificateRefused:
+      "Store one that the upstream takes: `sluice secret set INSTANCE SLOT < FILE`, in a slot whose scheme is mtls."
     case .proxyRefused:
-      "Check the proxy's rules and its login: `sluice secret set INSTANCE proxy < FILE` with one line USER:PASSWORD."
+      "Check the proxy's rules and its login: `sluice secret set INSTANCE proxy < FILE` with one line USER:PASSWORD; of the host's proxy, `egress.proxy_login_file` in sluice.yaml."
     case .tooLarge: "Raise `response_bytes_max` in the manifest, or have the plugin ask for smaller pages."
     }
   }

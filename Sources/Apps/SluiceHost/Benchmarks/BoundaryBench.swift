@@ -105,7 +105,7 @@ extension RunningHost {
     }
     return InstanceRoute(
       tenant: TenantID(rawValue: "bench")!, instance: InstanceID(rawValue: "bench")!, manifest: manifest,
-      folder: URL(fileURLWithPath: path).deletingLastPathComponent().path, overrides: [:], proxy: nil,
+      folder: URL(fileURLWithPath: path).deletingLastPathComponent().path, overrides: [:], proxy: nil, hostProxy: nil,
       config: config.canonicalBytes)
   }
 }
