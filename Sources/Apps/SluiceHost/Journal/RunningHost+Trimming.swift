@@ -17,9 +17,11 @@ extension RunningHost {
   func trimNow(_ tenant: TenantID, days: Int?, by: UserID?) async throws -> Trim? {
     let partition = Partition.tenant(tenant)
     guard !trimming.contains(tenant), !turning.contains(tenant) else { return nil }
+    let open = try opened(tenant)
+    // Whoever comes by without anything to do keeps nobody from erasing the tenant.
+    guard try days != nil || leftTrim(tenant, open.runtime) != nil else { return nil }
     trimming.insert(tenant)
     defer { trimming.remove(tenant) }
-    let open = try opened(tenant)
     try await open.runtime.settle()
     try await finishTrim(tenant, open.runtime)
     guard let days else { return nil }
@@ -38,11 +40,16 @@ extension RunningHost {
     return trim
   }
 
-  /// Carries out an order that is journaled, over which a host died.
-  private func finishTrim(_ tenant: TenantID, _ runtime: TenantRuntime) async throws {
+  /// An order that is journaled, over which a host died before it was carried out.
+  private func leftTrim(_ tenant: TenantID, _ runtime: TenantRuntime) throws -> Trim? {
     guard let left = try runtime.view({ try LoopAssembly.trimmed($0) }),
       Position(left.firstKept) > journal.firstKept(of: .tenant(tenant))
-    else { return }
+    else { return nil }
+    return left
+  }
+
+  private func finishTrim(_ tenant: TenantID, _ runtime: TenantRuntime) async throws {
+    guard let left = try leftTrim(tenant, runtime) else { return }
     do { try await carryOut(left, tenant) } catch let error as SnapshotError {
       // All entries are still there, so nothing is lost but the order: the next one makes a snapshot of its own.
       log.warning(error.code, error.message, ["tenant": "\(tenant)", "trim": "left undone"])
