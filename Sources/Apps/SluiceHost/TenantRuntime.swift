@@ -127,7 +127,7 @@ package actor TenantRuntime {
 
   /// One transaction applies entries of about so many bytes: what a flood has left in the line is not all held at once.
   private static let groupBytesMax = 4 << 20
-  /// With so many entries in line, nobody whose own is applied waits for the line to end: it may never.
+  /// With so many entries in line, or so many applied since, nobody whose own is applied waits for the line to end: it may never.
   private static let lineMax: UInt64 = 64
 
   /// Returns when the entry at `position`, and everything that followed from what was applied by then, is applied. While
@@ -227,6 +227,11 @@ package actor TenantRuntime {
     }
     let applied = progress.withLock { $0.applied }
     resumeWaiting { $0 <= applied }
+    tellApplied()
+  }
+
+  /// Actions, publications and whoever waits for a condition: at the line's end, and while there is none, after each group.
+  private func tellApplied() {
     for waiter in changed { waiter.resume() }
     changed = []
     for observer in observers { observer() }
@@ -281,7 +286,9 @@ package actor TenantRuntime {
     }
     metrics.set("sluice_applied_position", Int(now.applied.number), [("tenant", tenant.rawValue)])
     metrics.set("sluice_journal_position", Int(now.head.number), [("tenant", tenant.rawValue)])
-    if now.head.number - now.applied.number > Self.lineMax { resumeWaiting { $0 <= now.applied } }
+    let line = now.head.number - now.applied.number
+    resumeWaiting { $0 <= now.applied && (line > Self.lineMax || now.applied.number - $0.number >= Self.lineMax) }
+    if line > 0 { tellApplied() }
     guard !trailing.isEmpty else { return }
     let met = progress.withLock { progress in trailing.map { $0.isMet(progress) } }
     let ready = zip(trailing, met).filter(\.1).map(\.0)

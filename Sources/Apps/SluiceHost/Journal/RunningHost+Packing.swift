@@ -56,7 +56,7 @@ extension RunningHost {
 
   /// A tenant that is behind keeps one segment, and no round.
   private func packOnce(_ tenant: TenantID, hasApplied position: Position) {
-    guard awaited.insert(tenant).inserted, let runtime = try? self.tenant(tenant) else { return }
+    guard let runtime = try? self.tenant(tenant), awaited.insert(tenant).inserted else { return }
     Task { [weak self] in
       let isReached = (try? await runtime.reached(position)) != nil
       await self?.isAwaited(tenant, isReached)
