@@ -136,6 +136,36 @@ import Testing
     #expect(try await again.texts(bench.other).count == 3)
   }
 
+  @Test func `tells no segment that is made while a tenant is taken out what it knew of that one`() async throws {
+    let journal = try bench.open()
+    try await bench.fill(journal, 3)
+    try await bench.pack(journal)
+    let (tenant, other) = (bench.tenant, bench.other)
+    let epochs = (try await journal.acquire(tenant), try await journal.acquire(other))
+    // Taken out in many pieces, between which others append, each time into a segment of its own.
+    _ = try await journal.append((0..<4_000).map { entry("many \($0)") }, to: tenant, epoch: epochs.0)
+    let isErased = Mutex(false)
+    let appending = Task {
+      var number = 0
+      while !isErased.withLock({ $0 }) {
+        _ = try await journal.append([entry("other \(number)")], to: other, epoch: epochs.1)
+        number += 1
+      }
+      return number
+    }
+    let before = journal.segmentNumbers.last!
+    try await JournalPacker(journal).erase(tenant)
+    #expect(journal.segmentNumbers.last! > before + 1)
+    isErased.withLock { $0 = true }
+    let count = try await appending.value
+    try await journal.close()
+    let again = try bench.open()
+    #expect(again.packPaths.map(\.path) == [])
+    #expect(await again.partitionNames == [other.name])
+    #expect(again.status.partitions.map(\.partition) == [other])
+    #expect(try await again.texts(other).count == count)
+  }
+
   @Test func `counts what a tenant takes, whether it is appended, packed or trimmed`() async throws {
     let journal = try bench.open()
     try await bench.fill(journal, 10)

@@ -51,6 +51,42 @@ func entry(_ name: String, _ body: String = "{}", kind: EntryKind = .order) -> N
     try await restored.close()
   }
 
+  /// Has no key for one partition.
+  private struct KeylessSealer: Sealer {
+    let keyless: Partition
+    struct NoKey: Error {}
+    func seal(_ plaintext: [UInt8], for partition: Partition, context: [UInt8]) throws -> [UInt8] {
+      if partition == keyless { throw NoKey() }
+      return plaintext
+    }
+    func open(_ sealed: [UInt8], for partition: Partition, context: [UInt8]) -> [UInt8] { sealed }
+  }
+
+  @Test func `refuses who cannot be sealed alone, whoever shares the commit`() async throws {
+    let other = Partition.tenant(TenantID(rawValue: "other")!)
+    let journal = try SQLiteJournal(
+      folder: temporaryFolder(), sealer: KeylessSealer(keyless: other), random: { [UInt8](repeating: 9, count: $0) })
+    let epochs = (try await journal.acquire(tenant), try await journal.acquire(other))
+    @Sendable func isRefused(_ entry: NewEntry, _ epoch: UInt64) async -> Bool {
+      do {
+        _ = try await journal.append([entry], to: other, epoch: epoch)
+        return false
+      } catch { return error is KeylessSealer.NoKey }
+    }
+    // Of so many pairs, most share a commit.
+    for number in 0..<100 {
+      async let refused = isRefused(entry("b \(number)"), epochs.1)
+      async let given = journal.append([entry("a \(number)"), entry("a \(number)")], to: tenant, epoch: epochs.0)
+      let positions = try await given.map(\.number)
+      #expect(positions == [UInt64(number) + 1, UInt64(number) + 1])
+      let wasRefused = await refused
+      #expect(wasRefused)
+    }
+    #expect(await journal.head(of: other) == .origin)
+    #expect(try await journal.read(tenant, after: .origin, countMax: 200).count == 100)
+    try await journal.close()
+  }
+
   @Test func `keeps what was acknowledged, in order, over a restart`() async throws {
     let folder = temporaryFolder()
     var journal = try SQLiteJournal(folder: folder, sealer: XorSealer(), random: { [UInt8](repeating: 9, count: $0) })

@@ -164,6 +164,10 @@ private final class TokenBench: @unchecked Sendable {
     return Task { for await _ in ended {} }
   }
 
+  func forget() async {
+    await withCheckedContinuation { done in loop.post { [self] in tokens.forget(tenant) { done.resume() } } }
+  }
+
   /// Asks for a token whose answer nobody waits for.
   func beginAsking() throws {
     let need = try need(scopes: "")
@@ -382,6 +386,29 @@ private final class TokenBench: @unchecked Sendable {
     bench.keystore.isFull.withLock { $0 = false }
     try await bench.end()
     #expect(try bench.kept() == "rt-1")
+  }
+
+  @Test func `that waits for its turn when its tenant is forgotten is never asked for`() async throws {
+    let bench = try await TokenBench()
+    let giveBack = try await bench.takePlace()
+    try bench.beginAsking()
+    try await bench.loop.run {}
+    await bench.forget()
+    giveBack()
+    #expect(TokenBench.texts(try await bench.get(1)) == ["at-1"])
+    #expect(bench.server.asked.count == 1)
+    try await bench.end()
+  }
+
+  @Test(.timeLimit(.minutes(1)))
+  func `that is under way when its tenant is forgotten gives its place back, and is used by nobody`() async throws {
+    let bench = try await TokenBench()
+    try bench.beginAsking()
+    while bench.server.asked.isEmpty { await Task.yield() }
+    await bench.forget()
+    #expect(TokenBench.texts(try await bench.get(1, letting: 2)) == ["at-2"])
+    #expect(try bench.kept() == "rt-2")
+    try await bench.end()
   }
 
   @Test func `is asked for by nobody once the host stops`() async throws {

@@ -50,12 +50,16 @@ extension SQLiteJournal {
   ///
   /// Whoever has its keys may take it over again: they are destroyed before.
   func forget(_ partition: Partition) async throws {
+    // Before anybody else's turn comes: a segment that is made meanwhile is told of what is known here.
     disown(partition)
-    let all = holdings.withLock { $0.segments }
-    for segment in all { try await forget(partition, in: segment, isOpen: segment.number == all.last?.number) }
     holdings.withLock { $0.shelves[partition.name] = nil }
     rowBytes.withLock { $0[partition.name] = nil }
     blocks.removeAll()
+    // Those that are made from now on know nothing of it.
+    for segment in holdings.withLock({ $0.segments }) {
+      let isOpen = holdings.withLock { $0.segments.last?.number == segment.number }
+      try await forget(partition, in: segment, isOpen: isOpen)
+    }
   }
 
   private func forget(_ partition: Partition, in segment: Segment, isOpen: Bool) async throws {
@@ -70,7 +74,14 @@ extension SQLiteJournal {
     defer { if !isOpen { try? file.close() } }
     while try removeSome(of: partition, from: file, segment) > 0 { await Task.yield() }
     try StorageError.naming(segment.path, .journal) {
-      try file.barrierWriteWithoutTransaction { try $0.execute(sql: "PRAGMA wal_checkpoint(TRUNCATE)") }
+      // Beside readers it would leave pages behind, and say so in a row that nobody reads: the segment's own wait.
+      try segment.pool.barrierWriteWithoutTransaction { db in
+        if isOpen {
+          _ = try db.checkpoint(.truncate)
+        } else {
+          _ = try file.writeWithoutTransaction { try $0.checkpoint(.truncate) }
+        }
+      }
     }
   }
 

@@ -179,8 +179,22 @@ package actor SQLiteJournal: Journal {
     }
   }
 
-  /// Nobody owns it any more, or appends to it.
-  func disown(_ partition: Partition) { (heads[partition.name], epochs[partition.name]) = (nil, nil) }
+  /// Nobody owns it any more, or appends to it: what waits to be appended is refused, and keeps nobody else from it.
+  func disown(_ partition: Partition) {
+    let epoch = epochs[partition.name] ?? 0
+    (heads[partition.name], epochs[partition.name]) = (nil, nil)
+    let refused = pending.filter { $0.partition == partition }
+    pending.removeAll { $0.partition == partition }
+    for append in refused {
+      append.done.resume(throwing: JournalError.fenced(partition: partition.name, epoch: epoch, current: 0))
+    }
+  }
+
+  /// Whether it has entries, an owner or packs here, or rows that tell of them.
+  package func knows(_ partition: Partition) -> Bool {
+    heads[partition.name] != nil || epochs[partition.name] != nil
+      || holdings.withLock { $0.shelves[partition.name] != nil }
+  }
 
   package func head(of partition: Partition) -> Position { Position(heads[partition.name] ?? 0) }
 
@@ -225,7 +239,7 @@ extension SQLiteJournal {
     rowBytes.withLock { counted in for (name, bytes) in result.bytes { counted[name]? += bytes } }
     commitCount += 1
     entryCount += result.count
-    for (append, given) in zip(group, result.positions) { append.done.resume(returning: given) }
+    for (append, given) in zip(group, result.positions) { append.done.resume(with: given) }
   }
 
   /// Looks for its entries among those that were packed meanwhile. One whose past cannot be read is refused, and nobody else.
@@ -264,8 +278,8 @@ extension SQLiteJournal {
   }
 
   private struct Committed {
-    /// Of each append's entries.
-    var positions: [[Position]] = []
+    /// Of each append's entries; or why they could not be sealed, which is nobody else's matter.
+    var positions: [Result<[Position], any Error>] = []
     /// By partition.
     var heads: [String: UInt64] = [:]
     var bytes: [String: Int] = [:]
@@ -278,26 +292,7 @@ extension SQLiteJournal {
     let older = segments.dropLast()
     try segments.last!.pool.writeWithoutTransaction { db in
       try db.inTransaction(.immediate) {
-        for append in group {
-          var given: [Position] = []
-          for (index, written) in append.entries.enumerated() {
-            let partition = append.partition
-            if let packed = append.packed[index] {
-              given.append(packed)
-              continue
-            }
-            if let known = try known(written.entry.id, in: partition, db: db, older: older) {
-              given.append(known)
-              continue
-            }
-            let position = Position((made.heads[partition.name] ?? heads[partition.name] ?? 0) + 1)
-            made.bytes[partition.name, default: 0] += try insert(written, at: position, in: partition, db: db)
-            made.heads[partition.name] = position.number
-            given.append(position)
-            made.count += 1
-          }
-          made.positions.append(given)
-        }
+        for append in group { made.positions.append(try insert(append, &made, db: db, older: older)) }
         crash.reach(.journalBeforeCommit)
         return .commit
       }
@@ -319,22 +314,62 @@ extension SQLiteJournal {
     return nil
   }
 
-  /// - Returns: What it takes, in bytes.
-  private func insert(_ written: Written, at position: Position, in partition: Partition, db: Database) throws -> Int {
+  /// All entries of an append, or none of them when one cannot be sealed.
+  private func insert(
+    _ append: Append, _ made: inout Committed, db: Database, older: ArraySlice<Segment>
+  ) throws -> Result<[Position], any Error> {
+    let partition = append.partition
+    var head = made.heads[partition.name] ?? heads[partition.name] ?? 0
+    var given: [Position] = []
+    var here: [Digest: Position] = [:]
+    var rows: [SealedRow] = []
+    for (index, written) in append.entries.enumerated() {
+      let id = written.entry.id
+      let packed = append.packed[index]
+      if let known = try packed ?? here[id] ?? known(id, in: partition, db: db, older: older) {
+        given.append(known)
+        continue
+      }
+      let position = Position(head + 1)
+      do { rows.append(try sealed(written, at: position, in: partition)) } catch { return .failure(error) }
+      head = position.number
+      here[id] = position
+      given.append(position)
+    }
+    for row in rows { try insert(row, in: partition, db: db) }
+    if !rows.isEmpty { made.heads[partition.name] = head }
+    made.bytes[partition.name, default: 0] += rows.reduce(0) { $0 + Segment.rowBytes(bodyBytes: $1.body.count) }
+    made.count += rows.count
+    return .success(given)
+  }
+
+  private struct SealedRow {
+    let entry: NewEntry
+    let position: Position
+    let codec: Int64
+    let salt: [UInt8]
+    let body: [UInt8]
+  }
+
+  private func sealed(_ written: Written, at position: Position, in partition: Partition) throws -> SealedRow {
     let (entry, codec) = (written.entry, written.codec.rawValue)
     let salt = random(16)
     let bound = Segment.context(entry, at: position, salt: salt, codec: codec)
     let body = try sealer.seal(written.bytes, for: partition, context: bound)
+    return SealedRow(entry: entry, position: position, codec: codec, salt: salt, body: body)
+  }
+
+  private func insert(_ row: SealedRow, in partition: Partition, db: Database) throws {
+    let entry = row.entry
     try db.cachedStatement(
       sql: """
         INSERT INTO entry(partition, position, id, kind, cause, recorded_at_ms, salt, codec, body)
         VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)
         """
     ).execute(arguments: [
-      partition.name, Int64(position.number), Data(entry.id.bytes), entry.kind.rawValue,
-      entry.cause.map { Int64($0.number) }, entry.recordedAtMs, Data(salt), codec, Data(body),
+      partition.name, Int64(row.position.number), Data(entry.id.bytes), entry.kind.rawValue,
+      entry.cause.map { Int64($0.number) }, entry.recordedAtMs, Data(row.salt), row.codec, Data(row.body),
     ])
-    return Segment.rowBytes(bodyBytes: body.count)
   }
 
   private func rollIfFull() throws {

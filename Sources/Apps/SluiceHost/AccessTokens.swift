@@ -117,9 +117,15 @@ final class AccessTokens {
   /// Keeps nothing of a tenant any more, whose instances have all ended.
   /// - Parameter done: Called once no token of it is on its way into the keystore.
   func forget(_ tenant: TenantID, _ done: @escaping () -> Void) {
-    let places = entries.keys.filter { $0.hasPrefix("\(tenant)/") }
+    let prefix = "\(tenant)/"
+    // First who still waits for a turn, or it would get the place of one that is under way, which is others' again.
+    for (place, turn) in turns where place.hasPrefix(prefix) && asking[place] == nil { giveBack(turn, of: place) }
+    for place in asking.keys.filter({ $0.hasPrefix(prefix) }) {
+      asking[place]?.cancel()
+      over(place)
+    }
+    let places = entries.keys.filter { $0.hasPrefix(prefix) }
     for place in places {
-      asking.removeValue(forKey: place)?.cancel()
       entries[place]!.waiters = []
       entries[place]!.later = []
       entries[place]!.held = nil
@@ -330,7 +336,7 @@ final class AccessTokens {
     case .refused(let reason):
       metrics.token(instance: need.route.key, ending: "refused")
       let failure = HTTPFailure(.auth, TokenError.refused(need, reason))
-      entries[need.place]!.refusal = (failure, clock.monotonicMs() + Self.refusalMs)
+      entries[need.place]?.refusal = (failure, clock.monotonicMs() + Self.refusalMs)
       end(need, .failure(failure))
     case .unclear(let reason):
       metrics.token(instance: need.route.key, ending: "unclear")
@@ -345,17 +351,19 @@ final class AccessTokens {
     let need = unkept.need
     let (secret, tenant, instance, slot) = (need.secret, need.route.tenant, need.route.instance, need.slot)
     let rotated = Array((unkept.token.refreshToken ?? "").utf8)
+    // Nobody has it any more: its tenant is gone.
+    guard entries[need.place] != nil else { return closeIfDone() }
     entries[need.place]!.unkept = unkept
     entries[need.place]!.unkept!.isUnderWay = true
     let box = OnLoop { [self] isKept in
-      entries[need.place]!.unkept!.isUnderWay = false
+      entries[need.place]?.unkept?.isUnderWay = false
       defer {
         let told = whenKept
         whenKept = []
         for tell in told { tell() }
       }
-      if isKept { entries[need.place]!.unkept = nil }
-      guard let next, !isClosing else { return closeIfDone() }
+      if isKept { entries[need.place]?.unkept = nil }
+      guard let next, !isClosing, entries[need.place] != nil else { return closeIfDone() }
       guard isKept else { return end(next, .failure(HTTPFailure(.transient, TokenError.notKept(next)))) }
       if need.origin == next.origin { hold(unkept.token, next) } else { ask(next) }
     }
@@ -387,6 +395,7 @@ final class AccessTokens {
     let held = Held(
       bytes: token.bytes, renewal: renewal, place: need.place, number: lastNumber,
       goodUntilMs: lifeMs.map { clock.monotonicMs() + $0 - min($0 / 10, 60_000) })
+    guard entries[need.place] != nil else { return closeIfDone() }
     entries[need.place]!.held = held
     end(need, .success(held))
   }

@@ -30,6 +30,9 @@ actor ActionRunner {
   private var isPoked = false
   /// How many replace an executor now: meanwhile nothing is started.
   private var holds = 0
+  /// Whether the tenant is suspended: the same, however often it is said.
+  private var isSuspended = false
+  var isHeld: Bool { holds > 0 || isSuspended }
   private var idleWaiters: [CheckedContinuation<Void, Never>] = []
 
   init(
@@ -56,7 +59,7 @@ actor ActionRunner {
   /// Something may have become ready.
   func poke() {
     isPoked = true
-    guard !isWorking, !isStopping, holds == 0 else { return }
+    guard !isWorking, !isStopping, !isHeld else { return }
     isWorking = true
     Task { await self.work() }
   }
@@ -79,6 +82,18 @@ actor ActionRunner {
     if isStarting { poke() }
   }
 
+  /// Finishes the action that is under way, and starts no other until the tenant goes on.
+  func suspend() async {
+    isSuspended = true
+    await whenIdle()
+  }
+
+  /// - Parameter isStarting: Whether this host starts actions at all.
+  func resume(starting isStarting: Bool) {
+    isSuspended = false
+    if isStarting { poke() }
+  }
+
   /// Returns when nothing can be started or probed now.
   func whenIdle() async {
     if !isWorking { return }
@@ -89,8 +104,8 @@ actor ActionRunner {
     do {
       repeat {
         isPoked = false
-        while !isStopping, holds == 0, try await step() {}
-      } while isPoked && !isStopping && holds == 0
+        while !isStopping, !isHeld, try await step() {}
+      } while isPoked && !isStopping && !isHeld
     } catch { log.error(error, ["tenant": "\(tenant.tenant)"]) }
     isWorking = false
     for waiter in idleWaiters { waiter.resume() }

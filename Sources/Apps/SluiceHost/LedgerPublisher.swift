@@ -148,18 +148,26 @@ actor LedgerPublisher {
     }
     let objects = self.objects
     let release = try LedgerRelease(due, of: epoch, stored: stored, signer: signer) { path in try? objects.read(path) }
-    let written = release.files + release.checkpoint
-    let replaced = try written.reduce(0) { try $0 + (objects.size($1.path) ?? 0) }
     crash.reach(.ledgerBeforeTiles)
-    try objects.write(release.files)
+    try write(release.files)
     crash.reach(.ledgerBeforeHighWater)
     // Invariant: nobody sees a checkpoint that we could forget.
     try writeHighWater(release.mark)
     crash.reach(.ledgerBeforeCheckpoint)
-    try objects.write(release.checkpoint)
+    try write(release.checkpoint)
     crash.reach(.ledgerAfterCheckpoint)
     published = release.mark.size
-    use?.add(ledgerBytes: written.reduce(-replaced) { $0 + $1.bytes.count })
+  }
+
+  /// Counted as soon as it stands there: what comes after may fail, and finds it there the next time. Of what failed
+  /// half-way only the folder tells.
+  private func write(_ files: [(path: String, bytes: [UInt8])]) throws {
+    let replaced = try files.reduce(0) { try $0 + (objects.size($1.path) ?? 0) }
+    do { try objects.write(files) } catch {
+      use?.countLedger()
+      throw error
+    }
+    use?.add(ledgerBytes: files.reduce(-replaced) { $0 + $1.bytes.count })
   }
 
   /// Whether every leaf of entries up to a position is published.

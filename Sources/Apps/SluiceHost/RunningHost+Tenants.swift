@@ -95,7 +95,7 @@ extension RunningHost {
   func startActing(_ open: OpenTenant) async throws {
     try await open.actions.recover()
     // One that is suspended starts no action, and asks after none, until it is resumed.
-    if open.runtime.terms.suspension != nil { await open.actions.hold() }
+    if open.runtime.terms.suspension != nil { await open.actions.suspend() }
     await open.runtime.observe {
       Task { await open.actions.poke() }
       Task { await open.ledger.publishSoon() }

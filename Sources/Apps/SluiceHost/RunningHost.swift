@@ -152,9 +152,12 @@ package actor RunningHost {
     let enforcement = LimitEnforcement.prepare(options.settings.controlGroups)
     self.enforcement = enforcement
     await pool.use(enforcement.groups)
-    for (tenant, open) in tenants.sorted(by: { $0.key < $1.key }) {
-      try await startInstances(of: tenant)
-      try await startActing(open)
+    for tenant in tenantNames() {
+      // Commands are taken already: one may have erased it meanwhile.
+      do {
+        try await startInstances(of: tenant)
+        if let open = tenants[tenant], !erasures.contains(tenant) { try await startActing(open) }
+      } catch { if !erasures.contains(tenant) { throw error } }
     }
     await keepHouse()
   }
@@ -301,8 +304,8 @@ extension RunningHost {
 
   /// - Parameter only: the one that has changed, so that enabling a thousand does not look a thousand times at all.
   private func startInstances(of tenant: TenantID, only: InstanceID? = nil) async throws {
+    guard !turning.contains(tenant), !erasures.contains(tenant) else { return }
     let runtime = try self.tenant(tenant)
-    if turning.contains(tenant) { return }
     if runtime.terms.suspension != nil { return try openDoors(of: tenant) }
     let enabled = try only.map { name in
       try runtime.view {
@@ -311,6 +314,8 @@ extension RunningHost {
     }
     for enabling in try enabled ?? enablings(of: tenant) {
       let key = "\(tenant)/\(enabling.instance)"
+      // Each turn of this loop waits for others' work: the tenant may be another one's matter by now.
+      guard mayStart(tenant, runtime) else { return }
       if upgrading[key] != nil { continue }
       let before = running.updateValue(enabling, forKey: key)
       if before == enabling { continue }
@@ -337,6 +342,7 @@ extension RunningHost {
       }
       // Enabled or disabled once more meanwhile: that is who starts it now.
       guard running[key] == enabling else { continue }
+      guard mayStart(tenant, runtime) else { return running[key] = nil }
       refused[key] = nil
       guard enabling.settings.enabled else { continue }
       do { try await start(enabling, key, of: tenant, runtime) } catch let error as any OperatorError {
@@ -348,6 +354,10 @@ extension RunningHost {
     }
   }
 
+  private func mayStart(_ tenant: TenantID, _ runtime: TenantRuntime) -> Bool {
+    !turning.contains(tenant) && !erasures.contains(tenant) && runtime.terms.suspension == nil
+  }
+
   /// Takes an instance out of work; what it brought is durable. It stays so until `startAgain`.
   func stopInstance(_ key: String) async {
     running[key] = nil
@@ -356,7 +366,8 @@ extension RunningHost {
 
   /// Takes all instances of a tenant out of work. Their webhooks' addresses stay open.
   func stopInstances(of tenant: TenantID) async {
-    for (key, instance) in instances where instance.route.tenant == tenant {
+    // Whatever is there after one has stopped, too.
+    while let (key, instance) = instances.first(where: { $0.value.route.tenant == tenant }) {
       running[key] = nil
       instances[key] = nil
       await instance.stop()

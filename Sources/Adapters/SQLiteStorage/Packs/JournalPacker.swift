@@ -94,7 +94,12 @@ package actor JournalPacker {
         return false
       }
       if let shortage = rules.shortage() { throw shortage }
-      let pack = try await makePack(of: partition, from: segment, after: through, through: last)
+      let pack: Pack
+      do { pack = try await makePack(of: partition, from: segment, after: through, through: last) } catch {
+        // Its keys went meanwhile: that is no damage, and keeps nobody else's from being packed.
+        if await rules.isForgotten(partition) { continue }
+        throw error
+      }
       try await journal.take(pack, from: segment)
       report.packs += 1
       report.entries += Int(pack.row.last - through)
@@ -187,6 +192,10 @@ extension JournalPacker {
 
 // Taking a partition out of the journal, of which nothing is to be read any more.
 extension JournalPacker {
+  /// Refuses whoever appends to it from now on, or waits to. Before its keys go: what could not be sealed any more would
+  /// be told as a fault.
+  package func disown(_ partition: Partition) async { await journal.disown(partition) }
+
   /// Takes its rows out of every segment, then its packs and snapshots away. Its keys are destroyed before; what a call did
   /// not come to is done by the next one.
   package func erase(_ partition: Partition) async throws {

@@ -4,6 +4,7 @@ import Domain
 enum BackupError: OperatorError, Equatable {
   case exists(path: String)
   case underWay
+  case erasing(TenantID)
   case notOne(path: String, reason: String)
   case otherFormat(path: String, found: Int, understood: Int)
   case partDiffers(path: String, part: String, reason: String)
@@ -19,6 +20,7 @@ enum BackupError: OperatorError, Equatable {
     switch self {
     case .exists: "backup.exists"
     case .underWay: "backup.under_way"
+    case .erasing: "backup.erasing"
     case .notOne: "backup.not_one"
     case .otherFormat: "backup.format"
     case .partDiffers: "backup.part_differs"
@@ -35,6 +37,8 @@ enum BackupError: OperatorError, Equatable {
     switch self {
     case .exists(let path): "\(path) exists already; a backup is never written over."
     case .underWay: "A backup of this host is under way."
+    case .erasing(let tenant):
+      "The erasure of the tenant \(tenant) has begun and not ended: a backup would hold what is to be destroyed."
     case .notOne(let path, let reason): "\(path) is not a whole backup: \(reason)."
     case .otherFormat(let path, let found, let understood):
       "\(path) has format \(found); this version of Sluice understands format \(understood)."
@@ -54,6 +58,8 @@ enum BackupError: OperatorError, Equatable {
     switch self {
     case .exists: "Name another file, or a folder, with `--to`."
     case .underWay: "Wait for its end."
+    case .erasing(let tenant):
+      "Ask again once it has ended; one that has stopped half-way goes on with `sluice tenant erase \(tenant) --confirm \(tenant)`."
     case .notOne, .partDiffers, .cutOff: "Take another backup; keep this one for whoever looks into what happened."
     case .otherFormat: "Use the version of Sluice that made it, or a newer one."
     case .notEmpty: "Give a new name with `--data-dir`; nothing was changed."

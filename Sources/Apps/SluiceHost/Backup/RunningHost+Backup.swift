@@ -10,6 +10,8 @@ extension RunningHost {
   /// - Parameter to: A file that does not exist, or a folder, which gets a file named by the time.
   func backUp(to: String) async throws -> JSONValue {
     guard !isBackingUp else { throw BackupError.underWay }
+    // It would hold the keys that are about to be destroyed, or are left.
+    if let tenant = tenantBeingErased { throw BackupError.erasing(tenant) }
     isBackingUp = true
     defer { isBackingUp = false }
     let nowMs = SystemSources.wallClockMs()

@@ -125,12 +125,13 @@ extension RunningHost {
   /// Nobody applies what is the host's own.
   private func hasApplied(_ partition: Partition, _ position: Position) async -> Bool {
     if partition == .host { return true }
-    guard let name = TenantID(rawValue: partition.name), let runtime = try? tenant(name) else { return false }
+    guard let name = TenantID(rawValue: partition.name), let runtime = tenants[name]?.runtime else { return false }
     return runtime.appliedNumber >= position.number
   }
 
   private func isForgotten(_ partition: Partition) -> Bool {
-    TenantID(rawValue: partition.name).map { erasures.contains($0) } ?? false
+    // Until its log has ended, what is not applied of it must not go.
+    TenantID(rawValue: partition.name).map { erasures.contains($0) && tenants[$0] == nil } ?? false
   }
 
   func countPacks() {

@@ -40,19 +40,28 @@ extension RunningHost {
   /// it there is no way back: what fails later is finished by the next start.
   /// - Throws: `TenantRefusal`, `UpgradeError.busy`; then nothing has happened.
   func erase(_ tenant: TenantID, confirm: String, by user: UserID) async throws -> JSONValue {
-    if let begun = erasures.erased.first(where: { $0.tenant == tenant }), !TenantErasure.isDone(tenant, in: folder) {
-      return try await goOn(with: begun)
+    let begun = erasures.erased.first { $0.tenant == tenant && !TenantErasure.isDone(tenant, in: folder) }
+    // What a full disk, say, kept from being finished is gone on with; it was confirmed then.
+    if begun == nil {
+      _ = try opened(tenant)
+      guard confirm == tenant.rawValue else { throw TenantRefusal.notConfirmed(tenant, given: confirm) }
     }
-    let open = try opened(tenant)
-    guard confirm == tenant.rawValue else { throw TenantRefusal.notConfirmed(tenant, given: confirm) }
     guard !isBackingUp else { throw TenantRefusal.backupUnderWay(tenant) }
     guard !trimming.contains(tenant) else { throw TenantRefusal.busy(tenant) }
     try beginTurn(tenant)
     defer { turning.remove(tenant) }
-    let erasure = Erasures.Erasure(tenant: tenant, erasedAtMs: SystemSources.wallClockMs(), by: user)
+    let erasure = begun ?? Erasures.Erasure(tenant: tenant, erasedAtMs: SystemSources.wallClockMs(), by: user)
     options.crash.reach(.erasureBeforeList)
     try list(erasure)
-    log.info("tenant.erasing", "A tenant is being erased.", ["tenant": "\(tenant)", "by": "\(user)"])
+    log.info("tenant.erasing", "A tenant is being erased.", ["tenant": "\(tenant)", "by": "\(erasure.by)"])
+    if let open = tenants[tenant] { try await end(open, erasure) }
+    try await finish(erasure)
+    return try erasedRow(erasure)
+  }
+
+  /// Ends all that runs of a tenant, its log last.
+  private func end(_ open: OpenTenant, _ erasure: Erasures.Erasure) async throws {
+    let tenant = erasure.tenant
     options.crash.reach(.erasureBeforeStop)
     ingress.close(of: tenant)
     await open.actions.stop()
@@ -64,21 +73,16 @@ extension RunningHost {
     tenants[tenant] = nil
     try await open.runtime.close(for: HostError.erased(tenant))
     metrics.forget(tenant)
-    try await finish(erasure)
-    return try erasedRow(erasure)
-  }
-
-  /// Once more what a full disk, say, kept from being finished.
-  private func goOn(with erasure: Erasures.Erasure) async throws -> JSONValue {
-    try beginTurn(erasure.tenant)
-    defer { turning.remove(erasure.tenant) }
-    try await finish(erasure)
-    return try erasedRow(erasure)
   }
 
   /// The erasures that were begun and not finished.
   var unfinishedErasures: [TenantID] {
     erasures.erased.map(\.tenant).filter { !turning.contains($0) && !TenantErasure.isDone($0, in: folder) }
+  }
+
+  /// A tenant of whom there may still be something that no backup may hold; nil when there is none.
+  var tenantBeingErased: TenantID? {
+    erasures.erased.map(\.tenant).first { !TenantErasure.isDone($0, in: folder) }
   }
 
   /// What remains of a tenant that was erased here.
@@ -96,22 +100,28 @@ extension RunningHost {
   private func list(_ erasure: Erasures.Erasure) throws {
     let before = erasures
     var list = before
-    list.add(erasure)
+    if !before.contains(erasure.tenant) { list.add(erasure) }
     let path = folder.file("erasures")
-    do { try list.write(path) } catch {
-      // Who erases on a full disk may need the room that this gives.
-      guard reserve.release() else { throw error }
-      try list.write(path)
-    }
+    try releasingOnce { try list.write(path) }
     erasures = list
     options.crash.reach(.erasureBeforeSecondList)
-    do { try writeErasuresBesideKey() } catch {
+    do { try releasingOnce(writeErasuresBesideKey) } catch {
+      // One that was begun before stays so.
+      if before.contains(erasure.tenant) { throw error }
       do { try before.write(path) } catch let second {
         log.error(second, ["tenant": "\(erasure.tenant)"])
         throw error
       }
       erasures = before
       throw error
+    }
+  }
+
+  /// Who erases on a full disk may need the room that the ballast gives.
+  private func releasingOnce(_ body: () throws -> Void) throws {
+    do { try body() } catch {
+      guard reserve.release() else { throw error }
+      try body()
     }
   }
 
@@ -169,6 +179,13 @@ extension RunningHost {
       }
       do { try await finish(erasure) } catch {
         log.error(error, ["tenant": "\(tenant)", "erasing": "unfinished"])
+      }
+    }
+    // A segment that was made while one was taken out may tell of its packs.
+    for erasure in erasures.erased where TenantErasure.isDone(erasure.tenant, in: folder) {
+      guard await journal.knows(.tenant(erasure.tenant)) else { continue }
+      do { try await packer.erase(.tenant(erasure.tenant)) } catch {
+        log.error(error, ["tenant": "\(erasure.tenant)", "erasing": "unfinished"])
       }
     }
   }

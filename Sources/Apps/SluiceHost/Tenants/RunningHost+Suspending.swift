@@ -12,13 +12,13 @@ extension RunningHost {
       if let suspension = open.runtime.terms.suspension {
         throw TenantSuspended(tenant: tenant, suspension: suspension)
       }
-      await open.actions.hold()
+      await open.actions.suspend()
       await stopInstances(of: tenant)
       do {
         try await order(
           Order(verb: .suspendTenant, target: tenant.rawValue, argument: reason, by: user), for: tenant)
       } catch {
-        await open.actions.goOn(starting: isRunningInstances)
+        await open.actions.resume(starting: isRunningInstances)
         throw error
       }
       // Who asks the log knows it at once.
@@ -37,7 +37,7 @@ extension RunningHost {
       guard open.runtime.terms.suspension != nil else { throw TenantRefusal.notSuspended(tenant) }
       try await order(Order(verb: .resumeTenant, target: tenant.rawValue, argument: nil, by: user), for: tenant)
       log.info("tenant.resumed", "A tenant goes on.", ["tenant": "\(tenant)", "by": "\(user)"])
-      await open.actions.goOn(starting: isRunningInstances)
+      await open.actions.resume(starting: isRunningInstances)
     }
   }
 

@@ -34,6 +34,7 @@ struct TenantErasure {
   }
 
   func finish() async throws {
+    await packer.disown(.tenant(tenant))
     crash.reach(.erasureBeforeKeys)
     try TenantKeys.destroy(tenant, in: keystore)
     try directory.forget(tenant)
