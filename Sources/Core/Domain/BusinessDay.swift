@@ -21,12 +21,15 @@ package struct BusinessDay: Hashable, Sendable, Comparable, CustomStringConverti
 
   /// `YYYY-MM-DD` (RFC 3339 full-date).
   package init?(_ text: some StringProtocol) {
-    let parts = text.split(separator: "-", omittingEmptySubsequences: false)
-    guard parts.count == 3, parts[0].utf8.count == 4, parts[1].utf8.count == 2, parts[2].utf8.count == 2,
-      parts.allSatisfy({ $0.utf8.allSatisfy { (0x30...0x39).contains($0) } }),
-      let year = Int(parts[0]), let month = Int(parts[1]), let day = Int(parts[2])
-    else { return nil }
-    self.init(year: year, month: month, day: day)
+    var (digits, length) = (0, 0)
+    for byte in text.utf8 {
+      let isMark = length == 4 || length == 7
+      guard length < 10, isMark ? byte == UInt8(ascii: "-") : (0x30...0x39).contains(byte) else { return nil }
+      if !isMark { digits = digits * 10 + Int(byte - 0x30) }
+      length += 1
+    }
+    guard length == 10 else { return nil }
+    self.init(year: digits / 10_000, month: digits / 100 % 100, day: digits % 100)
   }
 
   package var civil: (year: Int, month: Int, day: Int) {

@@ -43,7 +43,12 @@ package struct Reference: Equatable, Sendable {
   }
 
   /// The name under which anything is called, as far as people mean the same: case and white space left out.
-  package static func normalized(_ text: String) -> String { text.lowercased().filter { !$0.isWhitespace } }
+  package static func normalized(_ text: String) -> String {
+    guard text.utf8.allSatisfy({ $0 < 0x80 }) else { return text.lowercased().filter { !$0.isWhitespace } }
+    // The same for ASCII, without asking Unicode's tables for each letter.
+    let kept = text.utf8.lazy.filter { $0 != 0x20 && !(0x09...0x0D).contains($0) }
+    return String(decoding: kept.map { (0x41...0x5A).contains($0) ? $0 + 0x20 : $0 }, as: UTF8.self)
+  }
 
   /// What it stands for: the entity's key, or `~` and the text while it stands for nothing known.
   package var key: String { id ?? "~" + text }

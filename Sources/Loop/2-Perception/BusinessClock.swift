@@ -109,7 +109,7 @@ extension Work {
       (instance.baselineDay, instance.baselinePosition) = (before.baselineDay, before.baselinePosition)
     }
     rows.set(.mapping, hash, mapping)
-    rows.set(.instance, activation.name, instance.json)
+    put(activation.name, instance)
     try load()
     // A source for which time waited may have been disabled.
     return try ticksDue()
@@ -126,7 +126,7 @@ extension Work {
       clock.firstWatermark = min(clock.firstWatermark ?? day, day)
     } else if instance.baselineDay == nil, let complete = try completeDay(of: name, instance) {
       (instance.baselineDay, instance.baselinePosition) = (complete, position.number)
-      rows.set(.instance, name, instance.json)
+      put(name, instance)
     }
     return try ticksDue()
   }

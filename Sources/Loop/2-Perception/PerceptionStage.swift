@@ -100,6 +100,8 @@ final class Work {
   /// Accounts whose heat may have changed.
   var warmed: Set<String> = []
   var hasLoadChanged = false
+  /// Those that were asked for already: every record asks for its own.
+  private var instances: [String: Instance?] = [:]
   /// Whether any write of ours has yet to come back; nil: not asked.
   var ownWritesKnown: Bool?
 
@@ -120,7 +122,16 @@ final class Work {
     try rows.add(amount, to: .count, ([what] + parts).joined(separator: "/"))
   }
 
-  func instance(_ name: String) throws -> Instance? { try rows.get(.instance, name).flatMap(Instance.init) }
+  func instance(_ name: String) throws -> Instance? {
+    if let known = instances[name] { return known }
+    let found = try rows.get(.instance, name).flatMap(Instance.init)
+    instances[name] = .some(found)
+    return found
+  }
+  func put(_ name: String, _ instance: Instance) {
+    instances[name] = .some(instance)
+    rows.set(.instance, name, instance.json)
+  }
 
   func mapping(of instance: Instance) throws -> Mapping {
     try cache.mapping(instance.mappingHash) {

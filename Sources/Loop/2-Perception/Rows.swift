@@ -56,20 +56,25 @@ extension Space {
 /// The state as one entry sees it: each row is read once and written once, when the entry is applied.
 final class Rows {
   private let state: any StateTransaction
-  private var known: [Space: [String: JSONValue?]] = [:]
-  private var changed: [Space: Set<String>] = [:]
+  private struct Row {
+    var value: JSONValue?
+    var isChanged = false
+  }
+  private var known: [Space: [String: Row]] = [:]
+  /// The keys of rows that have to be written.
+  private var changed: [Space: [String]] = [:]
 
   init(_ state: any StateTransaction) { self.state = state }
 
   func get(_ space: Space, _ key: String) throws -> JSONValue? {
-    if let row = known[space]?[key] { return row }
-    let row = try state.value(space, key)
-    known[space, default: [:]][key] = .some(row)
-    return row
+    if let row = known[space]?[key] { return row.value }
+    let value = try state.value(space, key)
+    known[space, default: [:]][key] = Row(value: value)
+    return value
   }
   func set(_ space: Space, _ key: String, _ value: JSONValue?) {
-    known[space, default: [:]][key] = .some(value)
-    changed[space, default: []].insert(key)
+    let before = known[space, default: [:]].updateValue(Row(value: value, isChanged: true), forKey: key)
+    if before?.isChanged != true { changed[space, default: []].append(key) }
   }
   func scan(_ space: Space, prefix: String) throws -> [(String, JSONValue)] {
     try flush(space)
@@ -91,7 +96,8 @@ final class Rows {
   private func flush(_ space: Space) throws {
     guard let keys = changed.removeValue(forKey: space) else { return }
     for key in keys {
-      if let value = known[space]?[key] ?? nil {
+      known[space]?[key]?.isChanged = false
+      if let value = known[space]?[key]?.value {
         try state.set(space, key, value)
       } else {
         try state.remove(space, key)

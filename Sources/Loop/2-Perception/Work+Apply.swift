@@ -9,6 +9,8 @@ extension Work {
     for record in records where record.entity != .opportunity { fresh += try indexNames(record, &named) }
     if !fresh.isEmpty { resolved.removeAll() }
     for record in records { try apply(record, today: today) }
+    // Most often nobody asks in vain for anything.
+    guard !fresh.isEmpty, try !rows.isEmpty(.unresolved) else { return }
     for name in fresh { try answer(name, today: today) }
   }
 
