@@ -26,6 +26,9 @@ import Testing
       }
     }
     #expect(try journal.entry(at: Position(17), of: bench.tenant) == before[16])
+    let some = [1, 2, 3, 7, 9, 28, 29, 30].map { Position($0) }
+    #expect(try journal.entries(at: some, of: bench.tenant).map(\.position) == some)
+    #expect(throws: JournalError.self) { _ = try journal.entries(at: [Position(30), Position(31)], of: bench.tenant) }
     try await journal.close()
     let again = try bench.open()
     #expect(try await again.read(bench.tenant, after: .origin, countMax: 100) == before)

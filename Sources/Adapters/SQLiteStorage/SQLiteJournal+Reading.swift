@@ -17,14 +17,30 @@ extension SQLiteJournal {
 
   /// One entry by its position.
   package nonisolated func entry(at position: Position, of partition: Partition) throws -> Entry {
-    let before = Position(position.number - 1)
-    guard let found = try stored(partition, after: before, countMax: 1).first, found.position == position else {
-      throw JournalError.damaged(
-        partition: partition.name, position: position.number, kind: nil,
-        reason: "it is not there, though later ones are")
+    try entries(at: [position], of: partition)[0]
+  }
+
+  /// Entries by their positions, which ascend; those that stand side by side are read together.
+  /// - Throws: `JournalError.damaged` for the first that is not there, `JournalError.trimmed`.
+  package nonisolated func entries(at positions: [Position], of partition: Partition) throws -> [Entry] {
+    var found: [Entry] = []
+    while found.count < positions.count {
+      let due = positions[found.count...]
+      let run = zip(due, due.first!.number...).prefix { $0.number == $1 }.count
+      let read = try stored(
+        partition, after: Position(due.first!.number - 1), countMax: run, bytesMax: Self.readBytesMax)
+      let present = zip(read, due).prefix { $0.position == $1 }.count
+      guard present > 0, present == read.count else {
+        throw JournalError.damaged(
+          partition: partition.name, position: due[due.startIndex + present].number, kind: nil,
+          reason: "it is not there, though later ones are")
+      }
+      found += read
     }
     return found
   }
+
+  private static let readBytesMax = 4 << 20
 
   /// The first position that is kept, or 1.
   package nonisolated func firstKept(of partition: Partition) -> Position {

@@ -92,7 +92,7 @@ struct NewEpoch {
         tenant: tenant.rawValue, size: due.tree.size, published: due.published)
     }
     if !due.isNothing {
-      let stored = try due.entries.map { try journal.entry(at: $0.position, of: .tenant(tenant)) }
+      let stored = try journal.entries(at: due.entries.map(\.position), of: .tenant(tenant))
       let release = try LedgerRelease(due, of: old, stored: stored, signer: signer) { try? objects.read($0) }
       try objects.write(release.files)
       try objects.write(release.checkpoint)

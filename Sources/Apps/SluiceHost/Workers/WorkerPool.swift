@@ -1,7 +1,7 @@
-package import ConnectorFabric
+import ConnectorFabric
 import Cryptography
-package import Domain
-package import Egress
+import Domain
+import Egress
 import Foundation
 import PluginHost
 import Synchronization
@@ -9,53 +9,10 @@ import UVLoop
 import Vault
 import WholeLoop
 
-/// What an instance is and may do; fixed while it is enabled.
-package struct InstanceRoute: Sendable {
-  package let tenant: TenantID
-  package let instance: InstanceID
-  package let manifest: Manifest
-  /// The folder of the manifest and its library.
-  package let folder: String
-  /// Base addresses that an operator set for endpoints of this instance.
-  package let overrides: [String: String]
-  /// The proxy that an operator set for this instance, or "none"; nil leaves it to the host's.
-  package let proxy: String?
-  package let hostProxy: EgressProxy?
-  /// The instance's configuration, canonical JSON.
-  package let config: [UInt8]
-
-  package var key: String { "\(tenant)/\(instance)" }
-  var fields: [String: String] { ["tenant": "\(tenant)", "instance": "\(instance)"] }
-  var gate: EgressGate.Route {
-    EgressGate.Route(
-      tenant: tenant, instance: instance, manifest: manifest, overrides: overrides, proxy: proxy,
-      hostProxy: hostProxy)
-  }
-  var library: String { folder + "/" + manifest.library.file }
-}
-
 /// The workers of all instances: one for each, started when first needed, replaced when it ended.
 ///
 /// Its functions may be called from anywhere; what they touch lives on the loop.
 final class WorkerPool: Sendable {
-  struct Outcome: Sendable {
-    let result: Result<OperationResult, WorkerFailure>
-    let sentWrites: [SentWrite]
-    let refusals: [RequestRules.Refusal]
-    /// Why a request had no usable credential; whatever the plugin makes of it.
-    let credentialFault: String?
-    /// What its upstream did to it: no answer, or one of trouble. Nil when it did nothing of the kind.
-    var upstreamTrouble: String?
-    /// Whether the host held it back when it ended.
-    var wasHeldBack = false
-    var name: String {
-      switch result {
-      case .success(let result): "\(result.status)"
-      case .failure(let failure): failure.code
-      }
-    }
-  }
-
   struct Settings: Sendable {
     var program: String
     var sandbox = WorkerSpec.Sandbox.strict
@@ -64,7 +21,7 @@ final class WorkerPool: Sendable {
   }
 
   /// Confined to the loop's thread, hence unchecked.
-  private final class OnLoop: @unchecked Sendable {
+  final class OnLoop: @unchecked Sendable {
     var slots: [String: Slot] = [:]
     /// Of operations that are over while what they brought is not durable, by their mailboxes.
     var draining: [ObjectIdentifier: OperationSession] = [:]
@@ -81,18 +38,18 @@ final class WorkerPool: Sendable {
       tell?()
     }
   }
-  private struct Slot {
+  struct Slot {
     var worker: Worker?
     var session: OperationSession?
   }
 
-  private let loop: EventLoop
-  private let settings: Settings
-  private let metrics: Metrics
-  private let log: HostLog
-  private let onLoop = OnLoop()
+  let loop: EventLoop
+  let settings: Settings
+  let metrics: Metrics
+  let log: HostLog
+  let onLoop = OnLoop()
   let clock: any HostClock
-  private let verified = Mutex<[String: String]>([:])
+  let verified = Mutex<[String: String]>([:])
 
   init(
     loop: EventLoop, settings: Settings, vault: Vault, metrics: Metrics, crash: any CrashInjector, log: HostLog,
@@ -245,103 +202,4 @@ final class WorkerPool: Sendable {
   func processIDs() async -> [Int32] {
     (try? await loop.run { [onLoop] in onLoop.slots.values.compactMap { $0.worker?.processID } }) ?? []
   }
-}
-
-extension WorkerPool {
-  /// One for all operations and workers of an instance.
-  private func pluginLog(_ route: InstanceRoute) -> PluginLog {
-    if let known = onLoop.logs[route.key] { return known }
-    let made = PluginLog(log, fields: route.fields, nowMs: SystemSources.monotonicMs())
-    onLoop.logs[route.key] = made
-    return made
-  }
-
-  private func withWorker(_ route: InstanceRoute, _ use: @escaping (Result<Worker, WorkerFailure>) -> Void) {
-    if let worker = onLoop.slots[route.key]?.worker, worker.isIdle {
-      use(.success(worker))
-      return
-    }
-    onLoop.slots[route.key]?.worker?.stop()
-    metrics.add("sluice_worker_spawns_total", 1, [("instance", route.key)])
-    let surroundings = Worker.Surroundings(
-      wallClockMs: SystemSources.wallClockMs, monotonicMs: SystemSources.monotonicMs, random: SystemSources.random)
-    let box = WorkerBox()
-    let refusals = onLoop.refusals[route.key] ?? ToldRefusals(route, metrics: metrics, log: log)
-    onLoop.refusals[route.key] = refusals
-    let number = onLoop.numbers.take()
-    let worker = Worker(
-      loop: loop, spec: spec(route, number), surroundings: surroundings, reported: { refusals.tell($0) }
-    ) { ready in
-      use(ready.map { _ in box.worker! })
-    }
-    if worker.hasEnded { onLoop.numbers.give(back: number) }
-    worker.onEnd = { [onLoop] in
-      onLoop.numbers.give(back: number)
-      if onLoop.numbers.isEmpty { onLoop.tellNoneLives() }
-    }
-    box.worker = worker
-    onLoop.slots[route.key] = Slot(worker: worker, session: nil)
-  }
-  private final class WorkerBox { weak var worker: Worker? }
-
-  private func spec(_ route: InstanceRoute, _ number: Int) -> WorkerSpec {
-    let limits = route.manifest.limits
-    var spec = WorkerSpec(
-      program: settings.program, plugin: route.library, role: route.manifest.kind == .source ? .source : .executor)
-    spec.config = route.config
-    spec.extensions = ["sluice.http/1", "sluice.rate-hint/1"]
-    spec.recordBytesMax = limits.recordBytesMax
-    spec.memoryBytes = limits.memoryBytes
-    spec.cpuSeconds = limits.cpuSeconds
-    spec.threads = limits.threads
-    spec.files = limits.files
-    spec.graceMs = limits.graceMs
-    spec.sandbox = settings.sandbox
-    if geteuid() == 0 {
-      // A user of its own for each live worker, so that none can touch another.
-      spec.identity = .init(user: WorkerNumbers.firstUser + number, group: WorkerNumbers.firstUser + number)
-    }
-    spec.group = onLoop.groups?.group(
-      number: number, processID: getpid(), memoryBytes: limits.memoryBytes, threads: limits.threads)
-    return spec
-  }
-
-  /// The library is what the reviewed manifest names, byte for byte; hashed again whenever the file has changed.
-  private func verifyLibrary(_ route: InstanceRoute) throws(WorkerFailure) {
-    var status = stat()
-    guard stat(route.library, &status) == 0 else {
-      throw .loadFailed(step: "open_file", errorNumber: Int(errno), text: "\(route.library) does not exist")
-    }
-    let mark = "\(status.st_ino) \(status.st_size) \(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec)"
-    let key = "\(route.library) \(route.manifest.library.sha256.hex)"
-    if verified.withLock({ $0[key] }) == mark { return }
-    guard let bytes = FileManager.default.contents(atPath: route.library) else {
-      throw .loadFailed(step: "open_file", errorNumber: 0, text: "\(route.library) cannot be read")
-    }
-    let found = SHA256.digest([UInt8](bytes))
-    guard found == route.manifest.library.sha256 else {
-      throw .loadFailed(
-        step: "hash", errorNumber: 0,
-        text: "\(route.library) has SHA-256 \(found), its manifest says \(route.manifest.library.sha256)")
-    }
-    verified.withLock { $0[key] = mark }
-  }
-}
-
-extension WorkerPool.Outcome {
-  /// That the upstream, or its token endpoint, refuses the credential, or that there is none to be used; nil when the
-  /// operation went well or failed for something else.
-  var credentialRefusal: String? {
-    if case .success(let result) = result, result.status == .ok, result.outcome < 2 { return nil }
-    if let credentialFault { return "Its credential cannot be used: \(credentialFault)" }
-    if case .success(let result) = result, result.status == .auth {
-      return "The upstream refused the credential: \(result.reason)"
-    }
-    // With an access token it was sent for a second time by then, with a new one.
-    return sentWrites.last?.status == 401 ? "The upstream refused the credential: it answered 401 to a write." : nil
-  }
-}
-
-extension OperationResult {
-  var reason: String { message.isEmpty ? "The plugin gave no reason." : message }
 }

@@ -142,10 +142,7 @@ actor LedgerPublisher {
     guard let due else { return }
     metrics.set("sluice_ledger_entries", due.tree.size, [("tenant", tenant.tenant.rawValue)])
     guard !due.isNothing else { return }
-    var stored: [Entry] = []
-    for entry in due.entries {
-      stored.append(try journal.entry(at: entry.position, of: .tenant(tenant.tenant)))
-    }
+    let stored = try journal.entries(at: due.entries.map(\.position), of: .tenant(tenant.tenant))
     let objects = self.objects
     let release = try LedgerRelease(due, of: epoch, stored: stored, signer: signer) { path in try? objects.read(path) }
     crash.reach(.ledgerBeforeTiles)

@@ -21,7 +21,7 @@ final class AccessTokens {
     let client: SlotSecret
     let proxy: EgressProxy?
 
-    fileprivate var place: String { "\(route.tenant)/\(route.instance)/\(slot)" }
+    var place: String { "\(route.tenant)/\(route.instance)/\(slot)" }
     /// The token endpoint.
     var target: RequestTarget {
       RequestTarget(
@@ -34,7 +34,7 @@ final class AccessTokens {
         route, endpoint: grant.endpoint, slot: slot, base: route.base(of: grant.endpoint) ?? "", isToken: true)
     }
 
-    fileprivate var origin: Origin {
+    var origin: Origin {
       Origin(secret: secret.reveal { SHA256.digest($0) }, grant: grant, base: route.base(of: grant.endpoint))
     }
   }
@@ -43,7 +43,7 @@ final class AccessTokens {
     let bytes: [UInt8]
     /// The refresh token that counts now in place of the operator's, where there is one: no upstream may give it back.
     let renewal: Secret?
-    fileprivate let place: String
+    let place: String
     fileprivate let number: Int
     /// Monotonic; nil where the upstream did not say.
     fileprivate let goodUntilMs: Int64?
@@ -52,13 +52,13 @@ final class AccessTokens {
   typealias Waiter = (Result<Held, HTTPFailure>) -> Void
 
   /// What a token is had by: the operator's secret, the manifest's grant, where it is asked for.
-  fileprivate struct Origin: Equatable {
+  struct Origin: Equatable {
     let secret: Digest
     let grant: SlotScheme.Grant
     let base: String?
   }
 
-  private struct Entry {
+  struct Entry {
     /// With another one everything begins anew.
     let origin: Origin
     var held: Held?
@@ -71,7 +71,7 @@ final class AccessTokens {
     var refusal: (failure: HTTPFailure, untilMs: Int64)?
   }
 
-  private struct Unkept {
+  struct Unkept {
     let token: TokenGrant.Token
     /// By which it was had: the access token is good for this one only, the refresh token for every one of its secret.
     let need: Need
@@ -79,21 +79,19 @@ final class AccessTokens {
     var isUnderWay = false
   }
 
-  private static let bodyBytesMax = 256 << 10
-  private static let timeoutMs = 30_000
-  private static let refusalMs: Int64 = 10_000
+  static let timeoutMs = 30_000
 
   private let loop: EventLoop
-  private let client: EgressClient
-  private let throttles: Throttles
+  let client: EgressClient
+  let throttles: Throttles
   private let vault: Vault
-  private let metrics: Metrics
+  let metrics: Metrics
   private let crash: any CrashInjector
-  private let clock: any HostClock
-  private var entries: [String: Entry] = [:]
-  private var asking: [String: EgressExchange] = [:]
+  let clock: any HostClock
+  var entries: [String: Entry] = [:]
+  var asking: [String: EgressExchange] = [:]
   /// The turns of those requests, waiting or under way.
-  private var turns: [String: Throttles.Turn] = [:]
+  var turns: [String: Throttles.Turn] = [:]
   private var lastNumber = 0
   /// Set once the host stops: called when nothing is under way any more.
   private var closed: (() -> Void)?
@@ -215,7 +213,7 @@ final class AccessTokens {
     if let unkept = entries[need.place]!.unkept { keep(unkept, thenFor: need) } else { ask(need) }
   }
 
-  private func end(_ need: Need, _ result: Result<Held, HTTPFailure>) {
+  func end(_ need: Need, _ result: Result<Held, HTTPFailure>) {
     let waiters = entries[need.place]?.waiters ?? []
     entries[need.place]?.waiters = []
     let later = entries[need.place]?.later ?? []
@@ -225,129 +223,10 @@ final class AccessTokens {
     closeIfDone()
   }
 
-  // The token endpoint.
-
-  /// Takes its turn among all that ask this upstream with this credential, ahead of those who wait for the token.
-  private func ask(_ need: Need) {
-    let turn = throttles.turn(for: need)
-    turns[need.place] = turn
-    let isTaken = throttles.take(turn) { [self] in send(need, turn) }
-    guard !isTaken else { return }
-    turns[need.place] = nil
-    end(need, .failure(.queueFull))
-  }
-
-  private func send(_ need: Need, _ turn: Throttles.Turn) {
-    let request: EgressRequest
-    do { request = try self.request(need) } catch {
-      over(need.place)
-      return end(need, .failure(HTTPFailure(.transient, TokenError.notRead(need))))
-    }
-    let sentAt = clock.monotonicMs()
-    asking[need.place] = client.send(request) { [self] head in
-      switch head {
-      case .failure(let failure):
-        if failure.isSilence { throttles.heard(turn, status: nil, sentAtMs: sentAt) }
-        failed(need, failure)
-      case .success(let head):
-        metrics.request(instance: need.route.key, status: head.status)
-        let pauseMs = RetryAfter.pauseMs(of: head, nowMs: clock.wallMs())
-        throttles.heard(turn, status: head.status, sentAtMs: sentAt, pauseMs: pauseMs)
-        collect(need, head.status, pauseMs, [])
-      }
-    }
-  }
-
-  /// Nothing is under way there any more.
-  private func over(_ place: String) {
-    asking[place] = nil
-    if let turn = turns[place] { giveBack(turn, of: place) }
-  }
-
-  private func giveBack(_ turn: Throttles.Turn, of place: String) {
-    turns[place] = nil
-    throttles.end(turn)
-  }
-
-  private func request(_ need: Need) throws -> EgressRequest {
-    guard case .client(let id, let secret, let given) = need.client, let base = need.route.base(of: need.grant.endpoint)
-    else { preconditionFailure("the secret was read for another scheme") }
-    let refreshToken = try renewal(of: need)?.reveal { String(decoding: $0, as: UTF8.self) } ?? given
-    let (headers, body) = TokenGrant.request(
-      need.grant, clientID: id, clientSecret: secret, refreshToken: refreshToken, base64: Base64.encode)
-    var request = need.route.request("POST", base + need.grant.path, to: need.grant.endpoint)
-    request.proxy = need.proxy
-    // Sent a second time, a refresh token that rotates would be taken for a stolen one.
-    request.isSentOnce = true
-    request.timeoutMs = Self.timeoutMs
-    request.responseBytesMax = Self.bodyBytesMax
-    request.headers += headers.map { ($0.name, $0.value) }
-    request.body = body
-    return request
-  }
-
-  private func collect(_ need: Need, _ status: Int, _ pauseMs: Int64?, _ body: [UInt8]) {
-    asking[need.place]?.read(bytesMax: Self.bodyBytesMax) { [self] result in
-      switch result {
-      case .failure(let failure): failed(need, failure)
-      case .success((let part, let isEnd)):
-        guard isEnd else { return collect(need, status, pauseMs, body + part) }
-        guard status != 429 else { return tooMany(need, pauseMs) }
-        ended(need, TokenGrant.read(status: status, body: body + part))
-      }
-    }
-  }
-
-  /// What no trying again mends is told as it is: a wrong login at the proxy, say.
-  private func failed(_ need: Need, _ failure: EgressFailure) {
-    let told = HTTPFailure(failure)
-    guard told.status != .transient else {
-      let sentence = failure.message
-      return ended(need, .unclear(sentence.last == "." ? String(sentence.dropLast()) : sentence))
-    }
-    over(need.place)
-    metrics.token(instance: need.route.key, ending: "unclear")
-    end(need, .failure(told))
-  }
-
-  /// Its own word for "later": who needs the token is told so, as of any other request.
-  private func tooMany(_ need: Need, _ pauseMs: Int64?) {
-    over(need.place)
-    metrics.token(instance: need.route.key, ending: "too_many")
-    let error = TokenError.tooMany(need)
-    end(
-      need,
-      .failure(
-        HTTPFailure(
-          status: .rateLimited, code: error.code, message: "\(error.message) \(error.remedy)",
-          retryAfterMs: max(pauseMs ?? 0, 1_000))))
-  }
-
-  private func ended(_ need: Need, _ answer: TokenGrant.Answer) {
-    over(need.place)
-    switch answer {
-    case .token(let token):
-      metrics.token(instance: need.route.key, ending: "given")
-      if need.grant.kind == .refreshToken, token.refreshToken != nil {
-        keep(Unkept(token: token, need: need), thenFor: need)
-      } else {
-        hold(token, need)
-      }
-    case .refused(let reason):
-      metrics.token(instance: need.route.key, ending: "refused")
-      let failure = HTTPFailure(.auth, TokenError.refused(need, reason))
-      entries[need.place]?.refusal = (failure, clock.monotonicMs() + Self.refusalMs)
-      end(need, .failure(failure))
-    case .unclear(let reason):
-      metrics.token(instance: need.route.key, ending: "unclear")
-      end(need, .failure(HTTPFailure(.transient, TokenError.unreachable(need, reason))))
-    }
-  }
-
   /// Makes the rotated refresh token durable, away from the loop, and only then lets the access token be used, or asks
   /// anew where that was for another need.
   /// - Parameter next: Who waits; nil while the host stops.
-  private func keep(_ unkept: Unkept, thenFor next: Need? = nil) {
+  func keep(_ unkept: Unkept, thenFor next: Need? = nil) {
     let need = unkept.need
     let (secret, tenant, instance, slot) = (need.secret, need.route.tenant, need.route.instance, need.slot)
     let rotated = Array((unkept.token.refreshToken ?? "").utf8)
@@ -384,7 +263,7 @@ final class AccessTokens {
     init(_ done: @escaping (Bool) -> Void) { self.done = done }
   }
 
-  private func hold(_ token: TokenGrant.Token, _ need: Need) {
+  func hold(_ token: TokenGrant.Token, _ need: Need) {
     let renewal: Secret?
     do { renewal = try self.renewal(of: need) } catch {
       return end(need, .failure(HTTPFailure(.transient, TokenError.notRead(need))))
@@ -401,7 +280,7 @@ final class AccessTokens {
   }
 
   /// The rotated refresh token that counts in place of the operator's; nil where there is none.
-  private func renewal(of need: Need) throws -> Secret? {
+  func renewal(of need: Need) throws -> Secret? {
     guard need.grant.kind == .refreshToken else { return nil }
     return try vault.renewal(
       of: need.secret, tenant: need.route.tenant, instance: need.route.instance, slot: need.slot)

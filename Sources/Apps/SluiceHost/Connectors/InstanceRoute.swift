@@ -1,0 +1,28 @@
+package import ConnectorFabric
+package import Domain
+package import Egress
+
+/// What an instance is and may do; fixed while it is enabled.
+package struct InstanceRoute: Sendable {
+  package let tenant: TenantID
+  package let instance: InstanceID
+  package let manifest: Manifest
+  /// The folder of the manifest and its library.
+  package let folder: String
+  /// Base addresses that an operator set for endpoints of this instance.
+  package let overrides: [String: String]
+  /// The proxy that an operator set for this instance, or "none"; nil leaves it to the host's.
+  package let proxy: String?
+  package let hostProxy: EgressProxy?
+  /// The instance's configuration, canonical JSON.
+  package let config: [UInt8]
+
+  package var key: String { "\(tenant)/\(instance)" }
+  var fields: [String: String] { ["tenant": "\(tenant)", "instance": "\(instance)"] }
+  var gate: EgressGate.Route {
+    EgressGate.Route(
+      tenant: tenant, instance: instance, manifest: manifest, overrides: overrides, proxy: proxy,
+      hostProxy: hostProxy)
+  }
+  var library: String { folder + "/" + manifest.library.file }
+}
