@@ -1,7 +1,7 @@
 # The benchmarks, on the release build. Included by the main Makefile.
 # ONLY=intake,webhooks,ledger,loop,boundary,workers,throttle,crowd,crashes,journal runs those; RUNS=number repeats what is compared (default 3).
 BENCH_BUILD := $(C_BUILD)/bench
-BENCH_TOOLS := $(BENCH_BUILD)/records.so $(BENCH_BUILD)/records.yaml $(BENCH_BUILD)/crowd.so $(BENCH_BUILD)/crowd.yaml $(BENCH_BUILD)/sqlite_baseline $(BENCH_BUILD)/webhook_load $(BENCH_BUILD)/native_host
+BENCH_TOOLS := $(BENCH_BUILD)/records.so $(BENCH_BUILD)/records.yaml $(BENCH_BUILD)/crowd.so $(BENCH_BUILD)/crowd.yaml $(BENCH_BUILD)/sqlite_baseline $(BENCH_BUILD)/webhook_load $(BENCH_BUILD)/native_host $(BENCH_BUILD)/round_trip
 BENCH_DATA ?= $(wildcard $(SLUICE_SHARED)/data/crm-pipeline)
 
 .PHONY: bench bench-tools
@@ -29,3 +29,7 @@ $(BENCH_BUILD)/webhook_load: Benchmarks/webhook_load.c Benchmarks/record_text.h
 $(BENCH_BUILD)/native_host: Benchmarks/native_host.c $(C_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(C_FLAGS) $(C_INCLUDE) $< -o $@ -ldl
+
+$(BENCH_BUILD)/round_trip: Benchmarks/round_trip.c
+	@mkdir -p $(@D)
+	$(CC) $(C_FLAGS) $< -o $@

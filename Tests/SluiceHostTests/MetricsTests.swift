@@ -42,6 +42,12 @@ private enum Said {
     #expect(Said.names(in: try Said.text("docs/metrics.md")).subtracting(Said.known) == [])
   }
 
+  @Test func `show a label's value with its quotes, backslashes and ends of lines as Prometheus reads them`() {
+    let metrics = Metrics()
+    metrics.add("sluice_signals_total", 3, [("tenant", "a"), ("kind", "x\"y\\z\r\n.")])
+    #expect(metrics.text().contains("sluice_signals_total{tenant=\"a\",kind=\"x\\\"y\\\\z\r\\n.\"} 3\n"))
+  }
+
   @Test func `of the dashboard and of each alert exist`() throws {
     let board = try JSONValue(parsing: Array(Said.text("deploy/grafana/sluice.json").utf8))
     let asked = Said.texts("expr", in: board)
