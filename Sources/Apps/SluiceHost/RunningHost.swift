@@ -100,6 +100,7 @@ package actor RunningHost {
   package init(_ options: Options) async throws {
     self.options = options
     log = options.log
+    HostProcess.giveMemoryBack()
     if !HostProcess.hideMemory() {
       log.warning("host.memory_readable", "The kernel does not let the host hide its memory; it holds keys.")
     }
