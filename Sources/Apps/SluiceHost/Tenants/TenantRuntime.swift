@@ -14,19 +14,19 @@ package actor TenantRuntime {
 
   package nonisolated let tenant: TenantID
   package nonisolated let store: any StateStore
-  private let journal: SQLiteJournal
+  let journal: SQLiteJournal
   private let assembly: LoopAssembly
   private let metrics: Metrics
   private let past: TrimmedPast?
-  private nonisolated let reserve: any DiskReserve
-  private nonisolated let partition: Partition
+  nonisolated let reserve: any DiskReserve
+  nonisolated let partition: Partition
   nonisolated let clock: any HostClock
   /// What it takes of the disk, and how much it may when nobody has said so for this tenant.
   nonisolated let use: DiskUse?
-  private nonisolated let quotaBytesDefault: Int64?
+  nonisolated let quotaBytesDefault: Int64?
   /// As of what is applied.
-  private nonisolated let held = Mutex(TenantTerms())
-  private struct Progress {
+  nonisolated let held = Mutex(TenantTerms())
+  struct Progress {
     var epoch: UInt64 = 0
     var head = Position.origin
     var applied = Position.origin
@@ -42,7 +42,7 @@ package actor TenantRuntime {
       return !isApplying
     }
   }
-  private nonisolated let progress = Mutex(Progress())
+  nonisolated let progress = Mutex(Progress())
   private var failure: (any Error)?
   private var handed = LoopStep.Handed(takenOverAt: .origin)
   private var waiting: [(position: Position, done: CheckedContinuation<Void, any Error>)] = []
@@ -83,46 +83,6 @@ package actor TenantRuntime {
     try await use?.countAnew()
     try readTerms()
     try await applyAll(progress.withLock { $0.begin() })
-  }
-
-  /// Appends entries and returns when they are durable. Applying goes on by itself.
-  /// - Throws: `IntakePause` for what can wait while nothing is taken in, `DiskFull`, `JournalError`.
-  @discardableResult
-  package nonisolated func append(_ entries: [NewEntry]) async throws -> [Position] {
-    if entries.contains(where: \.kind.canWait), let pause = intakePause() { throw pause }
-    let positions = try await appendDurably(entries)
-    // Who applies already finds these too.
-    if progress.withLock({ $0.begin() }) { Task { try? await self.applyAll(true) } }
-    return positions
-  }
-
-  /// Why nothing may be taken in now; nil when it may.
-  nonisolated func intakePause() -> (any IntakePause)? {
-    let terms = terms
-    if let suspension = terms.suspension { return TenantSuspended(tenant: tenant, suspension: suspension) }
-    if let used = use?.counts.total, let most = terms.quotaBytes, used >= most {
-      return DiskQuotaReached(tenant: tenant, usedBytes: used, quotaBytes: most)
-    }
-    return reserve.shortage()
-  }
-
-  /// Whether it is suspended, and how much of the disk it may use.
-  nonisolated var terms: TenantTerms { held.withLock { $0 } }
-
-  private nonisolated func readTerms() throws {
-    let terms = try store.view { try TenantTerms($0, quotaBytesDefault: quotaBytesDefault) }
-    held.withLock { $0 = terms }
-  }
-
-  /// Appends one input as canonical JSON.
-  @discardableResult
-  package nonisolated func append(_ kind: EntryKind, _ body: some Encodable & Sendable, id: Digest) async throws
-    -> Position
-  {
-    let json = try JSONValue(encoding: body)
-    let entry = NewEntry(
-      id: id, kind: kind, cause: nil, recordedAtMs: clock.wallMs(), body: json.canonicalBytes)
-    return try await append([entry])[0]
   }
 
   /// One transaction applies entries of about so many bytes: what a flood has left in the line is not all held at once.
@@ -204,7 +164,7 @@ package actor TenantRuntime {
   }
 
   /// - Parameter isOurs: What `Progress.begin` said: somebody else applies when it is false.
-  private func applyAll(_ isOurs: Bool) async throws {
+  func applyAll(_ isOurs: Bool) async throws {
     guard isOurs else { return }
     do {
       while true {
@@ -294,26 +254,5 @@ package actor TenantRuntime {
     let ready = zip(trailing, met).filter(\.1).map(\.0)
     trailing = zip(trailing, met).filter { !$0.1 }.map(\.0)
     for waiter in ready { waiter.done.resume() }
-  }
-
-  private static func recordBytes(_ entries: [(kind: EntryKind, body: [UInt8])]) -> Int {
-    entries.reduce(0) { $1.kind == .intake ? $0 + $1.body.count : $0 }
-  }
-
-  @discardableResult
-  private nonisolated func appendDurably(_ entries: [NewEntry]) async throws -> [Position] {
-    // Counted before they can be applied, so that nothing is taken off that was never there.
-    let bytes = Self.recordBytes(entries.map { ($0.kind, $0.body) })
-    let epoch = progress.withLock { progress in
-      progress.lineBytes += bytes
-      return progress.epoch
-    }
-    let positions: [Position]
-    do { positions = try await journal.append(entries, to: partition, epoch: epoch) } catch {
-      progress.withLock { $0.lineBytes = max(0, $0.lineBytes - bytes) }
-      throw error
-    }
-    if let last = positions.last { progress.withLock { $0.head = max($0.head, last) } }
-    return positions
   }
 }

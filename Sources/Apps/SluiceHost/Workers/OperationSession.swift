@@ -18,39 +18,39 @@ package final class OperationSession: OperationHandler {
     var isCommitted: Bool { if case .committed = self { true } else { false } }
   }
 
-  private let route: EgressGate.Route
-  private let gate: EgressGate
+  let route: EgressGate.Route
+  let gate: EgressGate
   private let mailbox: Mailbox<Event>?
-  private let log: HostLog
+  let log: HostLog
   private let pluginLog: PluginLog
-  private var rules: RequestRules
+  var rules: RequestRules
   private var window: CreditWindow
   private let room: IntakeRoom.Part
-  private var exchanges: [UInt32: GatedExchange] = [:]
-  private var durableReplies: [Int: (done: () -> Void, bytes: Int)] = [:]
+  var exchanges: [UInt32: GatedExchange] = [:]
+  var durableReplies: [Int: (done: () -> Void, bytes: Int)] = [:]
   private var durableTokens = 0
   /// The tokens of requests that wait for what came before them, by handle.
-  private var heldRequests: [UInt32: Int] = [:]
+  var heldRequests: [UInt32: Int] = [:]
   /// Of what costs no credit and waits for a commit: checkpoints, and requests that are held.
-  private var unpaidBytes = 0
+  var unpaidBytes = 0
   private var isHeldBack = false
   /// So much of it may wait before nothing more is read from the worker.
   private static let unpaidBytesMax = 1 << 20
-  private var isOver = false
+  var isOver = false
   private var waitsForCredit: (sinceMs: Int64, cause: WaitCause)?
   private var turn = PluginTurn()
-  private let metrics: Metrics
+  let metrics: Metrics
   weak var worker: Worker?
   /// Each write request that left, in order.
-  private(set) var sentWrites: [SentWrite] = []
+  var sentWrites: [SentWrite] = []
   /// Refusals of requests, for the operator.
-  package private(set) var refusals: [RequestRules.Refusal] = []
+  package internal(set) var refusals: [RequestRules.Refusal] = []
   /// Whether it ended while a request of its waited for its turn, or for an access token.
-  private(set) var wasHeldBack = false
+  var wasHeldBack = false
   /// What the upstream did last that kept a request from a proper answer.
-  private(set) var upstreamTrouble: String?
+  var upstreamTrouble: String?
   /// The last reason why a request had no usable credential.
-  private(set) var credentialFault: String?
+  var credentialFault: String?
 
   package init(
     route: EgressGate.Route, operation: RequestRules.Operation, gate: EgressGate, mailbox: Mailbox<Event>?,
@@ -95,9 +95,9 @@ package final class OperationSession: OperationHandler {
 
   private func gives() { waited(turn.gives(hasCredit: hasCredit, nowMs: SystemSources.monotonicMs())) }
 
-  private func asks() { waited(turn.asks(nowMs: SystemSources.monotonicMs())) }
+  func asks() { waited(turn.asks(nowMs: SystemSources.monotonicMs())) }
 
-  private func isAnswered() { turn.isAnswered(hasCredit: hasCredit, nowMs: SystemSources.monotonicMs()) }
+  func isAnswered() { turn.isAnswered(hasCredit: hasCredit, nowMs: SystemSources.monotonicMs()) }
 
   /// A batch has been made durable.
   /// - Parameter checkpointBytes: Of the checkpoints' states that came with it.
@@ -118,7 +118,7 @@ package final class OperationSession: OperationHandler {
   }
 
   /// Counts what comes without credit. A worker that sends on and on of it is not read meanwhile.
-  private func holds(_ bytes: Int) {
+  func holds(_ bytes: Int) {
     unpaidBytes += bytes
     guard unpaidBytes > Self.unpaidBytesMax, !isHeldBack else { return }
     isHeldBack = true
@@ -204,7 +204,7 @@ package final class OperationSession: OperationHandler {
   /// - Parameter bytes: What waits with it.
   /// - Returns: Its token; nil when nothing has to be waited for.
   @discardableResult
-  private func onceDurable(_ bytes: Int = 0, _ durable: @escaping () -> Void) -> Int? {
+  func onceDurable(_ bytes: Int = 0, _ durable: @escaping () -> Void) -> Int? {
     guard let mailbox else {
       durable()
       return nil
@@ -216,104 +216,6 @@ package final class OperationSession: OperationHandler {
     return durableTokens
   }
 
-  package func opened(_ request: HTTPOpen, reply: HTTPReply) {
-    asks()
-    let asked = PluginRequest(
-      endpoint: request.endpoint, method: request.method, path: request.path, query: request.query, slot: request.slot,
-      headers: request.headers.map { .init($0.name, $0.value) }, idempotencyKey: request.idempotencyKey,
-      body: request.body)
-    let admitted: RequestRules.Admitted
-    do { admitted = try rules.admit(asked) } catch {
-      refusals.append(error)
-      metrics.refused(instance: route.key, code: error.code)
-      log.warning(error.code, error.sentence, ["instance": "\(route.instance)", "tenant": "\(route.tenant)"])
-      isAnswered()
-      reply.fail(HTTPFailure(status: .denied, code: error.code, message: error.sentence))
-      return
-    }
-    // Invariant 3: what an upstream is to forget must be durable here. The plugin waits meanwhile as for any answer.
-    guard admitted.declared.effect == .ack else { return send(request, admitted, reply) }
-    closed(handle: request.handle)
-    heldRequests[request.handle] = onceDurable(request.bytes) { [weak self] in
-      self?.heldRequests[request.handle] = nil
-      self?.send(request, admitted, reply)
-    }
-  }
-
-  private func send(_ request: HTTPOpen, _ admitted: RequestRules.Admitted, _ reply: HTTPReply) {
-    guard !isOver else { return }
-    var write: Int?
-    // A worker that lies may use a handle twice: what it had, and the place that it holds among others', is given back.
-    exchanges.removeValue(forKey: request.handle)?.cancel()
-    exchanges[request.handle] = gate.send(request, admitted: admitted, route: route) { [weak self] in
-      if admitted.declared.effect == .write { write = self?.keepWrite(request) }
-    } answered: { [weak self] result in
-      guard let self, !self.isOver else { return }
-      isAnswered()
-      keepTrouble(result)
-      if let write, case .success(let exchange) = result { sentWrites[write].status = exchange.status }
-      switch result {
-      case .success(let exchange):
-        reply.answer(status: exchange.status, throttledMs: exchange.throttledMs, headers: exchange.headers)
-      case .failure(let failure):
-        if failure.status == .auth { keepFault(failure) }
-        reply.fail(failure)
-      }
-    }
-  }
-
-  /// What it is that the upstream does, whatever the plugin makes of it: such a fault is none of the plugin.
-  private func keepTrouble(_ result: Result<GatedExchange, HTTPFailure>) {
-    switch result {
-    case .success(let exchange):
-      let isTrouble = exchange.status >= 500 || exchange.status == 408 || exchange.status == 429
-      upstreamTrouble = isTrouble ? "it answered \(exchange.status)" : nil
-    case .failure(let failure): if failure.isUpstreams { upstreamTrouble = failure.message }
-    }
-  }
-
-  /// A plugin may hide it: its operator hears of it all the same.
-  private func keepFault(_ failure: HTTPFailure) {
-    if credentialFault == nil {
-      log.warning(failure.code, failure.message, ["instance": "\(route.instance)", "tenant": "\(route.tenant)"])
-    }
-    credentialFault = failure.message
-  }
-
-  /// - Returns: Its place among the writes.
-  private func keepWrite(_ request: HTTPOpen) -> Int {
-    let target = "\(request.method) \(request.path)" + (request.query.isEmpty ? "" : "?\(request.query)")
-    let digest = SHA256.digest(parts: [Array((target + "\n").utf8), request.body])
-    sentWrites.append(SentWrite(digest: digest, status: nil))
-    return sentWrites.count - 1
-  }
-
-  package func reads(handle: UInt32, window: Int, reply: HTTPReply) {
-    guard let exchange = exchanges[handle], exchange.exchange != nil else {
-      reply.fail(HTTPFailure(status: .invalid, code: "egress.no_handle", message: "No response has this handle."))
-      return
-    }
-    asks()
-    exchange.read(bytesMax: window) { [weak self] result in
-      self?.isAnswered()
-      if case .failure(let failure) = result, failure.isUpstreams { self?.upstreamTrouble = failure.message }
-      switch result {
-      case .success((let part, let isEnd)): reply.answer(part: part, isEnd: isEnd)
-      case .failure(let failure): reply.fail(failure)
-      }
-    }
-  }
-
-  package func closed(handle: UInt32) {
-    // Given up before it went out: it never does.
-    if let token = heldRequests.removeValue(forKey: handle), let reply = durableReplies.removeValue(forKey: token) {
-      unpaidBytes -= reply.bytes
-    }
-    guard let exchange = exchanges.removeValue(forKey: handle) else { return }
-    wasHeldBack = wasHeldBack || exchange.isWaiting
-    exchange.cancel()
-  }
-
   package func mayLog() -> Bool { pluginLog.take(nowMs: SystemSources.monotonicMs()) }
 
   package func logged(level: Int, code: String, message: String, fields: [(name: String, value: String)]) {
@@ -322,12 +224,5 @@ package final class OperationSession: OperationHandler {
 
   package func hintedRate(endpoint: String, limit: Int64?, remaining: Int64?, resetAtMs: Int64?) {
     gate.lowerRate(route, endpoint: endpoint, remaining: remaining, resetAtMs: resetAtMs)
-  }
-}
-
-extension HTTPOpen {
-  /// Roughly what it takes to keep.
-  fileprivate var bytes: Int {
-    headers.reduce(body.count + path.utf8.count + query.utf8.count) { $0 + $1.name.utf8.count + $1.value.utf8.count }
   }
 }

@@ -1,0 +1,131 @@
+import CanonicalJSON
+import ConnectorFabric
+import Domain
+import PluginHost
+
+// D, its checkpoints: where a source goes on, and what it makes of a state that is not its own.
+extension Check {
+  static let state: [Check] = [
+    Check(
+      "resume-from-every-checkpoint", .standard, "ABI-7.1",
+      "From each checkpoint a new worker gives everything behind it.", unless: Subject.isNoSource
+    ) { stand in
+      for (stream, whole) in try await stand.pullAll() {
+        for point in stand.some(Array(whole.checkpoints.enumerated()), 8) {
+          let rest = try await stand.resume(stream, from: point.element)
+          let missing = Content([whole.before(checkpoint: point.offset), rest]).missing(of: Content([whole]))
+          guard missing.isEmpty else {
+            throw Fault("\(stream): resumed from checkpoint \(point.offset + 1), \(listed(missing)) never came.")
+          }
+        }
+      }
+      return .fine
+    },
+    Check(
+      "write-between-restarts", .standard, "ABI-7.1", "What changes while it is down it sees afterwards.",
+      unless: Subject.hasNoChanges
+    ) { stand in
+      var found = 0
+      for (stream, before) in try await stand.pullAll() {
+        stand.upstream.changes()
+        let after = try await stand.resume(stream, from: before.checkpoints.last)
+        let whole = try await stand.resume(stream, from: nil)
+        let missing = Content([before, after]).missing(of: Content([whole]))
+        guard missing.isEmpty else { throw Fault("\(stream): \(listed(missing)) changed and never came.") }
+        found += Content([before]).missing(of: Content([after])).count
+      }
+      guard found > 0 else { throw Fault("The fixtures' changes were seen by no pull: what changes is missed.") }
+      return .fine
+    },
+    Check(
+      "state-unknown-version", .standard, "ABI-7.9",
+      "A checkpoint of another version is refused by name, or understood.", unless: Subject.isNoSource
+    ) { stand in
+      for (stream, whole) in try await stand.pullAll() {
+        guard let last = whole.checkpoints.last else { continue }
+        let future = Observed.Checkpoint(
+          stream: stream, state: last.state, version: last.version + 1_000, watermarkMs: nil)
+        let live = try await stand.ready()
+        let observed = await stand.pull(live, stream, from: future)
+        try observed.failed("\(stream): a checkpoint of version \(future.version)", with: [.permanent, .config])
+        await stand.end(live)
+      }
+      return .fine
+    },
+    Check(
+      "state-garbage", .standard, "ABI-7.9",
+      "A checkpoint that is none is refused by name, never taken for the beginning.", unless: Subject.isNoSource
+    ) { stand in
+      var chance = stand.chances()
+      for (stream, whole) in try await stand.pullAll() {
+        guard let last = whole.checkpoints.last else { continue }
+        let states = [
+          chance.bytes(64), chance.bytes(200_000), Array("{}".utf8), Array("null".utf8), [0xFF, 0xFE], Array("-1".utf8),
+        ]
+        for state in states where state != last.state {
+          let live = try await stand.ready()
+          let wrong = Observed.Checkpoint(stream: stream, state: state, version: last.version, watermarkMs: nil)
+          let observed = await stand.pull(live, stream, from: wrong)
+          let shown = String(decoding: state.prefix(16), as: UTF8.self).debugDescription
+          try observed.failed("\(stream): a checkpoint of \(state.count) bytes, \(shown)", with: [.permanent, .config])
+          await stand.end(live)
+        }
+      }
+      return .fine
+    },
+    Check(
+      "state-stable", .standard, "ABI-7.8", "The same pull gives the same checkpoints, byte for byte.",
+      unless: Subject.isNoSource
+    ) { stand in
+      let (first, second) = (try await stand.pullAll(), try await stand.pullAll())
+      for (one, other) in zip(first, second) where one.1.checkpoints.map(\.state) != other.1.checkpoints.map(\.state) {
+        throw Fault("\(one.stream): two pulls of the same upstream gave other checkpoints.")
+      }
+      return .fine
+    },
+    Check(
+      "state-size-bounded", .standard, "ABI-5.11", "Checkpoints stay small, however much has been read.",
+      unless: Subject.isNoSource
+    ) { stand in
+      for (stream, whole) in try await stand.pullAll() {
+        guard let first = whole.checkpoints.first, let largest = whole.checkpoints.map(\.state.count).max() else {
+          continue
+        }
+        guard largest <= 16_384 else { throw Fault("\(stream): a checkpoint of \(largest) bytes.") }
+        guard largest <= first.state.count + 256 else {
+          throw Fault("\(stream): checkpoints grow with what was read, from \(first.state.count) to \(largest) bytes.")
+        }
+      }
+      return .fine
+    },
+    Check(
+      "state-migrate", .standard, "ABI-6.16",
+      "A checkpoint of an earlier version is written anew, and nothing is lost.",
+      unless: { $0.fixtures.states.isEmpty ? "The fixtures have no states of earlier versions." : nil }
+    ) { stand in
+      for old in stand.subject.fixtures.states {
+        let whole = try await stand.resume(old.stream, from: nil)
+        let live = try await stand.ready()
+        var start = OperationStart(kind: .migrate)
+        (start.name, start.state, start.stateVersion) = (old.stream, old.state, old.version)
+        let migrated = try await stand.run(live, start).alive("Migrating a state of version \(old.version)")
+        await stand.end(live)
+        var point = Observed.Checkpoint(stream: old.stream, state: old.state, version: old.version, watermarkMs: nil)
+        if migrated.status != .unsupported {
+          try migrated.succeeded("Migrating a state of version \(old.version)")
+          guard let new = migrated.checkpoints.last else { throw Fault("A migrated state was not handed over.") }
+          point = new
+        }
+        // What it gives from there must be the end of what it gives from the beginning.
+        let rest = try await stand.resume(old.stream, from: point)
+        let keys = whole.records.map(\.keyText)
+        guard !rest.records.isEmpty, rest.records == Array(whole.records.suffix(rest.records.count)) else {
+          throw Fault(
+            "\(old.stream): from a migrated state came \(listed(rest.records.map(\.keyText))), which is no end of \(listed(keys))."
+          )
+        }
+      }
+      return .fine
+    },
+  ]
+}
