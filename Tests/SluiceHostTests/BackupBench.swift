@@ -24,7 +24,7 @@ final class AtPoint: CrashInjector {
       return action
     }
     guard let action else { return }
-    // Whoever comes by waits on a thread of its own.
+    // Whoever comes by waits on a thread of its own: of those that all share, none may be held.
     let done = DispatchSemaphore(value: 0)
     Task.detached {
       do { try await action() } catch { fatalError("at \(point): \(error)") }

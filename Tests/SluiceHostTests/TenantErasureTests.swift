@@ -46,6 +46,24 @@ import Testing
     try await host.stop()
   }
 
+  @Test func `holds none of the threads that all share, however many hosts erase and wait for their disks`()
+    async throws
+  {
+    let count = ProcessInfo.processInfo.activeProcessorCount + 1
+    let meeting = MeetingPoint(.erasureBeforeKeys, of: count)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for number in 0..<count {
+        group.addTask { [bench] in
+          let host = try await bench.host("data\(number)", crash: meeting)
+          try await bench.ask(host, "tenant.erase", ["tenant": "demo", "confirm": "demo"])
+          try await host.stop()
+        }
+      }
+      try await group.waitForAll()
+    }
+    #expect(meeting.isComplete)
+  }
+
   @Test func `waits for the backup that is being made`() async throws {
     let (point, bench) = (AtPoint(.backupBeforeParts), bench)
     let host = try await bench.host(crash: point)
@@ -103,5 +121,32 @@ import Testing
     let use = try await host.opened(demo).runtime.use
     #expect(use?.counts.ledger == DiskUse.bytes(below: bench.path("data/tenants/demo/ledger")))
     try await host.stop()
+  }
+}
+
+/// Lets nobody go on from a point before so many are there; or gives up after a minute.
+private final class MeetingPoint: CrashInjector, @unchecked Sendable {
+  private let point: CrashPoint
+  private let count: Int
+  private let condition = NSCondition()
+  private var arrived = 0
+  private var hasGivenUp = false
+  init(_ point: CrashPoint, of count: Int) {
+    self.point = point
+    self.count = count
+  }
+
+  /// Whether all were there at once.
+  var isComplete: Bool { condition.withLock { arrived >= count && !hasGivenUp } }
+
+  func reach(_ point: CrashPoint) {
+    guard point == self.point else { return }
+    condition.withLock {
+      arrived += 1
+      condition.broadcast()
+      let end = Date(timeIntervalSinceNow: 60)
+      while arrived < count, condition.wait(until: end) {}
+      if arrived < count { hasGivenUp = true }
+    }
   }
 }

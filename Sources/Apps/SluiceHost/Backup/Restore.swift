@@ -60,7 +60,11 @@ package struct Restore {
     erasures.add(try knownErasures(wish))
     let restore = Restore(wish, hostKey: hostKey)
     try restore.claim()
-    do { return try await restore.fill(contents, erasures, hostKey) } catch {
+    do {
+      return try await withTaskExecutorPreference(OwnThread(label: "sluice.restore")) {
+        try await restore.fill(contents, erasures, hostKey)
+      }
+    } catch {
       // A refused restore leaves nothing that somebody could take for one.
       for name in try FileManager.default.contentsOfDirectory(atPath: restore.folder) where name != "lost+found" {
         try? FileManager.default.removeItem(atPath: "\(restore.folder)/\(name)")

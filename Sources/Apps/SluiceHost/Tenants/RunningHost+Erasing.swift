@@ -51,12 +51,14 @@ extension RunningHost {
     try beginTurn(tenant)
     defer { turning.remove(tenant) }
     let erasure = begun ?? Erasures.Erasure(tenant: tenant, erasedAtMs: SystemSources.wallClockMs(), by: user)
-    options.crash.reach(.erasureBeforeList)
-    try list(erasure)
-    log.info("tenant.erasing", "A tenant is being erased.", ["tenant": "\(tenant)", "by": "\(erasure.by)"])
-    if let open = tenants[tenant] { try await end(open, erasure) }
-    try await finish(erasure)
-    return try erasedRow(erasure)
+    return try await withTaskExecutorPreference(OwnThread(label: "sluice.erasure")) {
+      options.crash.reach(.erasureBeforeList)
+      try list(erasure)
+      log.info("tenant.erasing", "A tenant is being erased.", ["tenant": "\(tenant)", "by": "\(erasure.by)"])
+      if let open = tenants[tenant] { try await end(open, erasure) }
+      try await finish(erasure)
+      return try erasedRow(erasure)
+    }
   }
 
   /// Ends all that runs of a tenant, its log last.
