@@ -197,12 +197,40 @@ def test_write_with_an_ended_token(rig):
     faults = scenario.world.control("GET", "status")["faults"]
     expect_equal([f["fired"] for f in faults], [1, 2], "refusals that were met")
     seen = outcomes(scenario)
-    # What was refused twice is asked after like any write without a clear end, and started anew; nothing else is.
-    expect(seen["unknown"] == 1 and seen["rejected"] == 0 and seen["done"] >= 2, f"outcomes: {seen}")
+    # What was refused twice was not applied: it is not asked after, and started anew; nothing else is.
+    expect(seen["not_started"] == 1 and seen["unknown"] == 0 and seen["rejected"] == 0 and seen["done"] >= 2, f"outcomes: {seen}")
     expect_equal(sorted(p["tries"] for p in scenario.host.permits().values())[-2:], [1, 2], "the most starts of a call")
     expect_equal([e for e in scenario.world.effects() if e["replays"]], [], "effects that were sent again")
     finish_writing(scenario)
     return f"{seen}"
+
+
+def test_write_whose_token_cannot_be_renewed(rig):
+    """a write that is refused with 401, and for which there is no other token, was not applied: its executor is parked, nothing is asked after, and it is done once with a new grant"""
+    scenario = oauth(rig, CLIENT, mode="act", days=4)
+    scenario.process_day()
+    expect(outcomes(scenario)["done"], "nothing was written: the executor holds no token")
+    before = outcomes(scenario)
+    # The source goes on by the token that it holds.
+    scenario.world.faults({"match": "PATCH /api/v1/", "kind": "status", "status": 401, "times": 0}, {"match": "POST /api/v1/tasks", "kind": "status", "status": 401, "times": 0},
+                          {"match": TOKEN, "kind": "status", "status": 401, "times": 0})
+    scenario.world.close_day()
+    scenario.host.ask("connector.run", instance="crm")
+    reason = parked(scenario)
+    expect("token.refused" in scenario.host.log_text() and "credential" in reason, f"the reason: {reason}")
+    wait_for(lambda: outcomes(scenario)["not_started"] == before["not_started"] + 1, lambda: f"one call is held up: {outcomes(scenario)}")
+    expect_equal(outcomes(scenario)["unknown"], before["unknown"], "unknown effects")
+    expect_equal(scenario.host.metric("sluice_operations_total", kind="probe"), 0, "questions after an effect")
+    scenario.world.faults()
+    # Written otherwise, it is another secret to the host, which asks with it at once.
+    another = json.dumps(json.loads(scenario.world.secrets["token"]), separators=(",", ":"))
+    scenario.host.ask("secret.set", instance="crm-actions", slot="api", value=another)
+    scenario.host.ask("connector.resume", instance="crm-actions")
+    scenario.host.ask("connector.run", instance="crm")
+    wait_for(lambda: all(row["state"] == "done" for row in scenario.host.ask("action.list")), lambda: f"every call is done: {outcomes(scenario)}", 60)
+    expect_equal([e for e in scenario.world.effects() if e["replays"]], [], "effects that were sent again")
+    finish_writing(scenario)
+    return f"{outcomes(scenario)}"
 
 
 def parked(scenario):

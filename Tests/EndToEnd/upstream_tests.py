@@ -235,6 +235,29 @@ def test_refused_write(rig):
     finish_writing(scenario)
 
 
+def test_unauthorised_write(rig):
+    """a write that is answered 401 was not applied: its executor is parked, its call waits and is not asked after, and all are done once with another secret, however often that is wrong"""
+    scenario = rig.scenario(mode="act", world=("--seed", Settings.seed, "--opportunities", 80, "--days", 3))
+    host = scenario.host
+    scenario.world.faults({"match": "PATCH /api/v1/", "kind": "status", "status": 401, "times": 0}, {"match": "POST /api/v1/", "kind": "status", "status": 401, "times": 0})
+    scenario.start()
+    host.ask("connector.run", instance="crm")
+    # More often than a call may be tried.
+    for count in range(1, 6):
+        wait_for(lambda: scenario.connector("crm-actions").startswith("parked") and outcomes(scenario)["not_started"] == count, lambda: f"refusal {count}: {outcomes(scenario)}")
+        expect("401" in scenario.connector("crm-actions"), f"the reason: {scenario.connector('crm-actions')}")
+        if count == 5:
+            scenario.world.faults()
+        host.ask("connector.resume", instance="crm-actions")
+    host.wait_processed(scenario.world.day)
+    seen = outcomes(scenario)
+    expect(seen["done"] >= 2 and seen["not_started"] == 5 and seen["unknown"] == seen["rejected"] == 0, f"outcomes: {seen}")
+    expect_equal(host.metric("sluice_operations_total", kind="probe"), 0, "questions after an effect")
+    expect_equal([e for e in scenario.world.effects() if e["replays"]], [], "effects that were sent again")
+    finish_writing(scenario)
+    return f"{seen}"
+
+
 class Elsewhere:
     """Another server; keeps what it is asked."""
 

@@ -39,22 +39,52 @@ import WholeLoop
         == "The executor says it was refused, but not every write was (201, no answer).")
   }
 
-  @Test func `is no try of the call where nothing left for want of a credential, whatever the executor makes of it`() {
-    func receipt(_ answer: Int?, _ statuses: [Int?]) -> Receipt {
-      ExecutorEnding(
-        answer: answer.map { .number($0) } ?? .none, result: .null, reason: "No.", code: "crm.refused",
-        sentWrites: statuses.map { SentWrite(digest: SHA256.digest("a"), status: $0) }
-      ).receipt(for: Self.start, credentialRefusal: "The token was refused.")
-    }
-    for answer in [2, 3, 4, nil] {
-      let one = receipt(answer, [])
-      #expect(one.outcome == .notStarted && one.code == Receipt.credentialRefused, "\(answer ?? 0)")
-      #expect(one.reason == "The token was refused.")
-    }
-    // What left is judged as ever: it may have arrived.
-    #expect(receipt(nil, [401]).outcome == .unknown && receipt(nil, [401]).code == nil)
-    #expect(receipt(2, [401]).outcome == .rejected && receipt(2, [401]).code == "crm.refused")
-    #expect(receipt(1, []).outcome == .unknown)
+  @Test(arguments: [2, 3, 4, 0, 9, nil] as [Int?])
+  func `is no try of the call where nothing left for want of a credential, whatever the executor makes of it`(
+    answer: Int?
+  ) {
+    let receipt = Self.receipt(answer, [], refusal: "The token was refused.")
+    #expect(receipt.outcome == .notStarted && receipt.code == Receipt.credentialRefused)
+    #expect(receipt.reason == "The token was refused." && receipt.requests.isEmpty)
+  }
+
+  @Test(arguments: [2, 3, 4, 0, 9, nil] as [Int?], [[401], [401, 401]])
+  func `is no try of the call where each write was answered 401, whatever the executor makes of it`(
+    answer: Int?, statuses: [Int?]
+  ) {
+    let receipt = Self.receipt(answer, statuses, refusal: "It was all done.")
+    #expect(receipt.outcome == .notStarted && receipt.code == Receipt.credentialRefused)
+    #expect(receipt.reason?.contains("it answered 401 to each write that left, and applied none") == true)
+    #expect(receipt.requests.count == statuses.count)
+  }
+
+  typealias Doubt = (answer: Int?, statuses: [Int?])
+
+  @Test(
+    arguments: [
+      // It says done.
+      (1, []), (1, [401]), (1, [401, 401]),
+      // Another write may have been applied, or was.
+      (nil, [401, nil]), (nil, [nil, 401]), (nil, [401, 200]), (nil, [200, 401]), (nil, [500, 401]), (4, [401, nil]),
+      (4, [204, 401]), (3, [401, 429]), (2, [401, nil]), (2, [200, 401]),
+      // Who is known and may not is not told that nothing was applied.
+      (nil, [403]), (4, [403]), (nil, [401, 403]), (nil, [407]),
+    ] as [Doubt])
+  func `is unknown for all a refused credential, where it or one of its writes may say otherwise`(row: Doubt) {
+    let receipt = Self.receipt(row.answer, row.statuses, refusal: "The token was refused.")
+    #expect(receipt.outcome == .unknown && receipt.code == nil)
+  }
+
+  @Test func `is a refusal of the call where one write was refused for what it is`() {
+    let receipt = Self.receipt(2, [401, 422], refusal: "The token was refused.")
+    #expect(receipt.outcome == .rejected && receipt.code == "crm.refused")
+  }
+
+  private static func receipt(_ answer: Int?, _ statuses: [Int?], refusal: String) -> Receipt {
+    ExecutorEnding(
+      answer: answer.map { .number($0) } ?? .none, result: .null, reason: "No.", code: "crm.refused",
+      sentWrites: statuses.enumerated().map { SentWrite(digest: SHA256.digest("\($0.offset)"), status: $0.element) }
+    ).receipt(for: start, credentialRefusal: refusal)
   }
 
   private static let start = EffectStart(

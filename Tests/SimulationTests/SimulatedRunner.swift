@@ -89,7 +89,9 @@ extension SimulatedHost {
     let ending = execute(start)
     if !ending.sentWrites.isEmpty { around.sends.append((start, disk.journal.head)) }
     try disk.reach(.effectAfterSend, weight: 5)
-    return ending.receipt(for: start)
+    // The host takes a write that was answered 401 for the credential's refusal.
+    let isRefused = ending.sentWrites.last?.status == 401
+    return ending.receipt(for: start, credentialRefusal: isRefused ? "It was answered 401." : nil)
   }
 
   /// What an executor and the way to it may do.

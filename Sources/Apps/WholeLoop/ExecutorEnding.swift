@@ -16,6 +16,8 @@ package struct SentWrite: Sendable, Equatable {
   /// The upstream says that it did not apply it. Timed out, too early and too many (RFC 9110, 15.5.9; RFC 8470; RFC 6585)
   /// are answers about now, not about the request.
   var isRefused: Bool { status.map { (400...499).contains($0) && ![408, 425, 429].contains($0) } ?? false }
+  /// The upstream did not apply it for want of a valid credential (RFC 9110, 15.5.2): no word on the request itself.
+  var isUnauthorized: Bool { status == 401 }
 }
 
 /// How an operation of an executor ended, as the host saw it.
@@ -42,11 +44,11 @@ package struct ExecutorEnding: Sendable {
   /// allows it, and what they disagree about is unknown, so that it is asked after.
   /// - Parameter credentialRefusal: Why its credential could not be used, where that was it.
   package func receipt(for start: EffectStart, credentialRefusal: String? = nil) -> Receipt {
-    // Whatever it makes of it: nothing left, and it was not the call that was refused.
-    let isHeldUp = credentialRefusal != nil && sentWrites.isEmpty
+    // Whatever it makes of it, unless it says that it is done: nothing left, or each write that did was answered 401. So
+    // nothing came about, and it was not the call that was refused.
+    let isHeldUp = credentialRefusal != nil && sentWrites.allSatisfy(\.isUnauthorized)
     let (outcome, doubt): (Receipt.Outcome, String?) =
       switch answer {
-      case .number(2) where isHeldUp, .number(4) where isHeldUp: (.notStarted, nil)
       case .number(1):
         if sentWrites.isEmpty {
           (.unknown, "The executor says it is done, but sent nothing.")
@@ -55,6 +57,7 @@ package struct ExecutorEnding: Sendable {
         } else {
           (.unknown, "The executor says it is done, but not every write was accepted\(seen).")
         }
+      case .number where isHeldUp, .none where isHeldUp: (.notStarted, nil)
       case .number(2):
         if sentWrites.allSatisfy(\.isRefused) {
           (.rejected, nil)
@@ -67,8 +70,15 @@ package struct ExecutorEnding: Sendable {
     let isNone = isHeldUp && outcome == .notStarted
     return Receipt(
       start, outcome, result: result, requests: sentWrites.map(\.digest),
-      reason: outcome == .done ? nil : isNone ? credentialRefusal : doubt ?? reason,
+      reason: outcome == .done ? nil : isNone ? heldUpReason(credentialRefusal) : doubt ?? reason,
       code: isNone ? Receipt.credentialRefused : outcome == .rejected ? code : nil)
+  }
+
+  /// Of what left, the receipt says what the egress saw, not how the executor words it.
+  private func heldUpReason(_ credentialRefusal: String?) -> String? {
+    sentWrites.isEmpty
+      ? credentialRefusal
+      : "The upstream refused the credential: it answered 401 to each write that left, and applied none."
   }
 
   /// Such as " (201, no answer)".

@@ -39,7 +39,7 @@ package struct Receipt: Codable, Equatable, Sendable {
     case rejected
     /// Nobody can tell whether it took effect: a person decides.
     case unknown
-    /// Nothing was sent, and a later try with the same key is allowed.
+    /// Nothing was sent, or nothing of it was applied, and a later try with the same key is allowed.
     case notStarted = "not_started"
   }
 
@@ -85,7 +85,8 @@ package struct Receipt: Codable, Equatable, Sendable {
   /// What an executor's code ends in when the target has another version than the call names (RFC 9110, 412).
   package static let versionMismatch = ".version_mismatch"
 
-  /// The host's code where nothing was sent since the credential could not be used: no try of the call.
+  /// The host's code where nothing was sent, or nothing applied, since the credential could not be used: no try of the
+  /// call.
   package static let credentialRefused = "executor.credential_refused"
 
   /// Refused only because somebody has changed the target since it was decided on: worth deciding again.

@@ -8,7 +8,7 @@ package struct PermitRecord: Codable, Equatable, Sendable {
   package var startedAt: Position
   /// Accepted starts.
   package var tries: Int
-  /// Of these, those that had no credential to be sent with; nil for none. They do not count against the call.
+  /// Of these, those that had no credential that counts; nil for none. They do not count against the call.
   package var heldUp: Int?
   /// Nil while nobody has reported.
   package var outcome: Receipt.Outcome?
@@ -99,7 +99,7 @@ package struct PermitRecord: Codable, Equatable, Sendable {
       notBeforeMs = now + settleMs << min(probes - 1, 6)
     case .notStarted:
       let isHeldUp = receipt.code == Receipt.credentialRefused && !wasUnknown
-      // Without a credential nothing was sent that may still arrive.
+      // For want of a credential nothing was sent, or all was answered: nothing may still arrive.
       let settled = isHeldUp ? now : (unknownAtMs ?? now) + settleMs
       notBeforeMs = settled
       // Invariant: what may still arrive upstream is not tried again. A slow probe says how it was when it was asked.

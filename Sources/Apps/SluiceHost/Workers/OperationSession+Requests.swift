@@ -41,7 +41,7 @@ extension OperationSession {
       guard let self, !self.isOver else { return }
       isAnswered()
       keepTrouble(result)
-      if let write, case .success(let exchange) = result { sentWrites[write].status = exchange.status }
+      if let write { sentWrites[write].status = seen(result, of: request.handle) }
       switch result {
       case .success(let exchange):
         reply.answer(status: exchange.status, throttledMs: exchange.throttledMs, headers: exchange.headers)
@@ -49,6 +49,15 @@ extension OperationSession {
         if failure.status == .auth { keepFault(failure) }
         reply.fail(failure)
       }
+    }
+  }
+
+  /// The status of what has left: the answer's, or the 401 after which it was not sent again, as its credential gives no
+  /// other token.
+  private func seen(_ result: Result<GatedExchange, HTTPFailure>, of handle: UInt32) -> Int? {
+    switch result {
+    case .success(let exchange): exchange.status
+    case .failure(let failure): failure.status == .auth && exchanges[handle]?.isToBeSentAgain == true ? 401 : nil
     }
   }
 
