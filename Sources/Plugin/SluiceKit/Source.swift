@@ -108,9 +108,9 @@ public struct Delivery: Sendable {
   public let id: String
   /// When the host received it, in milliseconds since 1970.
   public let receivedAtMs: Int64
-  /// The request's method. This and what follows up to the body are empty: a host of 1.0 keeps none of them.
+  /// The request's method. This, the query and the headers hold what the manifest declares, and are empty otherwise.
   public let method: String
-  /// Below the instance's own webhook address.
+  /// Below the instance's own webhook address; empty, as a host of 1.0 takes nothing below it.
   public let path: String
   /// Without "?".
   public let query: String

@@ -64,8 +64,9 @@ pub struct Delivery {
     pub id: String,
     /// When the host received it, in milliseconds since 1970.
     pub received_at_ms: i64,
-    /// This and what follows up to the body are empty: a host of 1.0 keeps none of them.
+    /// This, the query and the headers hold what the manifest declares, and are empty otherwise.
     pub method: String,
+    /// Below the instance's own webhook address; empty, as a host of 1.0 takes nothing below it.
     pub path: String,
     pub query: String,
     /// Names in lower case.

@@ -18,8 +18,8 @@ typedef struct sluice_delivery {
     uint32_t header_count;
     int64_t received_at_ms;
     sluice_slice_t id;          // unique; the same id may come twice (after a crash)
-    sluice_slice_t method;      // this, `path`, `query` and `headers` are empty: a host of 1.0 keeps none of them
-    sluice_slice_t path;        // below the instance's own webhook address
+    sluice_slice_t method;      // this, `query` and `headers` hold what the manifest declares, and are empty otherwise
+    sluice_slice_t path;        // below the instance's own webhook address; empty: a host of 1.0 takes nothing below it
     sluice_slice_t query;       // without "?"
     sluice_slice_t body;
     const sluice_pair_t *headers; // names in lower case; may be NULL when header_count is 0
