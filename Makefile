@@ -68,7 +68,11 @@ test: test-deps debug lint ## Run everything that CI runs
 verify: test ## Everything that CI runs, and every crash point of the sweep
 	@$(MAKE) --no-print-directory e2e-test ONLY=crash WHOLE=1
 
-install: build ## Install below PREFIX (default /usr/local)
+# What was built is installed as it is, so that whoever installs as root builds nothing as root.
+$(RELEASE)/sluice:
+	@$(MAKE) --no-print-directory build
+
+install: $(RELEASE)/sluice ## Install below PREFIX (default /usr/local) what `make build` made; builds it when there is nothing
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec $(DESTDIR)$(PREFIX)/lib/sluice/plugins
 	install $(RELEASE)/sluice $(RELEASE)/sluice-world $(DESTDIR)$(PREFIX)/bin
 	install $(RELEASE)/sluice-worker $(DESTDIR)$(PREFIX)/libexec

@@ -112,7 +112,7 @@ def test_whole_way_in_rust(rig):
 
 
 def test_guide_from_nothing(rig):
-    """the way that the guide prints, from an empty folder to an enabled connector, is gone as it is printed"""
+    """the way that the guide prints is gone as it is printed, in an empty folder and with an installed Sluice: to an enabled connector"""
     if not shutil.which("cc"):
         raise Skip("needs cc")
     with open(os.path.join(PROJECT, "docs", "guides", "write-a-connector.md")) as f:
@@ -126,7 +126,11 @@ def test_guide_from_nothing(rig):
     come = "until sluice checkpoint show --data-dir data | grep -qw 3; do sleep 0.2; done"
     script = f"set -euo pipefail\n{author}\n{operator.replace('data &', f'data --listen {listen} & host=$!', 1)}\n{come}\nkill $host; wait $host\n"
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
-    environment["PATH"] = f"{os.path.abspath(Settings.programs)}:{environment['PATH']}"
+    prefix = rig.path("prefix")
+    done = subprocess.run(["make", "install", f"PREFIX={prefix}", f"RELEASE={os.path.abspath(Settings.programs)}"], cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=120)
+    expect_equal(done.returncode, 0, f"exit of make install ({done.stdout + done.stderr})")
+    expect(os.path.exists(f"{prefix}/share/doc/sluice/guides/write-a-connector.md"), "the guide is installed")
+    environment["PATH"] = f"{prefix}/bin:{environment['PATH']}"
     server = subprocess.Popen([sys.executable, "upstream.py"], cwd=folder, stderr=subprocess.DEVNULL)
     walk = subprocess.Popen(["bash", "-c", script.replace("8099", gauge)], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
     try:
