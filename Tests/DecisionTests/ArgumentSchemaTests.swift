@@ -47,6 +47,14 @@ import Testing
     #expect(misfit?.path == path)
   }
 
+  @Test func `every place that does not fit is found, up to a bound`() throws {
+    let schema = try ArgumentSchema(Self.schema)
+    let found = schema.misfits(of: ["b": 0, "c": "y", "d": [1, "2", "3"], "z": 1, "e": ["k": 1]])
+    #expect(found.map(\.path) == ["a", "b", "c", "d[1]", "d[2]", "e.k", "z"])
+    #expect(schema.misfits(of: ["b": 0, "c": "y"], countMax: 2).map(\.path) == ["a", "b"])
+    #expect(schema.misfits(of: ["a": "ab"]) == [])
+  }
+
   @Test(arguments: [
     "[0-9]+", "^a++$", "^(a|b)$", "^\\d$", "^[^a]$", "^+$", "^.$", "^a{65}$", "^a{65,}$", "^[z-a]$", "^[$", "a", "",
   ])

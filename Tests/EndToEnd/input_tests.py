@@ -147,12 +147,13 @@ def test_exit_codes(rig):
 
 
 def test_wrong_instance_config(rig):
-    """a configuration that its manifest's schema does not allow is refused with the path of the fault, before anything is enabled"""
+    """a configuration that its manifest's schema does not allow is refused with the path of each fault, before anything is enabled"""
     host = ready(rig)
-    for config, path in (({"page_size": 0}, "page_size"), ({"page_size": "200"}, "page_size"), ({"pagesize": 200}, "pagesize"), ([1], "configuration")):
+    for config, *paths in (({"page_size": 0}, "page_size"), ({"page_size": "200"}, "page_size"), ({"pagesize": 200, "page_size": 0}, "`pagesize` is not known", "`page_size` is less"), ([1], "the whole")):
         reply = host.reply("connector.enable", name="crm", config=config)
         expect_equal(reply.get("error", {}).get("code"), "connector.bad_config", f"answer to {config}: {reply}")
-        expect(path in reply["error"]["message"], f"no {path!r} in: {reply['error']['message']}")
+        for path in paths:
+            expect(path in reply["error"]["message"], f"no {path!r} in: {reply['error']['message']}")
     expect_equal(host.ask("connector.list"), [], "connectors")
     expect(host.ask("connector.enable", name="crm", config={"page_size": 10})["enabled"], "a good configuration")
     path, _ = manifest(rig, "schema", ("page_size: {type: integer,", "page_size: {format: integer,"))

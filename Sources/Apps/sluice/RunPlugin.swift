@@ -67,9 +67,7 @@ struct RunPlugin: AsyncParsableCommand {
     var options = PluginRun.Options()
     options.mayAcknowledge = ack
     if let config { options.config = try OperatorFile.json(config) }
-    do throws(ArgumentSchema.Misfit) { try manifest.config.check(options.config) } catch {
-      throw EnablingError.badConfig(path: error.path, reason: error.reason)
-    }
+    try EnablingError.check(options.config, of: manifest)
     for pair in secret {
       let (slot, file) = try Self.split(pair, "--secret SLOT=FILE")
       options.secrets[slot] = try OperatorFile.read(file)

@@ -16,7 +16,26 @@ package struct ArgumentSchema: Equatable, Sendable {
 
   private let root: Node
   package init(_ schema: JSONValue) throws(Fault) { root = try Node(schema, path: "") }
-  package func check(_ arguments: JSONValue) throws(Misfit) { try root.check(arguments, path: "") }
+
+  /// - Throws: The first misfit.
+  package func check(_ arguments: JSONValue) throws(Misfit) {
+    if let first = misfits(of: arguments, countMax: 1).first { throw first }
+  }
+
+  /// Every place where it does not fit, `countMax` at most; what is missing of an object stands before what is wrong in it.
+  package func misfits(of value: JSONValue, countMax: Int = 20) -> [Misfit] {
+    var found = Misfits(countMax: countMax)
+    root.check(value, path: "", &found)
+    return found.list
+  }
+
+  private struct Misfits {
+    let countMax: Int
+    var list: [Misfit] = []
+    mutating func add(_ path: String, _ reason: String) {
+      if list.count < countMax { list.append(Misfit(path: path, reason: reason)) }
+    }
+  }
 
   /// The keywords that are checked; those that only describe are let through.
   package static let keywords: Set<String> = [
@@ -109,52 +128,51 @@ extension ArgumentSchema {
       }
     }
 
-    func check(_ value: JSONValue, path: String) throws(Misfit) {
+    func check(_ value: JSONValue, path: String, _ found: inout Misfits) {
       if let types, !types.contains(where: { ArgumentSchema.isOf($0, value) }) {
-        throw Misfit(path: path, reason: "not of type " + types.sorted().joined(separator: " or "))
+        return found.add(path, "not of type " + types.sorted().joined(separator: " or "))
       }
       if let choices, !choices.contains(value) {
-        throw Misfit(path: path, reason: "none of the \(choices.count) values that are allowed")
+        found.add(path, "none of the \(choices.count) values that are allowed")
       }
       switch value {
-      case .string(let text):
-        let length = text.unicodeScalars.count
-        guard length >= lengthMin else { throw Misfit(path: path, reason: "shorter than \(lengthMin) characters") }
-        guard length <= lengthMax else { throw Misfit(path: path, reason: "longer than \(lengthMax) characters") }
-        if let pattern, !pattern.fits(text) { throw Misfit(path: path, reason: "not written as \(pattern.text)") }
+      case .string(let text): check(text, path: path, &found)
       case .integer, .double:
         let number = value.double!
-        if let minimum, number < minimum { throw Misfit(path: path, reason: "less than the minimum") }
-        if let maximum, number > maximum { throw Misfit(path: path, reason: "more than the maximum") }
-      case .object(let members): try check(members, path: path)
+        if let minimum, number < minimum { found.add(path, "less than the minimum") }
+        if let maximum, number > maximum { found.add(path, "more than the maximum") }
+      case .object(let members): check(members, path: path, &found)
       case .array(let values):
-        for (index, value) in values.enumerated() { try check(value, by: items, path: "\(path)[\(index)]") }
+        for (index, value) in values.enumerated() { check(value, by: items, path: "\(path)[\(index)]", &found) }
       case .null, .bool: break
       }
     }
 
-    private func check(_ members: [String: JSONValue], path: String) throws(Misfit) {
-      for name in required where members[name] == nil {
-        throw Misfit(path: ArgumentSchema.join(path, name), reason: "missing")
-      }
-      guard members.count >= propertiesMin else {
-        throw Misfit(path: path, reason: "an object with fewer than \(propertiesMin) members")
-      }
+    private func check(_ text: String, path: String, _ found: inout Misfits) {
+      let length = text.unicodeScalars.count
+      if length < lengthMin { found.add(path, "shorter than \(lengthMin) characters") }
+      if length > lengthMax { return found.add(path, "longer than \(lengthMax) characters") }
+      if let pattern, !pattern.fits(text) { found.add(path, "not written as \(pattern.text)") }
+    }
+
+    private func check(_ members: [String: JSONValue], path: String, _ found: inout Misfits) {
+      for name in required where members[name] == nil { found.add(ArgumentSchema.join(path, name), "missing") }
+      if members.count < propertiesMin { found.add(path, "an object with fewer than \(propertiesMin) members") }
       for name in members.keys.sorted() {
         let inner = ArgumentSchema.join(path, name)
         if let property = properties[name] {
-          try property.check(members[name]!, path: inner)
+          property.check(members[name]!, path: inner, &found)
         } else {
-          try check(members[name]!, by: others, path: inner)
+          check(members[name]!, by: others, path: inner, &found)
         }
       }
     }
 
-    private func check(_ value: JSONValue, by others: Others, path: String) throws(Misfit) {
+    private func check(_ value: JSONValue, by others: Others, path: String, _ found: inout Misfits) {
       switch others {
       case .anything: break
-      case .nothing: throw Misfit(path: path, reason: "not known here")
-      case .fitting(let node): try node.check(value, path: path)
+      case .nothing: found.add(path, "not known here")
+      case .fitting(let node): node.check(value, path: path, &found)
       }
     }
   }

@@ -100,9 +100,7 @@ extension RunningHost {
   /// A source that no tenant has enabled.
   fileprivate func benchRoute(_ path: String, config: JSONValue) throws -> InstanceRoute {
     let manifest = try Manifest(Self.document(path: path))
-    do throws(ArgumentSchema.Misfit) { try manifest.config.check(config) } catch {
-      throw EnablingError.badConfig(path: error.path, reason: error.reason)
-    }
+    try EnablingError.check(config, of: manifest)
     return InstanceRoute(
       tenant: TenantID(rawValue: "bench")!, instance: InstanceID(rawValue: "bench")!, manifest: manifest,
       folder: URL(fileURLWithPath: path).deletingLastPathComponent().path, overrides: [:], proxy: nil, hostProxy: nil,

@@ -1,5 +1,5 @@
 import CanonicalJSON
-import ConnectorFabric
+package import ConnectorFabric
 package import Domain
 import Foundation
 import Perception
@@ -96,7 +96,8 @@ package enum EnablingError: OperatorError, Equatable {
   case badOverride(endpoint: String, base: String)
   case privateNotAllowed(endpoint: String)
   case badProxy
-  case badConfig(path: String, reason: String)
+  /// Each place that does not fit.
+  case badConfig(faults: String)
   case unknownSlot(slot: String, instance: String, known: [String])
 
   package var code: String {
@@ -118,8 +119,7 @@ package enum EnablingError: OperatorError, Equatable {
     case .badOverride(let endpoint, let base): "\"\(base)\" cannot be the address of the endpoint \(endpoint)."
     // What was given is not repeated: it may hold a login.
     case .badProxy: "What was given cannot be a proxy's address."
-    case .badConfig(let path, let reason):
-      "\(path.isEmpty ? "The configuration" : "`\(path)` of the configuration") is \(reason)."
+    case .badConfig(let faults): "The configuration does not fit: \(faults)."
     case .unknownSlot(let slot, let instance, _): "The manifest of \(instance) declares no slot \"\(slot)\"."
     case .privateNotAllowed(let endpoint): "An override of the endpoint \(endpoint) was given without --allow-private."
     }
@@ -175,9 +175,7 @@ extension RunningHost {
       return text
     }
     let config = arguments["config"] ?? [:]
-    do throws(ArgumentSchema.Misfit) { try manifest.config.check(config) } catch {
-      throw EnablingError.badConfig(path: error.path, reason: error.reason)
-    }
+    try EnablingError.check(config, of: manifest)
     let instance = try InstanceID(parsing: arguments["instance"]?.string ?? manifest.name)
     let enabling = Enabling(
       instance: instance, source: (path as NSString).lastPathComponent, manifest: document.value,
@@ -258,5 +256,15 @@ extension RunningHost {
       if FileManager.default.fileExists(atPath: path) { return URL(fileURLWithPath: path).path }
     }
     throw EnablingError.noPlugin(name: name, folders: options.pluginFolders)
+  }
+}
+
+extension EnablingError {
+  /// - Throws: `badConfig` with every fault, so that nobody mends one to be told of the next.
+  package static func check(_ config: JSONValue, of manifest: Manifest) throws(EnablingError) {
+    let misfits = manifest.config.misfits(of: config)
+    guard !misfits.isEmpty else { return }
+    let faults = misfits.map { "\($0.path.isEmpty ? "the whole" : "`\($0.path)`") is \($0.reason)" }
+    throw badConfig(faults: faults.joined(separator: "; "))
   }
 }
