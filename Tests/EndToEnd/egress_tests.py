@@ -142,7 +142,6 @@ def authorize(scenario):
     done = subprocess.run([program("sluice"), "secret", "set", "crm", "api", "--data-dir", scenario.host.data, "--tenant", "demo"],
                           input=json.dumps(client), text=True, capture_output=True, cwd=PROJECT)
     expect_equal(done.returncode, 0, f"exit of secret set ({done.stderr})")
-    scenario.host.ask("connector.resume", instance="crm")
 
 
 def test_revoked_grant_parks(rig):
@@ -225,7 +224,6 @@ def test_write_whose_token_cannot_be_renewed(rig):
     # Written otherwise, it is another secret to the host, which asks with it at once.
     another = json.dumps(json.loads(scenario.world.secrets["token"]), separators=(",", ":"))
     scenario.host.ask("secret.set", instance="crm-actions", slot="api", value=another)
-    scenario.host.ask("connector.resume", instance="crm-actions")
     scenario.host.ask("connector.run", instance="crm")
     wait_for(lambda: all(row["state"] == "done" for row in scenario.host.ask("action.list")), lambda: f"every call is done: {outcomes(scenario)}", 60)
     expect_equal([e for e in scenario.world.effects() if e["replays"]], [], "effects that were sent again")
@@ -264,10 +262,10 @@ def test_refused_client_of_an_executor(rig):
     refused = tokens(scenario)["refused"]
     expect(1 <= refused <= 7, f"{tokens(scenario)} for {len(states())} calls")
     expect_equal(findings(scenario.folder, [CANARY]), [], "files that hold the client's secret")
+    # Nobody resumes it.
     host.ask("secret.set", instance="crm-actions", slot="api", value=scenario.world.secrets["token"])
-    expect(set(states()) == {"queued"}, "calls before the resuming")
-    expect_equal(sluice("connector", "resume", "crm-actions", "--data-dir", host.data).returncode, 0, "exit of connector resume")
-    expect_equal(host.metric("sluice_instances_parked", instance="demo/crm-actions"), 0, "the gauge after the resuming")
+    expect_equal(host.metric("sluice_instances_parked", instance="demo/crm-actions"), 0, "the gauge after the new secret")
+    expect_equal(host.log_text().count("instance.tries_again"), 1, "times that it is said")
     wait_for(lambda: set(states()) == {"done"}, lambda: f"every call is done: {outcomes(scenario)}, {states()}", 120)
     expect_equal([e for e in scenario.world.effects() if e["replays"]], [], "effects that were sent again")
     return f"{len(states())} calls, {refused} refusals"
@@ -459,7 +457,6 @@ def test_proxy(rig):
     host.ask("connector.run", instance="crm")
     scenario.wait_parked("407", "sluice secret set INSTANCE proxy")
     host.ask("secret.set", instance="crm", slot="proxy", value=login)
-    host.ask("connector.resume", instance="crm")
     scenario.process_day()
     done_well(scenario)
     expect(all(head.startswith(f"CONNECT {scenario.world.address} HTTP/1.1") for head in proxy.asked), f"{proxy.asked[:2]}")
@@ -616,7 +613,6 @@ def test_client_certificate_that_is_refused(rig):
             expect(not [line for line in keys if line in state or line in host.log_text()], "the key is told")
             scenario.world.secrets["token"] = token
             host.ask("secret.set", instance="crm", slot="api", value=text_of(own))
-            host.ask("connector.resume", instance="crm")
             scenario.process_day()
             expect(front.seen, "nothing came with the right one")
 
@@ -642,7 +638,6 @@ def test_token_through_a_proxy(rig):
     expect("token.unreachable" not in state, f"the token endpoint is blamed: {state}")
     expect_equal(len(proxy.asked) - before, 1, f"times that the proxy was asked: {state}")
     host.ask("secret.set", instance="crm", slot="proxy", value=login)
-    host.ask("connector.resume", instance="crm")
     scenario.process_day()
     done_well(scenario)
 

@@ -246,9 +246,11 @@ def test_unauthorised_write(rig):
     for count in range(1, 6):
         wait_for(lambda: scenario.connector("crm-actions").startswith("parked") and outcomes(scenario)["not_started"] == count, lambda: f"refusal {count}: {outcomes(scenario)}")
         expect("401" in scenario.connector("crm-actions"), f"the reason: {scenario.connector('crm-actions')}")
-        if count == 5:
-            scenario.world.faults()
-        host.ask("connector.resume", instance="crm-actions")
+        if count < 5:
+            host.ask("connector.resume", instance="crm-actions")
+    # Another one, and nobody resumes it.
+    scenario.world.faults()
+    expect_equal(sluice("secret", "set", "crm-actions", "api", "--data-dir", host.data, input=scenario.world.secrets["token"]).returncode, 0, "exit of secret set")
     host.wait_processed(scenario.world.day)
     seen = outcomes(scenario)
     expect(seen["done"] >= 2 and seen["not_started"] == 5 and seen["unknown"] == seen["rejected"] == 0, f"outcomes: {seen}")

@@ -9,9 +9,9 @@ import Vault
 
 @testable import SluiceHost
 
-/// A tide gauge on a port of its own, which can be gone, answer 503, or give its readings.
-private final class Gauge: Sendable {
-  enum Mood: Equatable { case gone, unavailable, well }
+/// A tide gauge on a port of its own, which can be gone, answer 503, 401 or 404, or give its readings.
+final class Gauge: Sendable {
+  enum Mood: Equatable { case gone, unavailable, refusing, misplaced, well }
   private struct State {
     var mood = Mood.well
     var listener: Int32 = -1
@@ -91,7 +91,13 @@ private final class Gauge: Sendable {
     }
     let list = after < readings ? (after + 1...readings).map { #"{"id":\#($0),"at":1767225600000}"# } : []
     let body = mood == .well ? "[\(list.joined(separator: ","))]" : "{}"
-    let status = mood == .well ? "200 OK" : "503 Service Unavailable"
+    let status =
+      switch mood {
+      case .well: "200 OK"
+      case .refusing: "401 Unauthorized"
+      case .misplaced: "404 Not Found"
+      case .gone, .unavailable: "503 Service Unavailable"
+      }
     let answer = Array(
       "HTTP/1.1 \(status)\r\nConnection: close\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)".utf8)
     _ = answer.withUnsafeBytes { send(peer, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
@@ -100,16 +106,17 @@ private final class Gauge: Sendable {
 }
 
 /// A host in virtual time with one source of that gauge: its schedule, back-off, throttle and worker are the real ones.
-private struct Bench {
+struct GaugeBench {
   let clock = VirtualClock()
   let gauge: Gauge
   let host: RunningHost
   let name = InstanceID(rawValue: "tides")!
 
-  init(readings: Int, intervalMs: Int64) async throws {
+  init(readings: Int, intervalMs: Int64, log: HostLog = HostLog(write: { _ in })) async throws {
     gauge = Gauge(readings: readings)
     var chosen = options(temporaryFolder())
     chosen.clock = clock
+    chosen.log = log
     // Its rounds are hours apart: a clock that goes from timer to timer would leap past the schedule.
     chosen.settings.isPacking = false
     host = try await RunningHost(chosen)
@@ -201,7 +208,7 @@ struct `An upstream that is down for an hour` {
       intervalMs: Int64
     ) async throws
   {
-    let bench = try await Bench(readings: 20, intervalMs: intervalMs)
+    let bench = try await GaugeBench(readings: 20, intervalMs: intervalMs)
     try await bench.run { _, rounds in rounds >= 2 }
     #expect(try await bench.keys() == 20)
 

@@ -152,6 +152,7 @@ actor ActionRunner {
     operation.key = start.idempotencyKey
     operation.body = start.call.arguments.canonicalBytes
     operation.deadlineMs = route.manifest.limits.operationTimeoutMs
+    let secrets = await executor.secretsStored
     crash.reach(.effectBeforeSend)
     let outcome = await pool.run(
       operation,
@@ -162,7 +163,7 @@ actor ActionRunner {
     metrics.operation(instance: route.key, kind: "execute", ending: outcome.name)
     let refusal = outcome.credentialRefusal
     // Before its receipt: nothing else is started meanwhile.
-    if let refusal { await executor.refuseCredential(refusal) }
+    if let refusal { await executor.refuseCredential(refusal, secrets: secrets) }
     try await report(outcome.ending.receipt(for: start, credentialRefusal: refusal))
   }
 
@@ -176,11 +177,14 @@ actor ActionRunner {
     operation.key = start.idempotencyKey
     operation.body = start.call.arguments.canonicalBytes
     operation.deadlineMs = route.manifest.limits.operationTimeoutMs
+    let secrets = await executor.secretsStored
     let askedAtMs = steady.nowMs()
     let outcome = await pool.run(operation, operation: .reading, route: route, mailbox: nil)
     metrics.operation(instance: route.key, kind: "probe", ending: outcome.name)
     // It could not be asked at all: that is no answer, and is asked again once there is another credential.
-    if let refusal = outcome.credentialRefusal { return await executor.refuseCredential(refusal) }
+    if let refusal = outcome.credentialRefusal {
+      return await executor.refuseCredential(refusal, secrets: secrets)
+    }
     try await report(outcome.ending.probed(start, askedAtMs: askedAtMs))
   }
 

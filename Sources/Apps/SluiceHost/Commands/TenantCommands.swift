@@ -63,7 +63,7 @@ extension HostCommand {
       let use = try await call.host.checkSlot(slot, of: instance, try call.tenant(), value: value)
       try call.host.vault.put(
         value, tenant: try call.tenant(), instance: instance, slot: slot.rawValue, mayHaveLines: use == .receiving)
-      try await call.host.refreshHooks(of: try call.tenant())
+      try await call.host.takeSecret(of: slot, for: use, of: instance, try call.tenant())
       return ["slot": .string(try call.string("slot"))]
     },
     HostCommand("secret.list", "List which slots hold a secret", role: .operator, whileSuspended: .answered) { call in

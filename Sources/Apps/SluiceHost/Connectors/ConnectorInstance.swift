@@ -45,6 +45,10 @@ package actor ConnectorInstance {
   private let clock: PullClock?
   private var nextPullMs: Int64
   private var pausedFor: String?
+  /// It was parked for its credential: a new secret lets it try again.
+  private var awaitsSecret = false
+  /// How often a secret was stored for it: by that, what was asked with an earlier one is known.
+  private(set) var secretsStored = 0
   private var sleeper: CheckedContinuation<Void, Never>?
   private var loopTask: Task<Void, Never>?
   /// Every stream has been pulled to its end this often.
@@ -78,9 +82,21 @@ package actor ConnectorInstance {
     }
   }
 
-  /// An executor's credential was refused: nothing more is asked of it until somebody resumes it.
-  func refuseCredential(_ reason: String) {
-    if !isResting { _ = park(reason) }
+  /// An executor's credential was refused: nothing more is asked of it until there is another one, or somebody resumes it.
+  /// - Parameter secrets: `secretsStored` when it was asked.
+  func refuseCredential(_ reason: String, secrets: Int) {
+    if !isResting { _ = parkForSecret(reason, secrets: secrets) }
+  }
+
+  /// An operator has stored a secret for it. Where it was parked for the one before, it tries again by itself; a pause, and
+  /// a parking for anything else, stay.
+  /// - Returns: Whether it tries again.
+  func takeSecret(of slot: SlotName) -> Bool {
+    secretsStored += 1
+    guard case .parked = state, awaitsSecret, pausedFor == nil else { return false }
+    triesAgain("A secret was stored in its slot \"\(slot)\": what was parked for its credential tries again.")
+    resume()
+    return true
   }
 
   /// Starts the schedule.
@@ -210,6 +226,7 @@ package actor ConnectorInstance {
   /// Takes in what was pushed, then pulls every stream once.
   /// - Returns: How long to rest, in milliseconds.
   private func round() async -> Int64 {
+    let secrets = secretsStored
     do {
       try await receiveDeliveries()
       guard let clock else {
@@ -231,13 +248,13 @@ package actor ConnectorInstance {
       nextPullMs = clock.next(afterPull: min(nextPullMs, startedMs), nowMs: nowMs(clock))
       return untilNextPull(clock)
     } catch let ending as OperationEnding {
-      return after(ending)
+      return after(ending, secrets: secrets)
     } catch let error as any OperatorError where error is any IntakePause || error is DiskFull {
       metrics.wait(error is DiskQuotaReached ? .diskQuota : .storageSlow, instance: route.key, ms: 1_000)
-      return after(OperationEnding(error))
+      return after(OperationEnding(error), secrets: secrets)
     } catch {
       log.error(error, route.fields)
-      return after(.faulty(reason: "\(error)"))
+      return after(.faulty(reason: "\(error)"), secrets: secrets)
     }
   }
 
@@ -248,7 +265,8 @@ package actor ConnectorInstance {
     return clock.schedule.isByWallClock ? min(ms, 30_000) : ms
   }
 
-  private func after(_ ending: OperationEnding) -> Int64 {
+  /// - Parameter secrets: `secretsStored` when it began.
+  private func after(_ ending: OperationEnding, secrets: Int) -> Int64 {
     if isStopping { return 0 }
     isPullDue = true  // what failed is run again from its checkpoint
     switch ending {
@@ -257,6 +275,7 @@ package actor ConnectorInstance {
       state = .waiting(reason: reason)
       return ms
     case .park(let reason): return park(reason)
+    case .credentialRefused(let reason): return parkForSecret(reason, secrets: secrets)
     case .upstream(let reason):
       let ms = backOff.fail()
       metrics.retry(instance: route.key, cause: "upstream")
@@ -281,7 +300,19 @@ package actor ConnectorInstance {
     }
   }
 
-  private func park(_ reason: String) -> Int64 {
+  /// What was asked before the newest secret was stored says nothing of that one.
+  private func parkForSecret(_ reason: String, secrets: Int) -> Int64 {
+    guard secrets == secretsStored else {
+      triesAgain("\(reason) A secret was stored meanwhile: it tries again.")
+      return 0
+    }
+    return park(reason, forSecret: true)
+  }
+
+  private func triesAgain(_ why: String) { log.info("instance.tries_again", why, route.fields) }
+
+  private func park(_ reason: String, forSecret: Bool = false) -> Int64 {
+    awaitsSecret = forSecret
     state = .parked(reason: reason)
     log.warning("instance.parked", reason, route.fields)
     return .max

@@ -208,6 +208,15 @@ extension RunningHost {
     return .receiving
   }
 
+  /// Takes what was stored in a slot into use: a webhook's address opens, and who was parked for its credential tries again.
+  func takeSecret(of slot: SlotName, for use: SlotUse, of instance: InstanceID, _ tenant: TenantID) async throws {
+    try refreshHooks(of: tenant)
+    guard use != .receiving, let found = instances["\(tenant)/\(instance)"], await found.takeSecret(of: slot) else {
+      return
+    }
+    await (try opened(tenant)).actions.poke()
+  }
+
   /// By which requests bear what a slot holds; nil where the slot is only for what is received.
   private static func scheme(of slot: String, _ manifest: Manifest) -> SlotScheme? {
     slot == Manifest.proxySlot ? .basic : manifest.slot(slot)?.scheme

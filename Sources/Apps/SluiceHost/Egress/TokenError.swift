@@ -50,7 +50,7 @@ package enum TokenError: OperatorError, Equatable {
   package var remedy: String {
     switch self {
     case .refused(let instance, let slot, _):
-      "After invalid_grant, which says that the grant has ended, was revoked or was used elsewhere, authorise the client again; else correct it at the upstream, or its secret here. Then `sluice secret set \(instance) \(slot) < FILE` and `sluice connector resume \(instance)`."
+      "After invalid_grant, which says that the grant has ended, was revoked or was used elsewhere, authorise the client again; else its secret is wrong here. Once it is stored, `sluice secret set \(instance) \(slot) < FILE`, it is tried again; what was corrected at the upstream alone needs `sluice connector resume \(instance)`."
     case .tooMany:
       "It is asked again after its `Retry-After`, or a second; see whether others use the same client."
     case .unreachable: "It is tried again with growing pauses; check the upstream."

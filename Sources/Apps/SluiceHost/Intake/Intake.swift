@@ -100,6 +100,8 @@ extension IntakeAssembler.Raw {
 enum OperationEnding: Error, Equatable {
   case pause(ms: Int64, reason: String)
   case park(reason: String)
+  /// Parked until there is another credential.
+  case credentialRefused(reason: String)
   case faulty(reason: String)
   /// The upstream's doing, however long it lasts: no fault of the plugin, and no reason to park it.
   case upstream(reason: String)
@@ -117,7 +119,7 @@ enum OperationEnding: Error, Equatable {
 
   /// Returns when the operation ended well.
   static func check(_ result: WorkerPool.Outcome) throws {
-    if let refusal = result.credentialRefusal { throw OperationEnding.park(reason: refusal) }
+    if let refusal = result.credentialRefusal { throw OperationEnding.credentialRefused(reason: refusal) }
     let (wasHeldBack, trouble) = (result.wasHeldBack, result.upstreamTrouble)
     switch result.result {
     case .failure(let failure): throw OperationEnding.faulty(reason: Self.reason(failure))
@@ -126,7 +128,7 @@ enum OperationEnding: Error, Equatable {
       switch result.status {
       case .ok: return
       case .config: throw OperationEnding.park(reason: "Its configuration cannot work: \(reason)")
-      case .auth: throw OperationEnding.park(reason: reason)  // told above
+      case .auth: throw OperationEnding.credentialRefused(reason: reason)  // told above
       case .permanent: throw OperationEnding.park(reason: reason)
       case .rateLimited: throw OperationEnding.pause(ms: result.retryAfterMs ?? 1_000, reason: reason)
       case .transient where trouble != nil: throw OperationEnding.upstream(reason: reason)
