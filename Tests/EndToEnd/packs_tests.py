@@ -2,7 +2,7 @@
 import signal
 
 from disk_tests import Filler, small_disk
-from keep_tests import Kept, ask
+from keep_tests import Kept, ask, crash_points
 from rig import *
 
 SMALL = "sluice: 1\ndisk:\n  low_water_bytes: {low}\n  ballast_bytes: 0\njournal:\n  segment_bytes: 65536\n  pack: {pack}\n  pack_bytes: 32768\n"
@@ -103,6 +103,81 @@ def test_kill_at_each_step_of_packing(rig):
             check_contiguous(packs)
             shutil.rmtree(died.folder if hasattr(died, "folder") else died.data, ignore_errors=True)
     return f"{deaths} deaths"
+
+
+def test_kill_at_each_step_of_a_new_segment(rig):
+    """killed while it makes a segment, also when its next start makes up for that, a host goes on in the new one with every entry once, and the new one tells all that the old ones told"""
+    kept = small(rig, days=1)
+    points = crash_points("roll.")
+    expect_equal(len(points), 2, "crash points of a new segment")
+    for point in points:
+        # What stands only in a segment that is about to go: the next one has to be told of it.
+        kept.host.ask("journal.pack")
+        kept.host.stop()
+        dies_at(kept.host, point, lambda: (kept.scenario.set_up(), kept.scenario.run()))
+        *old, new = files(kept.host.data)[0]
+        told = {sql: rows(kept.host, old[-1], sql) for sql in (LEASES, PACKS)}
+        expect(told[LEASES] and told[PACKS], "the segment before tells nothing: the test tells nothing")
+        isTold = point == "roll.after_commit"
+        for sql in (LEASES, PACKS):
+            expect_equal(rows(kept.host, new, sql), told[sql] if isTold else [], f"what {new} tells after {point}: {sql}")
+        if not isTold:
+            for again in points:
+                dies_at(kept.host, again, lambda: None)
+            expect_equal(rows(kept.host, new, PACKS), told[PACKS], f"packs of {new} after the start that makes up for it")
+        check_goes_on(kept, old, new, f"after {point}")
+        # The old ones go: now nobody else tells who owns what, and where the packs are.
+        kept.host.start()
+        kept.host.ask("journal.pack")
+        segments, packs = files(kept.host.data)
+        expect(not set(old) & set(segments), f"segments of before are left: {segments}")
+        check_contiguous(packs)
+        kept.host.stop()
+        epochs = dict(rows(kept.host, segments[-1], LEASES))
+        expect(all(epochs.get(tenant, 0) >= epoch for tenant, epoch in told[LEASES]), f"leases {epochs}, before {told[LEASES]}")
+        kept.check_sound(kept.host.data)
+        kept.scenario.start()
+    return f"{len(packs)} packs"
+
+
+ENTRIES, LEASES, PACKS = "SELECT partition, position, id FROM entry ORDER BY 1, 2", "SELECT * FROM lease ORDER BY 1", "SELECT * FROM pack ORDER BY 1, 2"
+
+
+def rows(host, segment, sql):
+    # Read only: what a dead host left is for its next start to put in order.
+    with contextlib.closing(Database(os.path.join(host.data, "journal", segment))) as base:
+        return base.rows(sql)
+
+
+def dies_at(host, point, work):
+    try:
+        host.start(f"{point}:1")
+        work()
+    except HostDied:
+        expect_equal(host.process.wait(10), -9, f"end at {point} ({host.log_text()[-1500:]})")
+        host.state.close()
+    else:
+        raise AssertionError(f"{point} was not reached")
+
+
+def check_goes_on(kept, old, new, when):
+    """What comes next stands in the new segment and those that follow, right after what the old ones hold, and they stay as they are."""
+    def held(names):
+        return [(name, *row) for name in names for row in rows(kept.host, name, ENTRIES)]
+    before = held(old)
+    expect_equal(held([new]), [], f"entries {when}")
+    kept.scenario.start()
+    kept.scenario.run(days=1)
+    kept.scenario.catch_up()
+    kept.scenario.check_records()
+    keys = [effect["key"] for effect in kept.scenario.world.effects()]
+    expect_equal(sorted(set(keys)), sorted(keys), f"effects by key {when}")
+    kept.host.stop()
+    expect_equal(held(old), before, f"entries of the segments before, {when}")
+    after = held([name for name in files(kept.host.data)[0] if name not in old])
+    positions = [position for _, tenant, position, _ in before + after if tenant == kept.host.tenant]
+    expect_equal(positions, list(range(positions[0], positions[0] + len(positions))), f"positions, segment after segment, {when}")
+    expect(len(after) > 20, f"{len(after)} entries were added {when}: the test tells nothing")
 
 
 def test_backup_of_packs(rig):
