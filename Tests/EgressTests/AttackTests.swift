@@ -164,6 +164,40 @@ private func gets(
   }
 }
 
+@Suite struct `A client's certificate that is judged before the request is sent` {
+  /// By then the upstream has said what it says and hung up: the request cannot be sent any more.
+  private func ask(_ server: JudgingServer, _ identity: TestIdentity, showing shown: [UInt8]?) async -> EgressFailure? {
+    let trusted = identity.authority
+    return await failure("https://crm.example:\(server.port)/") {
+      $0.pinned = ["127.0.0.1"]
+      $0.trusted = trusted
+      $0.identity = shown
+      $0.beforeSending = { server.waitForVerdict() }
+    }
+  }
+
+  @Test func `and refused is named as that the first time, shown or missing, at the price of one more handshake`()
+    async throws
+  {
+    let (identity, stranger) = (try TestIdentity(), try TestIdentity())
+    for (shown, reason) in [(stranger.client, "unknown ca"), (nil, "certificate required")] {
+      let server = try JudgingServer(identity)
+      let failure = await ask(server, identity, showing: shown)
+      let host = "crm.example:\(server.port)"
+      #expect(failure == .certificateRefused(host: host, wasShown: shown != nil, reason: reason))
+      #expect(server.verdicts == ["refused", "refused"])
+    }
+  }
+
+  @Test func `and taken is not blamed for a connection that breaks by then`() async throws {
+    let identity = try TestIdentity()
+    let server = try JudgingServer(identity)
+    let failure = await ask(server, identity, showing: identity.client)
+    #expect(failure?.code == "egress.broken")
+    #expect(server.verdicts == ["taken", "taken"])
+  }
+}
+
 @Suite struct `Through an operator's proxy` {
   @Test func `a name is resolved and judged here, and the proxy is led to the address`() async throws {
     let server = OneAnswerServer(Array("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".utf8))

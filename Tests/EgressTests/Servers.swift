@@ -245,3 +245,60 @@ final class KeepingServer {
   // The signals of a test's threads may be blocked, and their children's with them.
   deinit { kill(process.processIdentifier, SIGKILL) }
 }
+
+/// An HTTPS server that speaks TLS 1.3, asks for a client's certificate, and hangs up on everybody once it has judged it.
+final class JudgingServer: Sendable {
+  let port: UInt16
+  private let process = Process()
+  private let output = Pipe()
+  private let said = Mutex<[String]>([])
+  /// "refused" or "taken", for each connection.
+  var verdicts: [String] { said.withLock { $0 } }
+
+  private static let program = """
+    import socket, ssl, struct, sys
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sys.argv[1], sys.argv[2])
+    context.load_verify_locations(sys.argv[3])
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    listener = socket.create_server(("127.0.0.1", 0))
+    print(listener.getsockname()[1], flush=True)
+    while True:
+        peer, _ = listener.accept()
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        try:
+            context.wrap_socket(peer, server_side=True).close()
+            said = "taken"
+        except ssl.SSLError:
+            said = "refused"
+        print(said, flush=True)
+    """
+
+  init(_ identity: TestIdentity) throws {
+    func path(_ name: String) -> String { identity.folder.appending(path: name).path }
+    process.executableURL = URL(filePath: "/usr/bin/env")
+    process.arguments = ["python3", "-c", Self.program, path("server.crt"), path("server.key"), path("ca.crt")]
+    process.standardOutput = output
+    process.standardError = FileHandle.nullDevice
+    try process.run()
+    guard let port = UInt16(Self.line(output)) else { throw CocoaError(.executableLoad) }
+    self.port = port
+  }
+  // The signals of a test's threads may be blocked, and their children's with them.
+  deinit { kill(process.processIdentifier, SIGKILL) }
+
+  private static func line(_ output: Pipe) -> String {
+    var line = ""
+    while let byte = try? output.fileHandleForReading.read(upToCount: 1)?.first, byte != UInt8(ascii: "\n") {
+      line.unicodeScalars.append(Unicode.Scalar(byte))
+    }
+    return line
+  }
+
+  /// Returns once it has judged the newest connection and hung up.
+  func waitForVerdict() {
+    let line = Self.line(output)
+    said.withLock { $0.append(line) }
+  }
+}

@@ -60,6 +60,7 @@ class TLSFront(Serving):
     def __init__(self, context, address, change):
         self.context = context
         self.seen = []
+        self.connections = 0
 
         class Leading(Handler):
             def lead(handler):
@@ -80,5 +81,6 @@ class TLSFront(Serving):
 
     def get_request(self):
         client, where = super().get_request()
+        self.connections += 1
         # The handshake is the connection's own thread's, with its first read.
         return self.context.wrap_socket(client, server_side=True, do_handshake_on_connect=False), where

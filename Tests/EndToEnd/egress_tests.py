@@ -607,6 +607,9 @@ def test_client_certificate_that_is_refused(rig):
             host.ask("connector.run", instance="crm")
             state = scenario.wait_parked("certificate", "sluice secret set")
             expect_equal(front.seen, [], f"what came through with a stranger's certificate ({version.name})")
+            # Under TLS 1.3 the upstream's word may have been lost with the first one: then it was asked for it by a second.
+            expect(1 <= front.connections <= (2 if version == ssl.TLSVersion.TLSv1_3 else 1), f"{front.connections} connections ({version.name})")
+            expect_equal(host.metric("sluice_retries_total", instance="demo/crm"), 0, f"operations that were tried again ({version.name})")
             expect("egress.certificate_refused" in host.log_text() or "egress.certificate_refused" in state, f"the code is told: {state}")
             keys = key_lines(stranger)
             expect_equal(findings(scenario.folder, keys), [], "files that hold the stranger's key")

@@ -13,6 +13,8 @@ package final class EgressClient {
   private var callsUnderWay = 0
   private var entering: [EgressExchange] = []
   private var leaving: [EgressExchange] = []
+  /// Handshakes that are over, whose connection may still bring an alert.
+  private var listening: [OpaquePointer: (watch: DescriptorWatch, patience: LoopTimer)] = [:]
   private var isClosed = false
   private let lookUp: Lookup
 
@@ -142,11 +144,43 @@ package final class EgressClient {
       else { continue }
       ended.append((exchange, message.pointee.data.result))
     }
-    for (exchange, _) in ended { drop(exchange) }
-    for (exchange, result) in ended { exchange.ended(result) }
+    // With its handle a connection that was only made would go, too.
+    func isOpen(_ exchange: EgressExchange, _ result: CURLcode) -> Bool { result == CURLE_OK && exchange.isHandshake }
+    for (exchange, result) in ended where !isOpen(exchange, result) { drop(exchange) }
+    for (exchange, result) in ended {
+      if isOpen(exchange, result) { listen(to: exchange) } else { exchange.ended(result) }
+    }
+  }
+
+  /// Makes the connection of a request that could not be sent once more, to learn from it why.
+  func shakeHands(for exchange: EgressExchange, after failure: EgressFailure) {
+    guard !isClosed else { return }
+    exchange.becomeHandshake(after: failure)
+    exchanges[exchange.handle] = exchange
+    entering.append(exchange)
+    exchangeHandles()
+  }
+
+  /// Until its connection says something, or nothing for two seconds.
+  private func listen(to exchange: EgressExchange) {
+    guard exchanges[exchange.handle] != nil else { return }
+    func heard() {
+      call { exchange.hear() }
+      drop(exchange)
+      exchange.ended(CURLE_OK)
+    }
+    guard let watch = DescriptorWatch(loop, descriptor: exchange.descriptor) else { return heard() }
+    let patience = LoopTimer(loop)
+    listening[exchange.handle] = (watch, patience)
+    watch.start(.readable) { _, _ in heard() }
+    patience.start(after: .seconds(2)) { heard() }
   }
 
   func drop(_ exchange: EgressExchange) {
+    if let (watch, patience) = listening.removeValue(forKey: exchange.handle) {
+      watch.close()
+      patience.close()
+    }
     guard exchanges.removeValue(forKey: exchange.handle) != nil else { return }
     leaving.append(exchange)
     exchangeHandles()

@@ -10,7 +10,7 @@ package final class EgressExchange {
   static let headerBytesMax = 256 * 1024
 
   let handle: OpaquePointer
-  private var request: EgressRequest
+  private(set) var request: EgressRequest
   private unowned let client: EgressClient
   private var answered: ((Result<Head, EgressFailure>) -> Void)?
   private var headers: [(name: String, value: String)] = []
@@ -20,11 +20,13 @@ package final class EgressExchange {
   private var receivedBytes = 0
   private var isPaused = false
   private(set) var isCancelled = false
-  private var headerBytes = 0
+  private(set) var headerBytes = 0
   private var end: Result<Void, EgressFailure>?
   private var waiting: (bytesMax: Int, reader: (Result<(part: [UInt8], isEnd: Bool), EgressFailure>) -> Void)?
   private var refusal: EgressFailure?
-  private var raw: UnsafeMutableRawPointer { UnsafeMutableRawPointer(handle) }
+  /// Why the request was not sent, as far as is known, once that is asked by a handshake alone.
+  var unsent: EgressFailure?
+  var raw: UnsafeMutableRawPointer { UnsafeMutableRawPointer(handle) }
   /// The host of the request, for errors and metrics.
   package let host: String
 
@@ -96,8 +98,11 @@ package final class EgressExchange {
 
   func ended(_ result: CURLcode) {
     if isCancelled { return }
+    if isHandshake { return finish(unsent) }
     if result == CURLE_OK { deliverHead() }
-    finish(result == CURLE_OK ? nil : failure(result))
+    let failure = result == CURLE_OK ? nil : failure(result)
+    if let failure, mayHaveLostAnAlert(result) { return client.shakeHands(for: self, after: failure) }
+    finish(failure)
   }
 
   /// nil: the response is complete.
@@ -112,11 +117,8 @@ package final class EgressExchange {
 
   private func failure(_ result: CURLcode) -> EgressFailure {
     if let refusal { return refusal }
-    let written = String(decoding: errorText.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    if let certificateRefusal { return certificateRefusal }
     let reason = written.isEmpty ? String(cString: curl_easy_strerror(result)) : written
-    if let alert = Self.certificateAlert(reason) {
-      return .certificateRefused(host: host, wasShown: request.identity != nil, reason: alert)
-    }
     switch result {
     case CURLE_OPERATION_TIMEDOUT: return .timedOut(host: host, afterMs: request.timeoutMs)
     case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CONNECT_ERROR, CURLE_SSL_CERTPROBLEM, CURLE_SSL_CACERT_BADFILE:
@@ -132,9 +134,22 @@ package final class EgressExchange {
     }
   }
 
+  private var written: String {
+    String(decoding: errorText.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  /// That an alert about the client's certificate ended it.
+  private var certificateRefusal: EgressFailure? {
+    Self.certificateAlert(written).map(certificateRefused)
+  }
+
+  func certificateRefused(_ alert: String) -> EgressFailure {
+    .certificateRefused(host: host, wasShown: request.identity != nil, reason: alert)
+  }
+
   /// What an upstream says of the client's certificate (RFC 8446, 6.2), in OpenSSL's words; nil for anything else. Under
   /// TLS 1.3 it comes after the handshake, to libcurl a response that broke off; nothing of the request was read.
-  private static func certificateAlert(_ reason: String) -> String? {
+  static func certificateAlert(_ reason: String) -> String? {
     let known = [
       "certificate required", "unknown ca", "bad certificate", "certificate unknown", "certificate expired",
       "certificate revoked", "unsupported certificate", "access denied",
@@ -253,7 +268,7 @@ extension EgressExchange {
     sluice_curl_set_list(raw, option, list)
   }
 
-  private static func of(_ this: UnsafeMutableRawPointer?) -> EgressExchange {
+  static func of(_ this: UnsafeMutableRawPointer?) -> EgressExchange {
     Unmanaged<EgressExchange>.fromOpaque(this!).takeUnretainedValue()
   }
 
@@ -313,6 +328,7 @@ extension EgressExchange {
       refusal = .privateAddress(host: host)
       return Int32(CURL_PREREQFUNC_ABORT)
     }
+    request.beforeSending?()
     return Int32(CURL_PREREQFUNC_OK)
   }
 }

@@ -25,6 +25,8 @@ package struct EgressRequest: Sendable {
   var trusted: [UInt8]?
   /// Addresses instead of what the resolver says; a test's.
   var pinned: [String] = []
+  /// Called once there is a connection, on the loop's thread; a test's.
+  var beforeSending: (@Sendable () -> Void)?
 
   package init(method: String, url: String) {
     self.method = method

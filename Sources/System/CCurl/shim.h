@@ -32,3 +32,8 @@ static inline CURLcode sluice_curl_set_before_request(CURL *h, int (*f)(void *, 
   curl_easy_setopt(h, CURLOPT_PREREQDATA, u);
   return curl_easy_setopt(h, CURLOPT_PREREQFUNCTION, f);
 }
+static inline CURLcode sluice_curl_set_debug(CURL *h, int (*f)(CURL *, curl_infotype, char *, size_t, void *), void *u) {
+  curl_easy_setopt(h, CURLOPT_DEBUGDATA, u);
+  curl_easy_setopt(h, CURLOPT_DEBUGFUNCTION, f);
+  return curl_easy_setopt(h, CURLOPT_VERBOSE, 1L);
+}
