@@ -1,8 +1,10 @@
 import Cryptography
 import Domain
 import Foundation
-import SQLiteStorage
+import GRDB
 import Testing
+
+@testable import SQLiteStorage
 
 struct XorSealer: Sealer {
   func seal(_ plaintext: [UInt8], for partition: Partition, context: [UInt8]) -> [UInt8] { plaintext.map { $0 ^ 0x5A } }
@@ -127,6 +129,29 @@ func entry(_ name: String, _ body: String = "{}", kind: EntryKind = .order) -> N
       try await journal.append([entry("a")], to: tenant, epoch: old)
     }
     #expect(journal.isOf(kind))
+  }
+
+  @Test func `finds the last position of each partition by the index, without reading entries`() async throws {
+    let folder = temporaryFolder()
+    let journal = try JournalKind.oneSegment.open(folder)
+    let names = ["a", "a-b", "ab", "b", "demo", "z"]
+    var heads: [String: UInt64] = [:]
+    for (count, name) in zip([3, 1, 40, 2, 7, 1], names) {
+      let partition = Partition.tenant(TenantID(rawValue: name)!)
+      let epoch = try await journal.acquire(partition)
+      for number in 1...count { _ = try await journal.append([entry("\(number)")], to: partition, epoch: epoch) }
+      heads[name] = UInt64(count)
+      #expect(try journal.journal.copySegment(1, to: "\(folder)/copy of \(name)") == heads)
+    }
+    try await journal.close()
+    let segment = try Segment.open(number: 1, folder: folder + "/journal", writable: false)
+    #expect(try segment.heads() == heads)
+    let plan = try await segment.pool.read { db in
+      try Row.fetchAll(db, sql: "EXPLAIN QUERY PLAN " + Segment.headsOfPartitions).map { $0["detail"] as String }
+    }
+    #expect(plan.contains { $0.hasPrefix("SEARCH entry") } && !plan.contains { $0.hasPrefix("SCAN entry") }, "\(plan)")
+    let empty = try Segment.open(number: 2, folder: folder + "/journal", writable: true)
+    #expect(try empty.heads() == [:])
   }
 
   @Test func `goes on in a new segment when one is full, and still knows every id`() async throws {
