@@ -42,16 +42,10 @@ class Clock:
     """A wall clock for one host that can be put forward while it runs."""
 
     def __init__(self, rig):
-        compiler = shutil.which("cc") or shutil.which("clang")
-        if compiler is None:
-            raise Skip("there is no C compiler to make another clock")
-        self.path, library, source = (os.path.join(rig.folder, name) for name in ("ahead", "clock.so", "clock.c"))
-        with open(source, "w") as f:
-            f.write(CLOCK)
-        subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True, capture_output=True)
+        self.path = os.path.join(rig.folder, "ahead")
+        self.environment = {"LD_PRELOAD": rig.preload("clock", CLOCK), "CLOCK_AHEAD": self.path}
         self.put_forward(0)
         os.chmod(self.path, 0o644)
-        self.environment = {"LD_PRELOAD": library, "CLOCK_AHEAD": self.path}
 
     def put_forward(self, seconds):
         with open(self.path, "r+b" if os.path.exists(self.path) else "wb") as f:

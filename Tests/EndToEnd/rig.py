@@ -48,6 +48,17 @@ class Rig:
         self.closing.append(lambda: host.process and end(host.process, signal.SIGKILL))
         return host
 
+    def preload(self, name, source):
+        """A library for LD_PRELOAD: its calls go before the system's."""
+        compiler = shutil.which("cc") or shutil.which("clang")
+        if compiler is None:
+            raise Skip(f"there is no C compiler to make another {name}")
+        library, path = (os.path.join(self.folder, name + end) for end in (".so", ".c"))
+        with open(path, "w") as f:
+            f.write(source)
+        subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, path, "-ldl"], check=True, capture_output=True)
+        return library
+
     def generate(self, name, seed, opportunities=400, days=60):
         target = os.path.join(self.folder, name)
         made = subprocess.run([program("sluice-world"), "generate", "--seed", str(seed), "--to", target, "--opportunities", str(opportunities),

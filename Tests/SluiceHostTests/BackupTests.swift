@@ -62,6 +62,75 @@ import Vault
     }
   }
 
+  @Test(arguments: AsideFile.Way.allCases)
+  func `gets its name by a link, or where there are none by taking the name first, and never what is another's`(
+    way: AsideFile.Way
+  ) throws {
+    let to = bench.path("a.backup")
+    func names() throws -> [String] {
+      try FileManager.default.contentsOfDirectory(atPath: bench.folder).filter { $0.hasPrefix("a.backup") }
+    }
+    let (first, second) = (try AsideFile(of: to), try AsideFile(of: to))
+    try first.output.write([1, 2, 3])
+    try first.giveName([way])
+    #expect(try names().count == 2 && FileManager.default.contents(atPath: to) == Data([1, 2, 3]))
+    #expect(throws: BackupError.exists(path: to)) { try second.giveName([way]) }
+    #expect(throws: BackupError.exists(path: to)) { _ = try AsideFile(of: to) }
+    second.remove()
+    #expect(try names() == ["a.backup"] && FileManager.default.contents(atPath: to) == Data([1, 2, 3]))
+    // Nor is a link followed, or an empty file taken for one that took the name.
+    try FileManager.default.removeItem(atPath: to)
+    let third = try AsideFile(of: to)
+    try FileManager.default.createSymbolicLink(atPath: to, withDestinationPath: bench.path("victim"))
+    #expect(throws: BackupError.exists(path: to)) { try third.giveName([way]) }
+    #expect(!FileManager.default.fileExists(atPath: bench.path("victim")))
+    unlink(to)
+    #expect(FileManager.default.createFile(atPath: to, contents: Data()))
+    #expect(throws: BackupError.exists(path: to)) { try third.giveName([way]) }
+    #expect(FileManager.default.contents(atPath: to) == Data())
+  }
+
+  @Test func `is refused when somebody writes into the file that only took its name, and keeps what they wrote`() throws
+  {
+    struct Writing: CrashInjector {
+      let to: String
+      func reach(_ point: CrashPoint) {
+        guard point == .backupAfterClaim else { return }
+        #expect(FileManager.default.createFile(atPath: to, contents: Data("theirs".utf8)))
+      }
+    }
+    let to = bench.path("a.backup")
+    let aside = try AsideFile(of: to)
+    #expect(throws: BackupError.exists(path: to)) { try aside.giveName([.claim], crash: Writing(to: to)) }
+    #expect(FileManager.default.contents(atPath: to) == Data("theirs".utf8))
+  }
+
+  @Test func `is made over a name that a dead host took, and over nothing that only looks like it`() throws {
+    let to = bench.path("a.backup")
+    let making = ["0123456789abcdef", "fedcba9876543210"].map { "a.backup.\($0).making" }
+    func leave(_ text: String) throws { try Data(text.utf8).write(to: URL(fileURLWithPath: to)) }
+    let claim = "This name is taken for \(making[0])\n"
+    for other in ["", String(claim.dropLast()), claim + "and more", "This name is taken for \(making[1])\n"] {
+      #expect(FileManager.default.createFile(atPath: bench.path(making[0]), contents: Data([1])))
+      try leave(other)
+      #expect(throws: BackupError.exists(path: to)) { _ = try AsideFile(of: to) }
+      #expect(FileManager.default.contents(atPath: to) == Data(other.utf8))
+    }
+    // Whose maker lives keeps its name.
+    #expect(FileManager.default.createFile(atPath: bench.path(making[0]), contents: Data([1])))
+    let maker = open(bench.path(making[0]), O_RDONLY | O_CLOEXEC)
+    #expect(flock(maker, LOCK_EX) == 0)
+    try leave(claim)
+    #expect(throws: BackupError.exists(path: to)) { _ = try AsideFile(of: to) }
+    #expect(FileManager.default.contents(atPath: to) == Data(claim.utf8))
+    close(maker)
+    let next = try AsideFile(of: to)
+    #expect(!FileManager.default.fileExists(atPath: to))
+    try next.output.write([4])
+    try next.giveName()
+    #expect(try FileManager.default.contentsOfDirectory(atPath: bench.folder) == ["a.backup"])
+  }
+
   @Test func `copies a database into a file that only its owner reads, and into none that is there`() async throws {
     let host = try await bench.host()
     let (keystore, journal) = (await host.keystore, host.journal)

@@ -47,7 +47,6 @@ actor BackupWriter {
   ///   - path: Where there is nothing yet.
   ///   - staging: Where there is no folder yet: it holds copies of databases, for nobody else to read, and is removed in the end.
   init(path: String, staging: String, crash: any CrashInjector) throws {
-    guard access(path, F_OK) != 0 else { throw BackupError.exists(path: path) }
     self.path = path
     self.staging = staging
     self.crash = crash
@@ -61,7 +60,7 @@ actor BackupWriter {
         atPath: staging, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
       let manifest = try writeParts(sources, holdings, nowMs)
       crash.reach(.backupBeforeName)
-      try aside.giveName()
+      try aside.giveName(crash: crash)
       crash.reach(.backupAfterName)
       return manifest
     } catch {

@@ -37,6 +37,8 @@ package enum CrashPoint: String, CaseIterable, Sendable {
   case trimAfterUnlink = "trim.after_unlink"
   case backupBeforeParts = "backup.before_parts"
   case backupBeforeName = "backup.before_name"
+  /// Where there are no hard links: the name is taken, and the backup does not stand there yet.
+  case backupAfterClaim = "backup.after_claim"
   case backupAfterName = "backup.after_name"
   case restoreBeforeParts = "restore.before_parts"
   case restoreBeforeEpoch = "restore.before_epoch"
