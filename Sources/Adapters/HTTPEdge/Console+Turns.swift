@@ -22,7 +22,10 @@ extension Console {
   /// One sentence that names who waits most, and why; since the host's start, but for what waits now.
   func bottleneck(_ flowing: [JSONValue]) -> HTML {
     if let stuck = flowing.first(where: { $0["state"]?.string?.hasPrefix("parked") == true }) {
-      return "\(data(stuck["instance"]?.string ?? Words.missing)) is parked and does nothing until somebody resumes it."
+      return """
+        \(data(stuck["instance"]?.string ?? Words.missing)) is parked until somebody resumes it, or stores a new secret where \
+        its credential was refused.
+        """
     }
     if let first = flowing.max(by: { Self.oldestWaitMs($0) < Self.oldestWaitMs($1) }), Self.oldestWaitMs(first) >= 1_000
     {

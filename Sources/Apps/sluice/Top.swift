@@ -157,7 +157,8 @@ struct TopPicture {
 
   private static func bottleneck(_ rows: [Row], _ now: TopReading) -> String {
     if let stuck = rows.first(where: { $0.state.hasPrefix("parked") }) {
-      return "\(stuck.name) is parked and does nothing until `sluice connector resume \(stuck.name)`: \(stuck.state)"
+      return
+        "\(stuck.name) is parked until `sluice connector resume \(stuck.name)`, or a new secret where its credential was refused: \(stuck.state)"
     }
     guard let slowest = rows.max(by: { ($0.share, $1.name) < ($1.share, $0.name) }), let cause = slowest.cause,
       slowest.share >= 0.05

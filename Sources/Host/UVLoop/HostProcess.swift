@@ -16,7 +16,7 @@ package enum HostProcess {
   /// Gives blocks of half a MiB and more back to the kernel as soon as they are freed.
   ///
   /// mallopt(3), `M_MMAP_THRESHOLD`. glibc by itself raises that bound to 32 MiB once blocks of that size were freed; batches of
-  /// many sources then leave its arenas in pieces, and a flood of 30 seconds keeps 1.6 times the memory.
+  /// many sources then leave its arenas in pieces, and a flood of 30 seconds keeps 1.5 times the memory.
   /// - Returns: Whether the allocator agreed.
   @discardableResult
   package static func giveMemoryBack() -> Bool { sluice_map_blocks_from(512 << 10) == 1 }
