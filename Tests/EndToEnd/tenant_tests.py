@@ -413,6 +413,16 @@ def test_death_in_an_erasure(rig):
         host.stop()
 
 
+def test_many_erasures(rig):
+    """of many tenants that are made and erased one after the other each is gone before the next one comes: no erasure waits for ever"""
+    host = rig.host()
+    host.start()
+    for number in range(200):
+        host.ask("tenant.create", tenant=f"t{number}")
+        expect(host.ask("tenant.erase", tenant=f"t{number}", confirm=f"t{number}")["erased"], f"tenant {number}")
+    expect_equal(host.ask("tenant.list"), [], "tenants that are left")
+
+
 def test_erasures_at_once(rig):
     """of two who erase a suspended tenant at once while a backup is being made one does it, none half; a backup under way is waited for by name"""
     scenario = erasable(rig, days=1)

@@ -61,9 +61,7 @@ package struct Restore {
     let restore = Restore(wish, hostKey: hostKey)
     try restore.claim()
     do {
-      return try await withTaskExecutorPreference(OwnThread(label: "sluice.restore")) {
-        try await restore.fill(contents, erasures, hostKey)
-      }
+      return try await LongWork().run { [erasures] _ in try await restore.fill(contents, erasures, hostKey) }
     } catch {
       // A refused restore leaves nothing that somebody could take for one.
       for name in try FileManager.default.contentsOfDirectory(atPath: restore.folder) where name != "lost+found" {
@@ -105,7 +103,7 @@ package struct Restore {
     try OutputFile.synchronize(folder: folder)
   }
 
-  private func fill(
+  private nonisolated(nonsending) func fill(
     _ contents: BackupReader.Contents, _ erasures: Erasures, _ hostKey: [UInt8]
   ) async throws -> JSONValue {
     crash.reach(.restoreBeforeParts)

@@ -51,14 +51,12 @@ extension RunningHost {
     try beginTurn(tenant)
     defer { turning.remove(tenant) }
     let erasure = begun ?? Erasures.Erasure(tenant: tenant, erasedAtMs: SystemSources.wallClockMs(), by: user)
-    return try await withTaskExecutorPreference(OwnThread(label: "sluice.erasure")) {
-      options.crash.reach(.erasureBeforeList)
-      try list(erasure)
-      log.info("tenant.erasing", "A tenant is being erased.", ["tenant": "\(tenant)", "by": "\(erasure.by)"])
-      if let open = tenants[tenant] { try await end(open, erasure) }
-      try await finish(erasure)
-      return try erasedRow(erasure)
-    }
+    options.crash.reach(.erasureBeforeList)
+    try list(erasure)
+    log.info("tenant.erasing", "A tenant is being erased.", ["tenant": "\(tenant)", "by": "\(erasure.by)"])
+    if let open = tenants[tenant] { try await end(open, erasure) }
+    try await finish(erasure)
+    return try erasedRow(erasure)
   }
 
   /// Ends all that runs of a tenant, its log last.
@@ -152,9 +150,10 @@ extension RunningHost {
     let steps = TenantErasure(
       tenant: tenant, folder: folder, keystore: keystore, vault: vault, directory: directory, packer: packer,
       crash: options.crash)
-    do { try await steps.finish() } catch {
+    let work = LongWork()
+    do { try await work.run { _ in try await steps.finish() } } catch {
       guard reserve.release() else { throw error }
-      try await steps.finish()
+      try await work.run { _ in try await steps.finish() }
     }
     log.info(
       "tenant.erased", "Nothing of a tenant can be read any more.", ["tenant": "\(tenant)", "by": "\(erasure.by)"])

@@ -33,7 +33,8 @@ struct TenantErasure {
     access(folder.file("\(marks)/\(tenant)"), F_OK) == 0
   }
 
-  func finish() async throws {
+  /// On its caller's thread.
+  nonisolated(nonsending) func finish() async throws {
     await packer.disown(.tenant(tenant))
     crash.reach(.erasureBeforeKeys)
     try TenantKeys.destroy(tenant, in: keystore)
