@@ -8,10 +8,14 @@ package struct PluginTurn: Sendable, Equatable {
   private var sinceMs: Int64?
   private var openCalls = 0
 
+  /// From when on it is waited for, should it go on as it does; nil while it is not its turn.
+  package var waitsFromMs: Int64? { sinceMs.map { $0 + Self.shareMs } }
+
   package init() {}
 
   /// The plugin makes a call that waits for an answer.
   /// - Returns: How many milliseconds it was waited for.
+  @discardableResult
   package mutating func asks(nowMs: Int64) -> Int {
     let waited = ends(nowMs: nowMs)
     openCalls += 1
@@ -25,6 +29,7 @@ package struct PluginTurn: Sendable, Equatable {
 
   /// The plugin gives something, and goes on.
   /// - Returns: How many milliseconds it was waited for.
+  @discardableResult
   package mutating func gives(hasCredit: Bool, nowMs: Int64) -> Int {
     let waited = ends(nowMs: nowMs)
     begins(hasCredit: hasCredit, nowMs: nowMs)
@@ -37,6 +42,7 @@ package struct PluginTurn: Sendable, Equatable {
   }
 
   /// - Returns: How many milliseconds it was waited for.
+  @discardableResult
   package mutating func ends(nowMs: Int64) -> Int {
     defer { sinceMs = nil }
     return sinceMs.map { Int(max(0, nowMs - $0 - Self.shareMs)) } ?? 0
