@@ -42,7 +42,15 @@ extension Console {
       case "nothing": "good"
       default: "quiet"
       }
-    return "<p class=\"notice lead \(tone)\">\(data(value?["sentence"]?.string ?? Words.missing))</p>"
+    return "<p class=\"notice lead \(tone)\">\(sentence(value?["sentence"]?.string ?? Words.missing))</p>"
+  }
+
+  /// What stands between two grave accents is a command.
+  private func sentence(_ text: String) -> HTML {
+    let parts = text.split(separator: "`", omittingEmptySubsequences: false).enumerated().map { place, part -> HTML in
+      place % 2 == 0 ? "\(String(part))" : "<code>\(String(part))</code>"
+    }
+    return "<bdi>\(parts)</bdi>"
   }
 
   private func edges(
@@ -74,22 +82,20 @@ extension Console {
     ]
   }
 
-  /// An instance with what it runs, and where its endpoints are led.
+  /// An instance with what it runs.
   private func named(_ row: JSONValue) -> HTML {
     let kind = [row["connector"], row["version"]].compactMap { $0?.string }.joined(separator: " ")
-    let led = row["endpoints"]?.object?.sorted { $0.key < $1.key }.map { "\($0.key) led to \(Words.exact($0.value))" }
-    let lines = ([kind] + (led ?? [])).filter { !$0.isEmpty }.map { line -> HTML in
-      "<span class=\"under\">\(data(line))</span>"
-    }
-    return "\(data(row["instance"]?.string ?? Words.missing))\(lines)"
+    return "\(data(row["instance"]?.string ?? Words.missing))\(kind.isEmpty ? .nothing : under(kind))"
   }
+
+  func under(_ text: String) -> HTML { "<span class=\"under\">\(data(text))</span>" }
 
   /// A state may carry its reason: "waiting: the token was refused".
   private func stateBadge(_ value: JSONValue?) -> HTML {
     guard let text = value?.string else { return badge(nil) }
     let parts = text.split(separator: ":", maxSplits: 1)
     guard parts.count == 2 else { return badge(text) }
-    return "\(badge(String(parts[0]))) \(data(String(parts[1].drop(while: { $0 == " " }))))"
+    return "\(badge(String(parts[0])))\(under(String(parts[1].drop(while: { $0 == " " }))))"
   }
 
   private func underWay(_ throttle: JSONValue?) -> HTML {
@@ -102,15 +108,16 @@ extension Console {
 
   private func inLine(_ throttle: JSONValue?) -> HTML {
     guard let queued = throttle?["queued"]?.integer, queued > 0 else { return data(Words.missing) }
-    let age = throttle?["oldest_wait_ms"]?.integer.map { ", the first for \(Words.duration(ms: $0))" } ?? ""
-    return data("\(Words.number(queued))\(age)")
+    let age = throttle?["oldest_wait_ms"]?.integer.map { under("oldest \(Words.duration(ms: $0))") } ?? .nothing
+    return "\(data(Words.number(queued)))\(age)"
   }
 
   /// What it waits for, the longest first and with its reason.
   private func waits(_ waits: [JSONValue]) -> HTML {
-    let shown = waits.filter { $0["percent"]?.integer ?? 0 > 0 }
+    // What is but a little is of interest only where it is the most.
+    let shown = waits.enumerated().filter { $0.element["percent"]?.integer ?? 0 >= ($0.offset == 0 ? 1 : 5) }
     guard !shown.isEmpty else { return data(Words.missing) }
-    let lines = shown.enumerated().map { place, wait -> HTML in
+    let lines = shown.map { place, wait -> HTML in
       let why = place == 0 ? wait["reason"]?.string.map { ", since \($0)" } ?? "" : ""
       let words = wait["words"]?.string ?? Words.missing
       return "<li><strong>\(Words.number(wait["percent"]?.integer ?? 0)) %</strong> \(data("\(words)\(why)"))</li>"
@@ -125,9 +132,12 @@ extension Console {
       ? "\(data(Words.number(all))) <strong>+\(Words.number(recent))</strong>" : data(Words.number(all))
   }
 
+  /// So many are counted of a tenant, and no more.
+  private static let lettersMax = 10_000
+
   private func letters(_ value: JSONValue?) -> HTML {
     guard let count = value?.integer, count > 0 else { return data(Words.number(value?.integer ?? 0)) }
-    return "<span class=\"badge bad\">\(Words.number(count))</span>"
+    return "<span class=\"badge bad\">\(Words.number(count))\(count >= Self.lettersMax ? "+" : "")</span>"
   }
 
   private func position(_ top: JSONValue) -> HTML {

@@ -23,7 +23,7 @@ struct FlowOrder: Equatable, Sendable {
       case .requests: "#Requests/s"
       case .underWay: "#In flight"
       case .credit: "#Credit"
-      case .line: "In line"
+      case .line: "#In line"
       case .wait: "Waits for"
       case .drops: "#Drops"
       case .retries: "#Retries"
@@ -88,6 +88,8 @@ struct FlowOrder: Equatable, Sendable {
     // Without an operation there is nothing to be held back.
     case .credit: Key(number: row["credit"]?.integer ?? .max)
     case .line: Key(number: number(row["throttle"], "oldest_wait_ms"))
+    // Who is parked waits for a person, and for longer than anybody.
+    case .wait where row["state"]?.string?.hasPrefix("parked") == true: Key(number: .max)
     case .wait: Key(number: number(row["waits_for"]?.array?.first, "percent"))
     case .drops: Key(number: number(row, "refusals") &+ number(row, "drops"))
     case .retries, .deadLetters: Key(number: number(row, column.rawValue))

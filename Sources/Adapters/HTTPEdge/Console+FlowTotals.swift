@@ -7,15 +7,15 @@ extension Console {
     let rows = instances.map { row -> [HTML] in
       func number(_ name: String) -> HTML { data(row[name]?.integer.map { Words.number($0) } ?? Words.missing) }
       return [
-        data(row["instance"]?.string ?? Words.missing), number("records"), number("bytes"), number("requests"),
+        led(row), number("records"), number("bytes"), number("requests"),
         number("refusals"), number("drops"), number("retries"), waited(row["waits"]),
       ]
     }
-    let since = uptimeMs.map { ", \(Words.duration(ms: $0)) ago" } ?? ""
+    let since = uptimeMs.map { "The host began \(Words.duration(ms: $0)) ago." } ?? ""
     return section(
       "Since the host began",
       """
-      <div data-live id="flow-uptime"><p class="note">The host began\(since).</p></div>
+      <div data-live id="flow-uptime"><p class="note">\(since)</p></div>
       \(table(
         "Counts since the host began",
         heads: [
@@ -23,6 +23,14 @@ extension Console {
           "Waited for, in time",
         ].map { TableHead($0) }, rows, live: "flow-totals"))
       """)
+  }
+
+  /// An instance with where its endpoints are led.
+  private func led(_ row: JSONValue) -> HTML {
+    let lines = row["endpoints"]?.object?.sorted { $0.key < $1.key }.map { name, address in
+      under("\(name) led to \(Words.exact(address))")
+    }
+    return "\(data(row["instance"]?.string ?? Words.missing))\(lines ?? [])"
   }
 
   /// Wait seconds by cause.

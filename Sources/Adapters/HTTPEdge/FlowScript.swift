@@ -33,7 +33,8 @@ enum FlowScript {
       }
 
       function tell(why) {
-        const text = `These figures are of ${shownAt.toLocaleTimeString()} and stand still: ${why}`;
+        const time = shownAt.toISOString().slice(11, 19);
+        const text = `These figures are of ${time} UTC and stand still: ${why}`;
         if (stale.textContent !== text) stale.textContent = text;
         stale.hidden = false;
         document.body.classList.add("stale");

@@ -108,7 +108,8 @@ struct TopPicture {
       (value(left), right.name) > (value(right), left.name)
     }
     return switch order {
-    case .wait: most(\.percent)
+    // Who is parked waits for a person, and for longer than anybody.
+    case .wait: most { $0.state.hasPrefix("parked") ? .max : $0.percent }
     case .rate: most(\.recordsPerSecond)
     case .age: most(\.oldestWaitMs)
     case .requests: most(\.requestsPerSecond)

@@ -32,8 +32,8 @@ package final class Metrics: Sendable {
 
   /// A wait begins, goes on since another time, or ends (nil); what has passed of it is counted once.
   func lasts(_ wait: ObjectIdentifier, _ key: Key, sinceMs: Int64?) {
-    let nowMs = clock.monotonicMs()
     lasting.withLock { lasting in
+      let nowMs = clock.monotonicMs()
       let before = lasting[wait]
       guard before?.sinceMs != sinceMs else { return }
       lasting[wait] = sinceMs.map { (key, $0) }
@@ -44,12 +44,13 @@ package final class Metrics: Sendable {
 
   /// All there is, with what has passed by now of waits that have not ended: so an hour's wait is seen in its first second.
   private func current() -> [Key: Int64] {
-    let nowMs = clock.monotonicMs()
-    return lasting.withLock { lasting in
-      var all = values.withLock { $0 }
-      for (key, sinceMs) in lasting.values where sinceMs < nowMs { all[key, default: 0] += nowMs - sinceMs }
-      return all
+    // All of one moment, the time too: else a wait that ends meanwhile might be a little less than it was seen to be, and a
+    // counter that falls is one that began anew, to Prometheus.
+    let (counted, lasting, nowMs) = lasting.withLock { lasting in (values.withLock { $0 }, lasting, clock.monotonicMs())
     }
+    var all = counted
+    for (key, sinceMs) in lasting.values where sinceMs < nowMs { all[key, default: 0] += nowMs - sinceMs }
+    return all
   }
 
   /// The samples of some metrics, each with its labels.
@@ -167,7 +168,10 @@ package final class Metrics: Sendable {
     ("sluice_worker_spawns_total", "counter", "Worker processes started."),
     ("sluice_sandbox_refusals_total", "counter", "What the sandbox refused plugins, by system call or limit."),
     ("sluice_deliveries_total", "counter", "Webhook deliveries, by outcome."),
-    ("sluice_dead_letters", "gauge", "Records and deliveries that wait for somebody to mend what refused them."),
+    (
+      "sluice_dead_letters", "gauge",
+      "Records and deliveries that wait for somebody to mend what refused them; of a tenant 10,000 of each at most."
+    ),
     ("sluice_rate_remaining", "gauge", "What the upstream says is left of an endpoint's request budget."),
     ("sluice_journal_position", "gauge", "The last durable position of a tenant."),
     (
