@@ -55,7 +55,7 @@ import Testing
     #expect(
       rows[1] == [
         "crm crm-source 1.0.0", "pull deals", "1,250", "50", "0.8", "2 of 4", "40",
-        "–", "12 % an answer", "0", "0", "3",
+        "0", "12 % an answer", "0", "0", "3",
       ])
   }
 

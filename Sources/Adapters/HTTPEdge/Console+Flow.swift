@@ -107,7 +107,7 @@ extension Console {
   }
 
   private func inLine(_ throttle: JSONValue?) -> HTML {
-    guard let queued = throttle?["queued"]?.integer, queued > 0 else { return data(Words.missing) }
+    guard let queued = throttle?["queued"]?.integer else { return data(Words.missing) }
     let age = throttle?["oldest_wait_ms"]?.integer.map { under("oldest \(Words.duration(ms: $0))") } ?? .nothing
     return "\(data(Words.number(queued)))\(age)"
   }
