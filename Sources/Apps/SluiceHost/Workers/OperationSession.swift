@@ -103,7 +103,7 @@ package final class OperationSession: OperationHandler {
 
   private func gives() { turns { $0.gives(hasCredit: hasCredit, nowMs: $1) } }
 
-  func asks() { turns { $0.asks(nowMs: $1) } }
+  func asks() { turns { turn, _ in turn.asks() } }
 
   func isAnswered() { turns { $0.isAnswered(hasCredit: hasCredit, nowMs: $1) } }
 
@@ -158,7 +158,7 @@ package final class OperationSession: OperationHandler {
     if isHeldBack { worker?.resumeReading() }
     drain()
     pluginLog.sayWhatWasLeftOut()
-    turns { $0.ends(nowMs: $1) }
+    turns { turn, _ in turn.ends() }
     endCreditWait()
     wasHeldBack = wasHeldBack || exchanges.values.contains(where: \.isWaiting)
     if exchanges.values.contains(where: \.awaitsUpstream) { upstreamTrouble = "it has not answered" }
