@@ -31,6 +31,33 @@ import Testing
     #expect(throws: Failure.config("config.invalid", message)) { try settings(text) }
   }
 
+  @Test
+  func `with a value that none of the type's cases has is the configuration's fault, and its value is not repeated`() {
+    enum Size: String, Decodable { case small, large }
+    struct Sized: Decodable { let size: Size }
+    #expect(throws: Failure.setting("size", "has none of the values that are known")) {
+      try Sized(configuration: Array(#"{"size":"hunter2"}"#.utf8))
+    }
+  }
+
+  @Test func `may be read as two types at once, each with its own keys`() throws {
+    struct Paging: Decodable { let size: Int }
+    struct Whole: Decodable {
+      let name: String
+      let paging: Paging
+      enum CodingKeys: CodingKey { case name }
+      init(from decoder: any Decoder) throws {
+        name = try decoder.container(keyedBy: CodingKeys.self).decode(String.self, forKey: .name)
+        paging = try Paging(from: decoder)
+      }
+    }
+    let whole = try Whole(configuration: Array(#"{"name":"x","size":5}"#.utf8))
+    #expect(whole.name == "x" && whole.paging.size == 5)
+    #expect(throws: Failure.setting("sise", "is unknown; known are name, size")) {
+      try Whole(configuration: Array(#"{"name":"x","size":5,"sise":5}"#.utf8))
+    }
+  }
+
   @Test(arguments: ["[]", "1", "{", #"{"a":1,"a":2}"#])
   func `must be one JSON object`(text: String) throws {
     let failure = try #require(throws: Failure.self) { try settings(text) }

@@ -65,10 +65,24 @@ extension JSON: Decodable {
 
 /// Which members a type has asked for, and the first that it has no key for.
 final class SeenMembers {
-  private(set) var odd: (path: [String], name: String)?
+  /// By the objects' places, in the order in which they were read. Who reads one object as two types, its own keys and
+  /// what it shares with others, has the keys of both.
+  private var odds: [(path: [String], names: [String])] = []
+  private var places: [[String]: Int] = [:]
   private var keys: [[String]: [String]] = [:]
 
-  func found(_ name: String, at path: [String]) { if odd == nil { odd = (path, name) } }
+  var odd: (path: [String], name: String)? {
+    odds.first { !$0.names.isEmpty }.map { ($0.path, $0.names[0]) }
+  }
+
+  func read(at path: [String], unknown names: [String]) {
+    if let place = places[path] {
+      odds[place].names.removeAll { !names.contains($0) }
+    } else {
+      places[path] = odds.count
+      odds.append((path, names))
+    }
+  }
   func asks(_ key: String, at path: [String]) {
     if keys[path]?.contains(key) != true { keys[path, default: []].append(key) }
   }
@@ -86,7 +100,13 @@ struct JSONValueDecoder: Decoder {
   func value<Value: Decodable>(of type: Value.Type) throws -> Value {
     // The type was compared.
     if type == JSON.self { return value as! Value }
-    guard let scalar = type as? any JSONScalar.Type else { return try Value(from: self) }
+    guard let scalar = type as? any JSONScalar.Type else {
+      do { return try Value(from: self) } catch is DecodingError {
+        // Said by the type itself, as an enumeration does of a raw value that none of its cases has. Its words may repeat
+        // what was read, which belongs in no log.
+        throw mismatch("has none of the values that are known")
+      }
+    }
     guard let found = scalar.read(value) else {
       throw mismatch(value == .null ? "is null" : "must be \(scalar.wanted)")
     }
@@ -104,7 +124,7 @@ struct JSONValueDecoder: Decoder {
 
   func container<Key: CodingKey>(keyedBy type: Key.Type) throws -> KeyedDecodingContainer<Key> {
     guard let members = value.members else { throw mismatch("must be an object") }
-    if let seen, let odd = members.first(where: { Key(stringValue: $0.name) == nil }) { seen.found(odd.name, at: path) }
+    if let seen { seen.read(at: path, unknown: members.map(\.name).filter { Key(stringValue: $0) == nil }) }
     return KeyedDecodingContainer(JSONMembers<Key>(decoder: self, members))
   }
 
