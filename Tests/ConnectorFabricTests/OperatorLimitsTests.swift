@@ -40,5 +40,15 @@ import Testing
     #expect(fault(["window_bytes": 262144, "record_bytes_max": 131072]) == nil)
   }
 
+  @Test func `leave a version with larger records room for two of them, so that it never waits for ever`() {
+    var earlier = Manifest.Limits()
+    earlier.recordBytesMax = 1_024
+    let values: JSONValue = ["window_bytes": 4_096]
+    #expect(fault(values, of: earlier) == nil)
+    let later = Manifest.Limits().lowered(to: values)
+    #expect((later.windowBytes, later.recordBytesMax) == (4_096, 2_048))
+    #expect(earlier.lowered(to: values).recordBytesMax == 1_024)
+  }
+
   @Test func `say what a name that no limit has should be`() { #expect(fault(["speed": 5])?.contains("speed") == true) }
 }

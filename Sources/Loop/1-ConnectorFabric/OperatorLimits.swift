@@ -30,15 +30,22 @@ extension Manifest.Limits {
         throw r[name].error("\(value)", allowed: "at most the manifest's \(self[keyPath: path])")
       }
     }
-    let lowered = lowered(to: r.value ?? [:])
+    let lowered = eachLowered(to: r.value ?? [:])
     guard lowered.recordBytesMax * 2 <= lowered.windowBytes else {
       throw r["window_bytes"].error(
         "\(lowered.windowBytes)", allowed: "at least twice record_bytes_max (\(lowered.recordBytesMax))")
     }
   }
 
-  /// The lower one of each: what an operator set holds for every version.
+  /// The lower one of each: what an operator set holds for every version. Another version may have larger records than the
+  /// window that was set for this one has room for; it gets those that two of fit into it, or it would wait for ever.
   package func lowered(to values: JSONValue) -> Self {
+    var lowered = eachLowered(to: values)
+    lowered.recordBytesMax = min(lowered.recordBytesMax, lowered.windowBytes / 2)
+    return lowered
+  }
+
+  private func eachLowered(to values: JSONValue) -> Self {
     var lowered = self
     for (name, path, _) in Self.fields {
       guard let value = values[name]?.integer.map({ Int($0) }),
