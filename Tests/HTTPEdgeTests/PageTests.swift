@@ -35,6 +35,15 @@ import Testing
     #expect(html.contains(String(repeating: "word ", count: 2_000) + "[U+202E]end"))
   }
 
+  @Test func `is no larger than what it shows, however deep that is nested`() async {
+    let deep = (0..<100).reduce(JSONValue.array(Array(repeating: 1, count: 20_000))) { inner, _ in [inner] }
+    var approval = Samples.approval.object!
+    approval["arguments"] = ["deep": deep]
+    let backend = FakeBackend(["approval.show": .object(approval)])
+    let html = await backend.edge.answer(Browser.get(Samples.page)).text
+    #expect(html.contains("1,1,1") && html.utf8.count < 100_000)
+  }
+
   @Test(arguments: Samples.pages + ["/nowhere", "/sign-in"])
   func `has a title, one heading, landmarks, labels and headed tables`(path: String) async {
     for session in [FakeBackend.session, nil] {

@@ -286,10 +286,13 @@ struct ApprovalSheet {
     """
   }
 
-  /// JSON with one member per line, keys in order.
+  /// JSON with one member per line, keys in order; what is nested so deep that nobody could read it by its indentation, on
+  /// one line: an executor's answer may be chosen to make a page of hundreds of megabytes.
   private func pretty(_ value: JSONValue?, indent: String = "") -> String {
     let deeper = indent + "  "
+    let deepest = 12 * 2
     switch value {
+    case let deep? where indent.utf8.count >= deepest: return json(deep)
     case nil: return Words.missing
     case .object(let members) where !members.isEmpty:
       let lines = members.sorted { $0.key < $1.key }.map { name, value in
