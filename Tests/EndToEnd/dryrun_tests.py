@@ -91,6 +91,51 @@ def test_dry_run_before_enabling(rig):
     expect(rows and all(r["becomes"] == "a dead letter" and "record.unmapped_stream" in r["reason"] for r in rows), f"records that nobody maps: {short(rows)}")
 
 
+def test_dry_run_needs_consent(rig):
+    """a dry run of a version that asks for more than was granted is refused until that is accepted: no request of it leaves with the secrets that are stored"""
+    scenario = rig.scenario(world=("--seed", Settings.seed, "--opportunities", 30, "--days", 2), hooks=False)
+    scenario.start()
+    host = scenario.host
+    host.ask("connector.pause", instance="crm", drain=True)
+    path = os.path.join(scenario.plugins, "crm.yaml")
+    with open(path) as file:
+        text = file.read()
+    with open(path, "w") as file:
+        file.write(re.sub(r"(?m)^version: .*", "version: 9.9.9", text).replace("effect: read}", "effect: read, query: [everything]}", 1))
+    asked, head = host.metric("sluice_requests_total", instance="demo/crm"), host.head()
+    code, told = enable(host, scenario, "--dry-run")
+    expect(code != 0 and "connector.more_authority" in told, f"a dry run of what nobody granted: {told}")
+    expect_equal(host.metric("sluice_requests_total", instance="demo/crm"), asked, "requests of it")
+    expect_equal(enable(host, scenario, "--plan")[0], 0, "exit of a plan, which shows what is asked")
+    code, plan = enable(host, scenario, "--dry-run", "--accept")
+    expect_equal((code, plan["dry_run"]["check"], plan["change"]), (0, "ok", "upgraded"), "a dry run of what is granted")
+    expect(host.metric("sluice_requests_total", instance="demo/crm") > asked, "the dry run asked nothing: the test tells nothing")
+    expect_equal((host.head(), host.ask("connector.show", instance="crm")["manifest"]["version"] == "9.9.9"), (head, False), "what is in force")
+
+
+def test_dry_run_leaves_nothing_to_be_seen(rig):
+    """a dry run of what does not run leaves no place at a throttle to be seen; what is disabled is not asked, and a dry run that is under way ends with it"""
+    scenario = rig.scenario(world=("--seed", Settings.seed, "--opportunities", 30, "--days", 2), hooks=False)
+    host = standing(scenario)
+    host.ask("secret.set", instance="crm", slot="api", value=scenario.world.secrets["token"])
+    expect_equal(enable(host, scenario, "--dry-run")[1]["dry_run"]["check"], "ok", "the check")
+    shown = [name for name in host.metrics() if name.startswith("sluice_throttle_limit{") and 'instance="demo/crm"' in name]
+    expect_equal(shown, [], "places at the throttle after a dry run")
+    expect_equal(enable(host, scenario)[0], 0, "exit of enabling")
+    scenario.world.faults({"match": "GET /api/v1/opportunities", "kind": "slow_ms", "slow_ms": 8_000, "times": 2})
+    host.ask("connector.pause", instance="crm", reason="a look")
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(host.reply("connector.dry_run", instance="crm", stream="opportunities")))
+    fired = faults_met(scenario)[-1]["fired"]
+    thread.start()
+    wait_for(lambda: faults_met(scenario)[-1]["fired"] > fired or answers, "the dry run asks", 20)
+    expect_equal(answers, [], "the answer of a dry run whose upstream is slow")
+    host.ask("connector.disable", instance="crm")
+    thread.join()
+    expect_equal(answers[0].get("error", {}).get("code"), "dry_run.given_up", "the dry run of what was disabled")
+    expect_equal(host.reply("connector.dry_run", instance="crm")["error"]["code"], "dry_run.rests", "a dry run of what is disabled")
+
+
 def test_dry_run_of_a_running_source(rig):
     """a dry run goes on from the checkpoint and moves nothing: not beside a pull that is under way, not of a paused or parked connector; two at once are told apart"""
     scenario = rig.scenario(world=("--seed", Settings.seed, "--opportunities", 60, "--days", 3), hooks=False)

@@ -73,6 +73,13 @@ import Testing
     try bench.take("deals", [deal("D1"), deal("D1", ["value": 5])])
     let letters = try bench.store.view { try DeadLetter.all(in: $0) }
     #expect(letters.map(\.code) == ["record.version_conflict"])
+    // Who asks beforehand is told the same.
+    let standings = try bench.store.view { view in
+      try [deal("D1"), deal("D1", ["value": 5]), deal("D1", version: 2), deal("D2")].map {
+        try PerceptionQueries(view).standing(of: $0, instance: "crm", stream: "deals")
+      }
+    }
+    #expect(standings == [.copy, .conflict, .new, .new])
   }
 
   @Test func `that are tombstones delete, and nothing older brings back what is gone`() throws {

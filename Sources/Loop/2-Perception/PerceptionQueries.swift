@@ -1,13 +1,24 @@
 package import Domain
 
+/// Whether a version of a record was delivered before.
+package enum DeliveryStanding: Sendable {
+  case new
+  /// It would only be counted.
+  case copy
+  /// With other content: it would be a dead letter.
+  case conflict
+}
+
 /// What others may ask of perception's state.
 package struct PerceptionQueries {
   private let view: any StateView
   package init(_ view: any StateView) { self.view = view }
 
-  /// Whether this version of the record has been delivered before: it would only be counted.
-  package func isKnown(_ record: IntakeRecord, instance: String, stream: String) throws -> Bool {
-    try view.value(.version, RowKey.of(instance, stream, record.key, RowKey.number(record.sourceOrdinal))) != nil
+  /// What would become of the record's version.
+  package func standing(of record: IntakeRecord, instance: String, stream: String) throws -> DeliveryStanding {
+    let key = Delivered.versionKey(record, instance: instance, stream: stream)
+    guard let row = try view.value(.version, key) else { return .new }
+    return row["content"]?.string == Delivered.content(of: record) ? .copy : .conflict
   }
 
   /// The last business day whose rules have been judged.

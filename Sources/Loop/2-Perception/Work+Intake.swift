@@ -21,10 +21,18 @@ struct Delivered {
     self.position = position
     self.index = index
     commitment = record.commitment.hex
-    content = SHA256.digest([record.operation.rawValue] + record.payload).hex
+    content = Self.content(of: record)
   }
 
-  var versionKey: String { RowKey.of(instance, stream, record.key, RowKey.number(record.sourceOrdinal)) }
+  var versionKey: String { Self.versionKey(record, instance: instance, stream: stream) }
+
+  static func versionKey(_ record: IntakeRecord, instance: String, stream: String) -> String {
+    RowKey.of(instance, stream, record.key, RowKey.number(record.sourceOrdinal))
+  }
+
+  static func content(of record: IntakeRecord) -> String {
+    SHA256.digest([record.operation.rawValue] + record.payload).hex
+  }
 }
 
 extension Work {

@@ -12,6 +12,8 @@ extension HostCommand {
     ) { call in
       let (tenant, instance) = (try call.tenant(), try InstanceID(parsing: try call.string("instance")))
       let enabling = try await call.host.enabling(of: instance, tenant)
+      // Whoever disabled it may have had a reason to let nobody ask it.
+      guard enabling.settings.enabled else { throw DryRunError.rests(instance: instance, state: "disabled") }
       let manifest = try Manifest(SourceDocument(name: enabling.source, value: enabling.manifest, marks: [:]))
       call.logDryRun(instance.rawValue)
       return try await call.host.dryRun(enabling, manifest, of: tenant, try call.extent())
@@ -49,6 +51,9 @@ extension HostCommand.Call {
   func logDryRun(_ what: String) {
     host.log.info(
       "dry_run.asked", "Somebody asked what would be.",
-      ["tenant": arguments["tenant"]?.string ?? "", "of": what, "user": user.rawValue, "door": door.rawValue])
+      [
+        "tenant": arguments["tenant"]?.string ?? "", "of": String(what.prefix(256)), "user": user.rawValue,
+        "door": door.rawValue,
+      ])
   }
 }

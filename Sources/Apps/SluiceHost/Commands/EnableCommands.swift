@@ -12,7 +12,12 @@ extension HostCommand {
       let step = try await call.host.step(to: enabling, manifest, of: tenant)
       try await call.host.checkTools(after: [step], of: tenant)
       let findings = try await call.host.findings(enabling, manifest, tenant)
+      // Neither is it tried with more than was granted: its requests would bear the secrets that are stored.
+      let isGranted = step.asked.isEmpty || call.flag("accept")
       if call.flag("plan") || call.flag("dry_run") {
+        guard isGranted || !call.flag("dry_run") else {
+          throw UpgradeError.moreAuthority(instance: enabling.instance, asked: step.asked.count)
+        }
         var plan = try await call.host.plan(step, manifest, findings)
         if call.flag("dry_run") {
           call.logDryRun(enabling.instance.rawValue)
@@ -20,7 +25,7 @@ extension HostCommand {
         }
         return .object(plan)
       }
-      guard step.asked.isEmpty || call.flag("accept") else {
+      guard isGranted else {
         throw UpgradeError.moreAuthority(instance: enabling.instance, asked: step.asked.count)
       }
       // Said once more, it is started once more.

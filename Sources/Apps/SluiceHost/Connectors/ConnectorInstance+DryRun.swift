@@ -2,37 +2,51 @@ import CanonicalJSON
 import ConnectorFabric
 import Cryptography
 import Domain
+import Perception
 import PluginHost
 
 /// What a pull brought that nothing is kept of.
 struct DryPull: Sendable {
+  struct Found: Sendable {
+    let record: IntakeRecord
+    let stream: StreamName
+    /// Its version was delivered before, with other content.
+    let isConflict: Bool
+  }
+
   /// What is new, as it would have been journaled, as far as it was asked for.
-  private(set) var records: [IntakeRecord] = []
+  private(set) var found: [Found] = []
   /// How many it brought that were delivered before.
   private(set) var knownCount = 0
   private(set) var bytes = 0
   let recordsMax: Int
-  /// Of payloads.
+  /// Of keys, versions and payloads.
   let bytesMax: Int
-  private let isKnown: @Sendable (IntakeRecord) throws -> Bool
-  init(recordsMax: Int, bytesMax: Int, isKnown: @escaping @Sendable (IntakeRecord) throws -> Bool) {
+  private let standing: @Sendable (IntakeRecord, StreamName) throws -> DeliveryStanding
+  init(
+    recordsMax: Int, bytesMax: Int,
+    standing: @escaping @Sendable (IntakeRecord, StreamName) throws -> DeliveryStanding
+  ) {
     self.recordsMax = recordsMax
     self.bytesMax = bytesMax
-    self.isKnown = isKnown
+    self.standing = standing
   }
 
   /// More came than was asked for; the rest of the stream was not asked for.
-  var isCutOff: Bool { records.count >= recordsMax || bytes >= bytesMax }
+  var isCutOff: Bool { found.count >= recordsMax || bytes >= bytesMax }
 
   mutating func add(_ taken: Intake.Taken) throws {
     for entry in taken.entries {
-      for record in try IntakeBatch.decode(entry.body).records where !isCutOff {
-        if try isKnown(record) {
+      let (headerJSON, records) = try IntakeBatch.decode(entry.body)
+      let stream = try JSONValue(parsing: headerJSON).decode(IntakeBatch.Header.self).stream
+      for record in records where !isCutOff {
+        let standing = try standing(record, stream)
+        guard standing != .copy else {
           knownCount += 1
-        } else {
-          records.append(record)
-          bytes += record.payload.count
+          continue
         }
+        found.append(Found(record: record, stream: stream, isConflict: standing == .conflict))
+        bytes += record.key.utf8.count + record.sourceVersion.utf8.count + record.payload.count
       }
     }
   }

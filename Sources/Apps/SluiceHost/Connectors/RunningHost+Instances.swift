@@ -25,6 +25,7 @@ extension RunningHost {
   package func disable(_ instance: InstanceID, for tenant: TenantID, by user: UserID?) async throws {
     await giveWay("\(tenant)/\(instance)")
     try await change(instance, for: tenant, by: user) { $0.enabled = false }
+    await dryRuns["\(tenant)/\(instance)"]?.stop()
   }
 
   /// Journals that a connector starts nothing until it is resumed. Deliveries are still taken in, and wait.

@@ -29,6 +29,8 @@ final class WorkerPool: Sendable {
     var room: IntakeRoom?
     var groups: ControlGroups?
     var numbers = WorkerNumbers()
+    /// Dry runs that go on, by their workers' keys: of one that was stopped nothing begins any more.
+    var dryRuns: Set<String> = []
     var logs: [String: PluginLog] = [:]
     var refusals: [String: ToldRefusals] = [:]
     var whenNoneLives: (() -> Void)?
@@ -82,6 +84,11 @@ final class WorkerPool: Sendable {
     }
     return await withCheckedContinuation { done in
       loop.post { [self] in
+        guard !route.isDryRun || onLoop.dryRuns.contains(route.workerKey) else {
+          mailbox?.close()
+          return done.resume(
+            returning: Outcome(result: .failure(.stopped), sentWrites: [], refusals: [], credentialFault: nil))
+        }
         let session = OperationSession(
           route: route.gate, operation: operation, gate: onLoop.gate!, mailbox: mailbox,
           // What a dry run emits is nowhere: it is no record of the instance's, and its credit is not the instance's.
@@ -135,11 +142,24 @@ final class WorkerPool: Sendable {
     loop.post { [onLoop] in onLoop.draining.removeValue(forKey: ObjectIdentifier(mailbox))?.abandon() }
   }
 
+  /// Lets a dry run ask, until it is released.
+  func begin(_ dryRun: InstanceRoute) { loop.post { [onLoop] in onLoop.dryRuns.insert(dryRun.workerKey) } }
+
+  /// Keeps nothing to be seen of an instance that does not run, once it was asked in a dry run.
+  func hide(_ route: InstanceRoute) async {
+    try? await loop.run { [onLoop] in
+      onLoop.gate?.leave(route.gate)
+      onLoop.logs[route.key] = nil
+      onLoop.refusals[route.key] = nil
+    }
+  }
+
   func cancel(_ route: InstanceRoute) { loop.post { [onLoop] in onLoop.slots[route.workerKey]?.worker?.cancel() } }
 
   /// Ends the instance's worker, and what is seen of what it asked.
   func release(_ route: InstanceRoute) async {
     try? await loop.run { [onLoop] in
+      onLoop.dryRuns.remove(route.workerKey)
       let slot = onLoop.slots.removeValue(forKey: route.workerKey)
       slot?.session?.end()
       slot?.worker?.stop()
@@ -154,6 +174,7 @@ final class WorkerPool: Sendable {
         let prefix = "\(tenant)/"
         onLoop.logs = onLoop.logs.filter { !$0.key.hasPrefix(prefix) }
         onLoop.refusals = onLoop.refusals.filter { !$0.key.hasPrefix(prefix) }
+        onLoop.dryRuns = onLoop.dryRuns.filter { !$0.hasPrefix(prefix) }
         for key in onLoop.slots.keys where key.hasPrefix(prefix) {
           onLoop.slots.removeValue(forKey: key)?.worker?.stop()
         }
@@ -169,6 +190,7 @@ final class WorkerPool: Sendable {
       loop.post { [self] in
         for slot in onLoop.slots.values { slot.worker?.stop() }
         onLoop.slots = [:]
+        onLoop.dryRuns = []
         onLoop.gate!.close { [self] in
           guard !onLoop.numbers.isEmpty else { return done.resume() }
           // A process that the kernel cannot end (one that waits for a broken disk) is left to it.
