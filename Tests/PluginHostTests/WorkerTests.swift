@@ -240,11 +240,11 @@ struct `A worker` {
       Worker.Surroundings(wallClockMs: { 1 }, monotonicMs: { 1 }, random: { [UInt8](repeating: 4, count: $0) })
     }
     let codes = await withTaskGroup(of: String.self) { group in
-      for _ in 0..<200 {
+      for _ in 0..<80 {
         group.addTask { [spec] in
           await withCheckedContinuation { done in
             loop.post {
-              _ = Worker(loop: loop, spec: spec, surroundings: surroundings()) { ready in
+              _ = Worker(loop: loop, spec: spec, surroundings: surroundings(), loadTimeoutMs: 60_000) { ready in
                 if case .failure(let why) = ready { done.resume(returning: why.code) }
               }
             }
