@@ -157,6 +157,9 @@ def test_dead_letters_by_hand(rig):
     lost = [deal for deal in scenario.world.list("opportunities").values() if deal["stage"] == "Lost"]
     expect_equal(sorted(letter["key"] for letter in letters), sorted(deal["id"] for deal in lost), "keys of dead letters")
     expect(len(letters) >= 3, "too few deals were lost: the test tells nothing")
+    expect_equal(host.metric("sluice_dead_letters", instance="demo/crm"), len(letters), "dead letters that the metric counts of the instance")
+    (row,) = host.ask("top")["instances"]
+    expect_equal(row["dead_letters"], len(letters), "dead letters that top counts of the instance")
     words = ("--data-dir", host.data)
     first, second, third = (letter["id"] for letter in letters[:3])
     shown = sluice("deadletter", "show", first, *words).stdout
@@ -174,6 +177,7 @@ def test_dead_letters_by_hand(rig):
             answer = json.loads(sluice("deadletter", "replay", letter["id"], "--json", *words).stdout)
             expect_equal(answer["taken"], True, f"the replay of {letter['id']} ({answer})")
     expect_equal(host.ask("deadletter.list"), [], "dead letters at the end")
+    expect_equal(host.metrics().get('sluice_dead_letters{instance="demo/crm"}'), 0, "what the metric counts at the end")
     scenario.catch_up()
     scenario.check_sound()
     stored = {key.split("/", 1)[1]: row for key, row in host.state.space("perception.entity").items() if key.startswith("opportunity/")}

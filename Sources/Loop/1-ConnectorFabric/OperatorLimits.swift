@@ -3,15 +3,17 @@ package import Domain
 
 extension Manifest.Limits {
   /// By what a manifest calls each, with what it may be.
-  nonisolated(unsafe) static let fields: [(name: String, path: WritableKeyPath<Self, Int>, range: ClosedRange<Int>)] = [
-    ("memory_bytes", \.memoryBytes, (64 << 20)...(8 << 30)), ("cpu_seconds", \.cpuSeconds, 0...86_400),
-    ("threads", \.threads, 0...64), ("files", \.files, 16...4_096),
-    ("operation_timeout_ms", \.operationTimeoutMs, 100...3_600_000),
-    ("grace_ms", \.graceMs, 0...60_000), ("record_bytes_max", \.recordBytesMax, 1_024...(512 << 10)),
-    ("window_records", \.windowRecords, 1...1_000_000), ("window_bytes", \.windowBytes, 2_048...(64 << 20)),
-    ("requests_per_second", \.requestsPerSecond, 1...100_000), ("request_burst", \.requestBurst, 1...100_000),
-    ("concurrency", \.concurrency, 1...256), ("response_bytes_max", \.responseBytesMax, 1_024...(1 << 30)),
-  ]
+  static var fields: [(name: String, path: WritableKeyPath<Self, Int>, range: ClosedRange<Int>)] {
+    [
+      ("memory_bytes", \.memoryBytes, (64 << 20)...(8 << 30)), ("cpu_seconds", \.cpuSeconds, 0...86_400),
+      ("threads", \.threads, 0...64), ("files", \.files, 16...4_096),
+      ("operation_timeout_ms", \.operationTimeoutMs, 100...3_600_000),
+      ("grace_ms", \.graceMs, 0...60_000), ("record_bytes_max", \.recordBytesMax, 1_024...(512 << 10)),
+      ("window_records", \.windowRecords, 1...1_000_000), ("window_bytes", \.windowBytes, 2_048...(64 << 20)),
+      ("requests_per_second", \.requestsPerSecond, 1...100_000), ("request_burst", \.requestBurst, 1...100_000),
+      ("concurrency", \.concurrency, 1...256), ("response_bytes_max", \.responseBytesMax, 1_024...(1 << 30)),
+    ]
+  }
 
   /// 0 stands for no limit of processor time: more than any number.
   private static func height(_ value: Int, of name: String) -> Int {
