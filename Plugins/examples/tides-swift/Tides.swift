@@ -62,7 +62,7 @@ struct Tides: WebhookSource {
   /// What a pull that has caught up may promise: all of the days before the one it began on. The gauge knows a reading at once.
   private func completeUntil(_ began: Int64) -> Int64 { began - began % 86_400_000 - 1 }
 
-  private func place(_ last: Int64, of pull: Pull, completeUntil: Int64? = nil) -> Checkpoint {
+  private func place(_ last: Int64, of pull: Pull<Stream>, completeUntil: Int64? = nil) -> Checkpoint {
     Checkpoint(stream: pull.stream, state: JSON.integer(last).bytes, watermarkMs: completeUntil)
   }
 
