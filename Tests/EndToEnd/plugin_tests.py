@@ -1,5 +1,4 @@
 """A plugin's way from `sluice plugin new` to an enabled connector, as a third party goes it: outside the checkout."""
-import sys
 from urllib.parse import parse_qs, urlparse
 
 from rig import *
@@ -109,38 +108,6 @@ def test_whole_way_in_swift(rig):
 def test_whole_way_in_rust(rig):
     """so does one in Rust"""
     whole_way(rig, "rust")
-
-
-def test_guide_from_nothing(rig):
-    """the way that the guide prints is gone as it is printed, in an empty folder and with an installed Sluice: to an enabled connector"""
-    if not shutil.which("cc"):
-        raise Skip("needs cc")
-    with open(os.path.join(PROJECT, "docs", "guides", "write-a-connector.md")) as f:
-        way = f.read().split("\n## ")[1]
-    (upstream,) = re.findall(r"^```python\n(.*?)^```$", way, re.M | re.S)
-    author, operator = re.findall(r"^```sh\n(.*?)^```$", way, re.M | re.S)
-    folder, gauge, listen = rig.path("nothing"), str(free_port()), f"127.0.0.1:{free_port()}"
-    expect("up --data-dir data &" in operator and author.count("8099") == 1, "the guide's words for port and host")
-    with open(os.path.join(folder, "upstream.py"), "w") as f:
-        f.write(upstream.replace("8099", gauge))
-    come = "until sluice checkpoint show --data-dir data | grep -qw 3; do sleep 0.2; done"
-    script = f"set -euo pipefail\n{author}\n{operator.replace('data &', f'data --listen {listen} & host=$!', 1)}\n{come}\nkill $host; wait $host\n"
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
-    prefix = rig.path("prefix")
-    done = subprocess.run(["make", "install", f"PREFIX={prefix}", f"RELEASE={os.path.abspath(Settings.programs)}"], cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=120)
-    expect_equal(done.returncode, 0, f"exit of make install ({done.stdout + done.stderr})")
-    expect(os.path.exists(f"{prefix}/share/doc/sluice/guides/write-a-connector.md"), "the guide is installed")
-    environment["PATH"] = f"{prefix}/bin:{environment['PATH']}"
-    server = subprocess.Popen([sys.executable, "upstream.py"], cwd=folder, stderr=subprocess.DEVNULL)
-    walk = subprocess.Popen(["bash", "-c", script.replace("8099", gauge)], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
-    try:
-        said, _ = walk.communicate(timeout=120)
-        expect_equal(walk.returncode, 0, f"exit of what the guide prints ({said[-3000:]})")
-        expect("gauge-1.0.0.sluice" in said, f"the pack's name: {said[-3000:]}")
-    finally:
-        end(server)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(walk.pid, signal.SIGKILL)
 
 
 def test_new_refuses(rig):
