@@ -31,11 +31,11 @@ extension HostCommand {
 }
 
 extension TenantRuntime {
-  /// At most 20,000.
+  /// Of deliveries at most 10,000.
   nonisolated func deadLetterCount() throws -> Int {
     try view { view in
-      try PerceptionQueries(view).deadLetters(countMax: 10_000).count
-        + FabricStage.deadDeliveries(in: view, countMax: 10_000).count
+      try Int(PerceptionQueries(view).deadLetterCounts().values.reduce(0, +))
+        + FabricStage.deadDeliveryCounts(in: view, countMax: 10_000).values.reduce(0, +)
     }
   }
 }
