@@ -93,6 +93,8 @@ struct TopPicture {
     let cause: String?
     /// Of the time between the readings.
     let share: Double
+    /// Milliseconds between the readings, by cause.
+    let waits: [String: Int64]
     var name: String { now.name }
     var state: String { now.state }
     var refused: Int64 { now.refusals + now.drops }
@@ -145,7 +147,7 @@ struct TopPicture {
       requestsPerSecond: perSecond(now.requests - (earlier?.requests ?? 0)),
       kilobytesPerSecond: perSecond(now.bytes - (earlier?.bytes ?? 0)) / 1024,
       halvings: Dictionary(uniqueKeysWithValues: halvings.filter { $0.1 > 0 }), cause: longest?.0,
-      share: min(1, Double(longest?.1 ?? 0) / spanMs))
+      share: min(1, Double(longest?.1 ?? 0) / spanMs), waits: Dictionary(uniqueKeysWithValues: waits))
   }
 
   /// What each cause of waiting means to an operator.
@@ -178,11 +180,21 @@ struct TopPicture {
       halved(row).map { "only \(row.now.limit) may be under way at once after \($0)" }
         ?? "as many requests are under way as may be"
     case ("upstream_slow", _): halved(row).map { "its upstream is in trouble: \($0)" }
-    case ("no_credit", _): "what it has sent is not durable and applied yet"
+    case ("no_credit", _): notYet(row.waits)
     case ("intake_limit", _): "all sources together have as many bytes on their way as `intake.bytes_max` allows"
     case ("plugin_slow", _): "nothing kept it from sending"
     default: nil
     }
+  }
+
+  /// Credit comes back once what was sent is durable, and not too much of it waits to be applied: what that waits for.
+  private static func notYet(_ waits: [String: Int64]) -> String {
+    let (disk, loop) = (waits["storage_slow"] ?? 0, waits["apply_lag"] ?? 0)
+    guard max(disk, loop) * 2 >= waits["no_credit"] ?? 0 else {
+      return "what it has sent is not durable and applied yet"
+    }
+    return loop >= disk
+      ? "the loop has not applied yet what it has sent" : "the disk has not written yet what it has sent"
   }
 
   private static func halved(_ row: Row) -> String? {
