@@ -8,6 +8,8 @@ struct ApprovalSheet {
   let visitor: Visitor
   let approval: JSONValue
   let id: String
+  /// What its executor has just said that the call would do; nil while it was not asked.
+  let preview: JSONValue?
 
   private var tool: String { Words.exact(approval["tool"]) }
   private var subject: String { Words.subject(approval["subject"]) }
@@ -31,6 +33,7 @@ struct ApprovalSheet {
     \(console.section("Taking it back", undo))
     </div>
     \(console.section("Evidence", evidence))
+    \(isPending ? console.section("What the executor says", asked, id: "preview") : .nothing)
     \(isPending ? console.section("Your answer", answer, id: "answer") : console.section("The answer", answered))
     """
   }
@@ -210,6 +213,33 @@ struct ApprovalSheet {
     <dl class="facts"><div><dt>Call hash</dt><dd><code class="hash">\(Words.exact(approval["call_hash"]))</code>\
     </dd></div><div><dt>Approval</dt><dd><code class="hash">\(id)</code></dd></div></dl>
     """
+  }
+
+  /// What its executor answered, and the way to ask it.
+  private var asked: HTML {
+    let answered: HTML
+    switch preview?["answer"]?.string {
+    case nil: answered = "<p>It can be asked what the call would do now. Nothing is changed by asking.</p>"
+    case "would be done":
+      answered = """
+        <p class="notice good" role="status">It would be done.</p>
+        <pre class="code">\(pretty(preview?["result"]))</pre>
+        """
+    case "would be rejected":
+      answered = "<p class=\"notice bad\" role=\"status\">It would be rejected: \(console.data(preview?["reason"]))</p>"
+    default:
+      answered = "<p class=\"notice warm\" role=\"status\">It gave no answer: \(console.data(preview?["reason"]))</p>"
+    }
+    guard visitor.user.may(.approver, in: visitor.tenant) else { return answered }
+    return """
+      \(answered)
+      <form method="post" action="\(visitor.link("/approvals/\(WebForm.encoded(id))"))" aria-label="Ask the executor">
+      <input type="hidden" name="form_token" value="\(visitor.formToken)">
+      <input type="hidden" name="id" value="\(id)">
+      <input type="hidden" name="answer" value="dry_run">
+      <button type="submit">\(preview == nil ? "Ask what it would do" as HTML : "Ask again")</button>
+      </form>
+      """
   }
 
   // The answer.

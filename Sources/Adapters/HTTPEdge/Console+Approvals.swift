@@ -40,15 +40,25 @@ extension Console {
       caption, ["Call", "#Expected value", "Account", "Owner", "Approver", "Playbook", "Decided on", "Expires"], rows)
   }
 
-  func approval(_ id: String, _ visitor: Visitor) async throws -> EdgeResponse {
+  /// - Parameter preview: What its executor has just said that the call would do.
+  func approval(_ id: String, _ visitor: Visitor, preview: JSONValue? = nil) async throws -> EdgeResponse {
     let shown = try await call("approval.show", visitor, ["id": .string(id)])
-    let sheet = ApprovalSheet(console: self, visitor: visitor, approval: shown, id: id)
+    let sheet = ApprovalSheet(console: self, visitor: visitor, approval: shown, id: id, preview: preview)
     return respond(200, sheet.title, for: visitor, section: "/approvals", sheet.content)
   }
 
-  /// - Returns: The approval's page again, by redirection, so that reloading it sends nothing twice.
+  /// - Returns: The approval's page again: by redirection, so that reloading it sends nothing twice; as it is where
+  /// nothing was changed.
   func judge(_ id: String, _ fields: [String: String], _ visitor: Visitor) async throws -> EdgeResponse {
-    guard fields["id"] == id, let callHash = fields["call_hash"], !callHash.isEmpty else { throw ConsoleError.badForm }
+    let path = "/approvals/\(WebForm.encoded(id))"
+    guard fields["id"] == id else { throw ConsoleError.badForm }
+    if fields["answer"] == "dry_run" {
+      do {
+        let preview = try await call("approval.dry_run", visitor, ["id": .string(id)])
+        return try await approval(id, visitor, preview: preview)
+      } catch { return refusal(error, for: visitor, back: (path, "this approval")) }
+    }
+    guard let callHash = fields["call_hash"], !callHash.isEmpty else { throw ConsoleError.badForm }
     let command: String
     switch fields["answer"] {
     case "approve": command = "approval.approve"
@@ -60,7 +70,6 @@ extension Console {
     ]
     let note = (fields["note"] ?? "").split(separator: "\r\n", omittingEmptySubsequences: false).joined(separator: "\n")
     if !note.allSatisfy(\.isWhitespace) { arguments["note"] = .string(note) }
-    let path = "/approvals/\(WebForm.encoded(id))"
     do { _ = try await call(command, visitor, arguments) } catch {
       return refusal(error, for: visitor, back: (path, "this approval"))
     }

@@ -78,6 +78,8 @@ package actor RunningHost {
   var refused: [String: String] = [:]
   private(set) var isRunningInstances = false
   var isRunning: Bool { isRunningInstances }
+  /// Nothing is asked any more.
+  private(set) var isEnding = false
   /// A round of packing and trimming that is under way; whether another one is wanted, at once or in an hour.
   var housekeeping: Task<Void, Never>?
   var isHousekeepingAgain = false
@@ -90,6 +92,8 @@ package actor RunningHost {
   var trimming: Set<TenantID> = []
   /// Instances whose version is being replaced: nobody starts them meanwhile.
   var upgrading: [String: UpgradeTrial] = [:]
+  /// What is being asked beside the instances that work, by the same keys.
+  var dryRuns: [String: ConnectorInstance] = [:]
   /// Instances of which a change is on its way into the journal, and how many changes.
   var changing: [String: Int] = [:]
   var isBackingUp = false
@@ -166,6 +170,8 @@ package actor RunningHost {
   /// Drains: workers stop, what they brought is durable and applied, files are closed.
   package func stop() async throws {
     isRunningInstances = false
+    isEnding = true
+    for asked in dryRuns.values { await asked.stop() }
     for instance in instances.values { await instance.stop() }
     instances = [:]
     for tenant in tenants.values {

@@ -8,7 +8,8 @@ struct ConnectorGroup: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "connector", abstract: "Sources and executors of a tenant.",
     subcommands: [
-      Enable.self, Upgrade.self, Rollback.self, Disable.self, Pause.self, Resume.self, Run.self, Hook.self, Show.self,
+      Enable.self, DryRun.self, Upgrade.self, Rollback.self, Disable.self, Pause.self, Resume.self, Run.self, Hook.self,
+      Show.self,
       List.self,
     ])
 
@@ -27,13 +28,16 @@ struct ConnectorGroup: ParsableCommand {
     @Flag(help: "The first sync counts as change, not as baseline.") var replay = false
     @Flag(help: "Grant what the manifest says otherwise than the one in force.") var accept = false
     @Option(help: "A JSON file with the instance's configuration.") var config: String?
+    @Flag(help: "Only say what it would mean.") var plan = false
+    @Flag(help: "The same, and ask the plugin whether it works and what its first pulls would bring; nothing is kept.")
+    var dryRun = false
     @OptionGroup(title: "Its own times, instead of the manifest's") var times: Times
 
     func run() async throws {
       var arguments: [String: JSONValue?] = [
         "name": .string(name.hasSuffix(".yaml") ? OperatorFile.absolute(name) : name),
         "allow_private": .bool(allowPrivate), "replay": .bool(replay),
-        "accept": .bool(accept),
+        "accept": .bool(accept), "plan": .bool(plan), "dry_run": .bool(dryRun),
       ]
       if let instance { arguments["instance"] = .string(instance) }
       var endpoints: [String: JSONValue] = [:]
@@ -49,6 +53,21 @@ struct ConnectorGroup: ParsableCommand {
       }
       arguments["schedule"] = times.schedule
       try await everywhere.ask("connector.enable", arguments)
+    }
+  }
+
+  struct DryRun: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Ask a connector whether it works, and what its next pulls would bring; nothing of it is kept.",
+      discussion: "Works also while it is paused or parked. Its upstream is read, never written to or told to forget.")
+    @OptionGroup var everywhere: Everywhere
+    @Argument var instance: String
+    @Option(help: "Only this stream.") var stream: String?
+    @Option(help: "Records to show of each stream, 1 to 100.") var records: Int64 = 5
+    func run() async throws {
+      try await everywhere.ask(
+        "connector.dry_run",
+        ["instance": .string(instance), "stream": stream.map { .string($0) }, "records": .integer(records)])
     }
   }
 

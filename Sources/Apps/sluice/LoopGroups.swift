@@ -41,7 +41,7 @@ struct AccountGroup: ParsableCommand {
 
 struct ToolGroup: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "tool", abstract: "What decisions may ask for.", subcommands: [List.self, Call.self])
+    commandName: "tool", abstract: "What decisions may ask for.", subcommands: [List.self, Call.self, DryRun.self])
 
   struct List: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "List the tools that decisions may ask for.")
@@ -54,12 +54,32 @@ struct ToolGroup: ParsableCommand {
       abstract: "Ask one of the platform's own reads; it changes nothing, and stands in the host's log.")
     @OptionGroup var everywhere: Everywhere
     @Argument(help: "As `tool list` shows it, such as world.deal.") var name: String
-    @Option(help: "Its arguments as a JSON object.") var arguments = "{}"
+    @OptionGroup var given: Arguments
     func run() async throws {
-      guard let given = try? JSONValue(parsing: Array(arguments.utf8)), given.object != nil else {
-        throw ValidationError("--arguments is no JSON object.")
+      try await everywhere.ask("tool.call", ["name": .string(name), "arguments": try given.object])
+    }
+  }
+
+  struct DryRun: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "dry-run", abstract: "Ask a tool's executor what a call would do; nothing is changed.")
+    @OptionGroup var everywhere: Everywhere
+    @Argument(help: "As `tool list` shows it, such as crm.close_lost.") var name: String
+    @OptionGroup var given: Arguments
+    func run() async throws {
+      try await everywhere.ask("tool.dry_run", ["name": .string(name), "arguments": try given.object])
+    }
+  }
+
+  struct Arguments: ParsableArguments {
+    @Option(help: "Its arguments as a JSON object.") var arguments = "{}"
+    var object: JSONValue {
+      get throws {
+        guard let given = try? JSONValue(parsing: Array(arguments.utf8)), given.object != nil else {
+          throw ValidationError("--arguments is no JSON object.")
+        }
+        return given
       }
-      try await everywhere.ask("tool.call", ["name": .string(name), "arguments": given])
     }
   }
 }
@@ -101,7 +121,7 @@ struct DecisionGroup: ParsableCommand {
 struct ApprovalGroup: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "approval", abstract: "Calls that wait for a person.",
-    subcommands: [List.self, Show.self, Approve.self, Reject.self])
+    subcommands: [List.self, Show.self, DryRun.self, Approve.self, Reject.self])
 
   struct List: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -114,6 +134,13 @@ struct ApprovalGroup: ParsableCommand {
     @OptionGroup var everywhere: Everywhere
     @Argument var id: String
     func run() async throws { try await everywhere.ask("approval.show", ["id": .string(id)]) }
+  }
+  struct DryRun: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "dry-run", abstract: "Ask the executor what a held call would do now; nothing is changed.")
+    @OptionGroup var everywhere: Everywhere
+    @Argument var id: String
+    func run() async throws { try await everywhere.ask("approval.dry_run", ["id": .string(id)]) }
   }
   struct Approve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Approve exactly the call that was shown.")

@@ -5,6 +5,11 @@ package struct PerceptionQueries {
   private let view: any StateView
   package init(_ view: any StateView) { self.view = view }
 
+  /// Whether this version of the record has been delivered before: it would only be counted.
+  package func isKnown(_ record: IntakeRecord, instance: String, stream: String) throws -> Bool {
+    try view.value(.version, RowKey.of(instance, stream, record.key, RowKey.number(record.sourceOrdinal))) != nil
+  }
+
   /// The last business day whose rules have been judged.
   package func tickedDay() throws -> BusinessDay? { BusinessClock(try view.value(.clock, "clock") ?? [:]).ticked }
 

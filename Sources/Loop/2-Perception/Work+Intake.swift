@@ -77,24 +77,13 @@ extension Work {
   func mapped(_ delivered: Delivered, _ mapping: StreamMapping?) throws -> MappedRecord {
     let record = delivered.record
     guard let mapping else { throw RecordFault.unmappedStream(stream: delivered.stream) }
-    let payload = record.isJSON ? try? JSONValue(parsing: record.payload) : nil
-    var fields: [String: JSONValue]?
-    var day: BusinessDay?
-    switch record.operation {
-    case .upsert:
-      guard let payload else { throw RecordFault.notJSON }
-      fields = try mapping.fields(of: payload)
-      day = try mapping.day(of: payload)
-      for name in payload.object!.keys where !mapping.read.contains(name) {
-        try count("unread_fields", delivered.instance, delivered.stream, String(name.prefix(64)))
-      }
-    case .delete:
-      // Of what is gone nothing but its key is needed; its day, when it is told.
-      day = payload.flatMap { try? mapping.day(of: $0) }
+    let reading = try mapping.reading(of: record)
+    for name in reading.unread {
+      try count("unread_fields", delivered.instance, delivered.stream, String(name.prefix(64)))
     }
     return MappedRecord(
-      subject: Subject(type: mapping.entity.rawValue, id: record.key), entity: mapping.entity, fields: fields,
-      day: day ?? record.eventTimeMs.map { BusinessDay(number: Int((Double($0) / 86_400_000).rounded(.down))) },
+      subject: Subject(type: mapping.entity.rawValue, id: record.key), entity: mapping.entity, fields: reading.fields,
+      day: reading.day,
       instance: delivered.instance, stream: delivered.stream, ordinal: record.sourceOrdinal,
       sourceVersion: record.sourceVersion, commitment: delivered.commitment, position: delivered.position)
   }

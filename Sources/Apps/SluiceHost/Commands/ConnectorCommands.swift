@@ -5,33 +5,6 @@ import Identity
 
 extension HostCommand {
   static let connectorCommands: [HostCommand] = [
-    HostCommand("connector.enable", "Enable a connector for a tenant", role: nil) { call in
-      let (enabling, manifest) = try await call.host.enabling(from: call.arguments)
-      var findings: [any OperatorError] = try await call.host.unfitSecrets(enabling, manifest, try call.tenant())
-      if let lacking = manifest.webhook.flatMap({ Ingress.lacking($0, call.host.options.settings) }) {
-        findings.append(lacking)
-      }
-      let tenant = try call.tenant()
-      if let old = try? await call.host.enabling(of: enabling.instance, tenant), old.manifest != enabling.manifest {
-        let upgrade = try await call.host.upgrade(from: old, to: enabling, manifest)
-        guard upgrade.asked.isEmpty || call.flag("accept") else {
-          throw UpgradeError.moreAuthority(instance: enabling.instance, asked: upgrade.asked.count)
-        }
-        _ = try await call.host.carryOut(upgrade, for: tenant, by: call.user)
-      } else {
-        var enabling = enabling
-        // The same version with another configuration: the way back stays.
-        let old = try? await call.host.enabling(of: enabling.instance, tenant)
-        if old?.folder == enabling.folder { enabling.before = old?.before }
-        try await call.host.enable(enabling, for: tenant, by: call.user)
-      }
-      var answer: [String: JSONValue] = ["instance": .string(enabling.instance.rawValue), "enabled": true]
-      // A secret may be stored before there is a manifest to check it by.
-      if !findings.isEmpty {
-        answer["findings"] = .array(findings.map { .string("[\($0.code)] \($0.message) \($0.remedy)") })
-      }
-      return .object(answer)
-    },
     HostCommand(
       "connector.folders", "Which folders hold the plugins that connectors of all tenants run", role: nil,
       whileSuspended: .answered
@@ -152,35 +125,6 @@ extension HostCommand.Call {
   }
 }
 
-/// A checkpoint's state as people read and write it: its text, or `hex:` and digits when it is none.
-private enum CheckpointText {
-  static func row(
-    _ instance: JSONValue, _ stream: JSONValue, _ checkpoint: IntakeBatch.Checkpoint?
-  ) throws -> JSONValue {
-    [
-      "instance": instance, "stream": stream, "state": checkpoint.map { .string(text($0.stateHex)) } ?? .null,
-      "state_version": checkpoint.map { .integer(Int64($0.stateVersion)) } ?? .null,
-      "watermark_ms": checkpoint?.watermarkMs.map { .integer($0) } ?? .null,
-    ]
-  }
-
-  private static func text(_ hex: String) -> String {
-    let bytes = Hex.decode(hex) ?? []
-    let isPlain = bytes.allSatisfy { (0x20...0x7E).contains($0) } && !bytes.starts(with: Array("hex:".utf8))
-    return isPlain ? String(decoding: bytes, as: UTF8.self) : "hex:" + hex
-  }
-
-  static func bytes(_ text: String) throws -> [UInt8] {
-    guard text.hasPrefix("hex:") else { return Array(text.utf8) }
-    guard let bytes = Hex.decode(String(text.dropFirst(4))) else {
-      throw CommandError.refused(
-        code: "checkpoint.bad_hex", message: "What follows hex: is not hexadecimal.",
-        remedy: "Give pairs of 0-9 and a-f, or the text itself without `hex:`.")
-    }
-    return bytes
-  }
-}
-
 extension RunningHost {
   func connectorRows(_ tenant: TenantID) async throws -> JSONValue {
     let enabled = try self.tenant(tenant).view {
@@ -192,12 +136,8 @@ extension RunningHost {
       let running = try? instance(tenant, enabling.instance)
       let state: String =
         switch await running?.state {
-        case .idle: "idle"
-        case .running(let what): what
-        case .waiting(let reason): "waiting: \(reason)"
-        case .parked(let reason): "parked: \(reason)"
-        case .paused(let reason): "paused: \(reason)"
-        case .stopped, nil:
+        case let state? where state != .stopped: state.inWords
+        default:
           refused["\(tenant)/\(enabling.instance)"].map { "refused: \($0)" }
             ?? (!enabling.settings.enabled ? "disabled" : isSuspended ? "suspended" : "not running")
         }

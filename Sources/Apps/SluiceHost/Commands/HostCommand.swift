@@ -67,7 +67,7 @@ package struct HostCommand: Sendable {
 
   /// Every command there is. To add one, add it here.
   package static let all: [HostCommand] =
-    tenantCommands + userCommands + connectorCommands + upgradeCommands
+    tenantCommands + userCommands + enableCommands + connectorCommands + upgradeCommands + dryRunCommands
     + configurationCommands + policyCommands + loopCommands + deadLetterCommands + killCommands + approvalCommands
     + ledgerCommands
     + topCommands + journalCommands + backupCommands

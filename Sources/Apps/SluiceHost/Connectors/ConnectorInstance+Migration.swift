@@ -5,8 +5,8 @@ import PluginHost
 
 // What a new version of a plugin is asked before it takes over.
 extension ConnectorInstance {
-  /// Meanwhile the instance does nothing: no answer takes longer.
-  private var trialTimeoutMs: Int { min(route.manifest.limits.operationTimeoutMs, 30_000) }
+  /// Meanwhile the instance does nothing, or somebody waits: no answer takes longer.
+  var trialTimeoutMs: Int { min(route.manifest.limits.operationTimeoutMs, 30_000) }
 
   /// Whether it starts with its configuration. Its upstream may be down: that is no fault of the version.
   /// - Throws: `UpgradeError.doesNotWork`.

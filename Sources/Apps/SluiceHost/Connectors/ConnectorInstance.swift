@@ -15,6 +15,17 @@ package actor ConnectorInstance {
     /// By an operator, until one resumes it.
     case paused(reason: String)
     case stopped
+
+    var inWords: String {
+      switch self {
+      case .idle: "idle"
+      case .running(let what): what
+      case .waiting(let reason): "waiting: \(reason)"
+      case .parked(let reason): "parked: \(reason)"
+      case .paused(let reason): "paused: \(reason)"
+      case .stopped: "not running"
+      }
+    }
   }
 
   package nonisolated let route: InstanceRoute
@@ -27,7 +38,7 @@ package actor ConnectorInstance {
   /// What it waits for while it rests after a fault that is none of its own.
   private var restsFor: WaitCause?
   var retries = DeliveryRetries()
-  private var checkpoints: [StreamName: IntakeBatch.Checkpoint] = [:]
+  var checkpoints: [StreamName: IntakeBatch.Checkpoint] = [:]
   package internal(set) var state = State.idle {
     didSet {
       if case .parked = state {
@@ -316,53 +327,5 @@ package actor ConnectorInstance {
     state = .parked(reason: reason)
     log.warning("instance.parked", reason, route.fields)
     return .max
-  }
-}
-
-// Operations.
-extension ConnectorInstance {
-  private func pull(_ stream: StreamName) async throws {
-    var start = OperationStart(kind: .pull)
-    start.name = stream.rawValue
-    start.deadlineMs = route.manifest.limits.operationTimeoutMs
-    if let checkpoint = try checkpoint(of: stream) {
-      start.state = Hex.decode(checkpoint.stateHex) ?? []
-      start.stateVersion = checkpoint.stateVersion
-    }
-    var durable: [StreamName: IntakeBatch.Checkpoint] = [:]
-    defer { checkpoints.merge(durable) { $1 } }
-    let result = try await run(start) { mailbox in
-      let commits = IntakeCommits(route: route, workers: workers, tenant: tenant, metrics: metrics, mailbox: mailbox)
-      try await commits.run(durable: &durable)
-    }
-    try OperationEnding.check(result)
-  }
-
-  private func checkpoint(of stream: StreamName) throws -> IntakeBatch.Checkpoint? {
-    if let known = checkpoints[stream] { return known }
-    return try tenant.view { try FabricStage.checkpoint(of: route.instance, stream: stream, in: $0) }
-  }
-
-  /// Runs an operation that emits, beside what takes in what it emits.
-  /// - Parameter isCommittedLater: Whether somebody else goes on with what is taken in when this has returned.
-  func run(
-    _ start: OperationStart, isCommittedLater: Bool = false,
-    _ takeIn: (Mailbox<OperationSession.Event>) async throws -> Void
-  ) async throws -> WorkerPool.Outcome {
-    let mailbox = Mailbox<OperationSession.Event>()
-    async let ending = workers.run(
-      start, operation: start.kind == .pull ? .pulling : .reading, route: route, mailbox: mailbox)
-    do { try await takeIn(mailbox) } catch {
-      workers.cancel(route)
-      mailbox.close()
-      _ = await ending
-      workers.abandon(mailbox)
-      metrics.operation(instance: route.key, kind: "\(start.kind)", ending: "not_taken")
-      throw error
-    }
-    let result = await ending
-    if !isCommittedLater { workers.abandon(mailbox) }
-    metrics.operation(instance: route.key, kind: "\(start.kind)", ending: "\(result.name)")
-    return result
   }
 }

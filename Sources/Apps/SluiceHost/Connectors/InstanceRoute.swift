@@ -16,8 +16,12 @@ package struct InstanceRoute: Sendable {
   package let hostProxy: EgressProxy?
   /// The instance's configuration, canonical JSON.
   package let config: [UInt8]
+  /// Of a dry run, whose worker is not the one that works.
+  var isDryRun = false
 
   package var key: String { "\(tenant)/\(instance)" }
+  /// Whose operations are run one after the other. No instance has a name with a space.
+  var workerKey: String { isDryRun ? key + " dry run" : key }
   var fields: [String: String] { ["tenant": "\(tenant)", "instance": "\(instance)"] }
   var gate: EgressGate.Route {
     EgressGate.Route(

@@ -125,6 +125,7 @@ extension RunningHost {
 
   /// Takes all instances of a tenant out of work. Their webhooks' addresses stay open.
   func stopInstances(of tenant: TenantID) async {
+    for (_, asked) in dryRuns where asked.route.tenant == tenant { await asked.stop() }
     // Whatever is there after one has stopped, too.
     while let (key, instance) = instances.first(where: { $0.value.route.tenant == tenant }) {
       running[key] = nil
@@ -137,11 +138,15 @@ extension RunningHost {
 
   func startAgain(_ tenant: TenantID) async throws { if isRunningInstances { try await startInstances(of: tenant) } }
 
-  /// An instance of the version that is to come, which nobody else knows of.
-  func trial(_ upgrade: Upgrade, _ tenant: TenantID, _ runtime: TenantRuntime) -> ConnectorInstance {
-    ConnectorInstance(
-      route: route(upgrade.new, upgrade.manifest, tenant), clock: nil, pausedFor: nil, workers: pool, tenant: runtime,
-      metrics: metrics, log: log)
+  /// An instance that nobody else knows of, to be asked something: of a version that is to come, or beside the one that
+  /// works.
+  func aside(
+    _ enabling: Enabling, _ manifest: Manifest, _ tenant: TenantID, _ runtime: TenantRuntime, isDryRun: Bool = false
+  ) -> ConnectorInstance {
+    var route = route(enabling, manifest, tenant)
+    route.isDryRun = isDryRun
+    return ConnectorInstance(
+      route: route, clock: nil, pausedFor: nil, workers: pool, tenant: runtime, metrics: metrics, log: log)
   }
 
   func route(_ enabling: Enabling, _ manifest: Manifest, _ tenant: TenantID) -> InstanceRoute {

@@ -106,7 +106,7 @@ extension RunningHost {
     let runtime = try self.tenant(tenant)
     try await runtime.settle()
     let instance = upgrade.old.instance
-    let trial = trial(upgrade, tenant, runtime)
+    let trial = aside(upgrade.new, upgrade.manifest, tenant, runtime)
     underWay.tries(trial)
     guard !underWay.isGivenUp else { throw UpgradeError.givenUp(instance: instance) }
     let read: Result<[Upgrade.Place], any Error>

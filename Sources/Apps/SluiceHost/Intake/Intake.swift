@@ -106,6 +106,14 @@ enum OperationEnding: Error, Equatable {
   /// The upstream's doing, however long it lasts: no fault of the plugin, and no reason to park it.
   case upstream(reason: String)
 
+  var reason: String {
+    switch self {
+    case .pause(_, let reason), .park(let reason), .credentialRefused(let reason), .faulty(let reason),
+      .upstream(let reason):
+      reason
+    }
+  }
+
   /// While nothing is taken in, it is asked for again and again; nothing is wrong with the instance.
   init(_ pause: any OperatorError) { self = .pause(ms: 1_000, reason: pause.message) }
 

@@ -119,7 +119,7 @@ package final class Metrics: Sendable {
     ("sluice_throttle_held", "gauge", "1 for the cause for which requests wait now."),
     ("sluice_throttle_halvings_total", "counter", "Times that the limit was halved, by cause."),
     ("sluice_throttle_refused_total", "counter", "Requests refused since too many of their tenant waited."),
-    ("sluice_operations_total", "counter", "Operations of workers, by kind and ending."),
+    ("sluice_operations_total", "counter", "Operations of workers, by kind and ending; dry runs are a kind."),
     ("sluice_worker_spawns_total", "counter", "Worker processes started."),
     ("sluice_sandbox_refusals_total", "counter", "What the sandbox refused plugins, by system call or limit."),
     ("sluice_deliveries_total", "counter", "Webhook deliveries, by outcome."),

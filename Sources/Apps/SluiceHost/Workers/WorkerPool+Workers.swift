@@ -17,11 +17,11 @@ extension WorkerPool {
   }
 
   func withWorker(_ route: InstanceRoute, _ use: @escaping (Result<Worker, WorkerFailure>) -> Void) {
-    if let worker = onLoop.slots[route.key]?.worker, worker.isIdle {
+    if let worker = onLoop.slots[route.workerKey]?.worker, worker.isIdle {
       use(.success(worker))
       return
     }
-    onLoop.slots[route.key]?.worker?.stop()
+    onLoop.slots[route.workerKey]?.worker?.stop()
     metrics.add("sluice_worker_spawns_total", 1, [("instance", route.key)])
     let surroundings = Worker.Surroundings(
       wallClockMs: SystemSources.wallClockMs, monotonicMs: SystemSources.monotonicMs, random: SystemSources.random)
@@ -40,7 +40,7 @@ extension WorkerPool {
       if onLoop.numbers.isEmpty { onLoop.tellNoneLives() }
     }
     box.worker = worker
-    onLoop.slots[route.key] = Slot(worker: worker, session: nil)
+    onLoop.slots[route.workerKey] = Slot(worker: worker, session: nil)
   }
   private final class WorkerBox { weak var worker: Worker? }
 

@@ -83,14 +83,15 @@ final class WorkerPool: Sendable {
     return await withCheckedContinuation { done in
       loop.post { [self] in
         let session = OperationSession(
-          route: route.gate, operation: operation, gate: onLoop.gate!, mailbox: mailbox, metrics: metrics, log: log,
-          pluginLog: pluginLog(route), room: onLoop.room)
+          route: route.gate, operation: operation, gate: onLoop.gate!, mailbox: mailbox,
+          // What a dry run emits is nowhere: it is no record of the instance's, and its credit is not the instance's.
+          metrics: route.isDryRun ? Metrics() : metrics, log: log, pluginLog: pluginLog(route), room: onLoop.room)
         func finish(_ result: Result<OperationResult, WorkerFailure>) {
           session.end()
           if let mailbox, session.isDraining { onLoop.draining[ObjectIdentifier(mailbox)] = session }
-          onLoop.slots[route.key]?.session = nil
+          onLoop.slots[route.workerKey]?.session = nil
           // A thread that was started may run on: what it does belongs to no operation, and to none of its limits.
-          if route.manifest.limits.threads > 0 { onLoop.slots.removeValue(forKey: route.key)?.worker?.stop() }
+          if route.manifest.limits.threads > 0 { onLoop.slots.removeValue(forKey: route.workerKey)?.worker?.stop() }
           done.resume(
             returning: Outcome(
               result: result, sentWrites: session.sentWrites, refusals: session.refusals,
@@ -102,7 +103,7 @@ final class WorkerPool: Sendable {
           case .failure(let failure): finish(.failure(failure))
           case .success(let worker):
             session.worker = worker
-            onLoop.slots[route.key]?.session = session
+            onLoop.slots[route.workerKey]?.session = session
             worker.run(start, handler: session) { finish($0) }
             session.grant()
           }
@@ -123,7 +124,7 @@ final class WorkerPool: Sendable {
         session.complete(records: records, bytes: bytes, checkpointBytes: checkpointBytes)
         if !session.isDraining { onLoop.draining[id] = nil }
       }
-      guard let session = onLoop.slots[route.key]?.session, session.fills(mailbox) else { return }
+      guard let session = onLoop.slots[route.workerKey]?.session, session.fills(mailbox) else { return }
       session.complete(records: records, bytes: bytes, checkpointBytes: checkpointBytes)
       for token in tokens { session.durable(token: token) }
     }
@@ -134,15 +135,15 @@ final class WorkerPool: Sendable {
     loop.post { [onLoop] in onLoop.draining.removeValue(forKey: ObjectIdentifier(mailbox))?.abandon() }
   }
 
-  func cancel(_ route: InstanceRoute) { loop.post { [onLoop] in onLoop.slots[route.key]?.worker?.cancel() } }
+  func cancel(_ route: InstanceRoute) { loop.post { [onLoop] in onLoop.slots[route.workerKey]?.worker?.cancel() } }
 
   /// Ends the instance's worker, and what is seen of what it asked.
   func release(_ route: InstanceRoute) async {
     try? await loop.run { [onLoop] in
-      let slot = onLoop.slots.removeValue(forKey: route.key)
+      let slot = onLoop.slots.removeValue(forKey: route.workerKey)
       slot?.session?.end()
       slot?.worker?.stop()
-      onLoop.gate?.leave(route.gate)
+      if !route.isDryRun { onLoop.gate?.leave(route.gate) }
     }
   }
 

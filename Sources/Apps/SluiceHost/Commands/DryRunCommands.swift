@@ -1,0 +1,54 @@
+import CanonicalJSON
+import ConnectorFabric
+import Decision
+import Domain
+import Identity
+
+extension HostCommand {
+  /// What would be, asked of the plugins themselves: nothing is changed, here or outside.
+  static let dryRunCommands: [HostCommand] = [
+    HostCommand(
+      "connector.dry_run", "Ask a connector whether it works, and what its next pulls would bring", role: .operator
+    ) { call in
+      let (tenant, instance) = (try call.tenant(), try InstanceID(parsing: try call.string("instance")))
+      let enabling = try await call.host.enabling(of: instance, tenant)
+      let manifest = try Manifest(SourceDocument(name: enabling.source, value: enabling.manifest, marks: [:]))
+      call.logDryRun(instance.rawValue)
+      return try await call.host.dryRun(enabling, manifest, of: tenant, try call.extent())
+    },
+    HostCommand("tool.dry_run", "Ask a tool's executor what a call would do", role: .operator) { call in
+      let name = try call.string("name")
+      call.logDryRun(name)
+      return try await call.host.dryRun(tool: name, call.arguments["arguments"] ?? [:], of: try call.tenant())
+    },
+    HostCommand("approval.dry_run", "Ask the executor what a held call would do now", role: .approver) { call in
+      let id = try call.digest("id")
+      let record = try await call.view { try DecisionStage.record(id, in: $0) }
+      guard let proposal = record?.proposal, let held = proposal.call else {
+        throw HostError.unknown("the approval \(id)")
+      }
+      call.logDryRun(held.tool)
+      return try await call.host.dryRun(
+        tool: held.tool, held.arguments, playbook: proposal.playbook, account: proposal.account,
+        owner: proposal.owner, of: try call.tenant())
+    },
+  ]
+}
+
+extension HostCommand.Call {
+  func extent() throws -> DryRunExtent {
+    var extent = DryRunExtent()
+    extent.stream = optional("stream")
+    if let given = arguments["records"], !given.isNull {
+      extent.recordsMax = Int(clamping: given.integer ?? given.string.flatMap { Int64($0) } ?? 0)
+    }
+    return extent
+  }
+
+  /// Who had the outside asked, and of what, stands in the host's log, beside what was done.
+  func logDryRun(_ what: String) {
+    host.log.info(
+      "dry_run.asked", "Somebody asked what would be.",
+      ["tenant": arguments["tenant"]?.string ?? "", "of": what, "user": user.rawValue, "door": door.rawValue])
+  }
+}

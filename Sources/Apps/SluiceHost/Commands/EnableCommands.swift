@@ -1,0 +1,78 @@
+import CanonicalJSON
+import ConnectorFabric
+import Domain
+import Vault
+
+extension HostCommand {
+  static let enableCommands: [HostCommand] = [
+    HostCommand("connector.enable", "Enable a connector for a tenant", role: nil, whileSuspended: .onlyPlanned) {
+      call in
+      let tenant = try call.tenant()
+      let (enabling, manifest) = try await call.host.enabling(from: call.arguments)
+      let step = try await call.host.step(to: enabling, manifest, of: tenant)
+      try await call.host.checkTools(after: [step], of: tenant)
+      let findings = try await call.host.findings(enabling, manifest, tenant)
+      if call.flag("plan") || call.flag("dry_run") {
+        var plan = try await call.host.plan(step, manifest, findings)
+        if call.flag("dry_run") {
+          call.logDryRun(enabling.instance.rawValue)
+          plan["dry_run"] = try await call.host.dryRun(enabling, manifest, of: tenant, try call.extent())
+        }
+        return .object(plan)
+      }
+      guard step.asked.isEmpty || call.flag("accept") else {
+        throw UpgradeError.moreAuthority(instance: enabling.instance, asked: step.asked.count)
+      }
+      // Said once more, it is started once more.
+      if let upgrade = step.upgrade {
+        _ = try await call.host.carryOut(upgrade, for: tenant, by: call.user)
+      } else if let wanted = step.enabling {
+        try await call.host.enable(wanted, for: tenant, by: call.user)
+      }
+      var answer: [String: JSONValue] = ["instance": .string(enabling.instance.rawValue), "enabled": true]
+      if !findings.isEmpty { answer["findings"] = .array(findings.map { .string($0) }) }
+      return .object(answer)
+    }
+  ]
+}
+
+extension RunningHost {
+  func step(to enabling: Enabling, _ manifest: Manifest, of tenant: TenantID) throws -> ConnectorStep {
+    let old = try enablings(of: tenant).first { $0.instance == enabling.instance }
+    return try step(to: enabling, manifest, from: old, held: try vault.slots(tenant: tenant))
+  }
+
+  /// What does not keep it from being enabled, and will be felt. A secret may be stored before there is a manifest to check
+  /// it by.
+  fileprivate func findings(_ enabling: Enabling, _ manifest: Manifest, _ tenant: TenantID) throws -> [String] {
+    var findings = try unfitSecrets(enabling, manifest, tenant)
+    if let lacking = manifest.webhook.flatMap({ Ingress.lacking($0, options.settings) }) { findings.append(lacking) }
+    return findings.map { "[\($0.code)] \($0.message) \($0.remedy)" }
+  }
+
+  /// What enabling it would mean: for the one who grants it.
+  fileprivate func plan(
+    _ step: ConnectorStep, _ manifest: Manifest, _ findings: [String]
+  ) throws -> [String: JSONValue] {
+    guard let enabling = step.enabling else { return [:] }
+    let authority = Authority(manifest, document: enabling.manifest)
+    var plan: [String: JSONValue] = [
+      "instance": .string(enabling.instance.rawValue), "connector": .string(manifest.name),
+      "version": .string(manifest.version), "kind": .string(manifest.kind.rawValue), "enabled": false,
+      "change": .string(step.change.rawValue),
+      // What is new to the tenant is shown whole, of the rest only what is said otherwise.
+      "asks": .array(
+        (step.upgrade == nil && step.change == .added ? authority.sentences : step.asked).map { .string($0) }),
+      "endpoints": .object(
+        Dictionary(
+          manifest.endpoints.map { ($0.name, .string(enabling.endpoints[$0.name] ?? $0.base)) },
+          uniquingKeysWith: { first, _ in first })),
+      "lacks_secrets": .array(step.lacking.map { .string($0) }), "config": enabling.config,
+      "schedule": enabling.schedule ?? enabling.manifest["schedule"] ?? .null,
+      "proxy": enabling.proxy.map { .string($0) } ?? .null,
+    ]
+    if let upgrade = step.upgrade { plan["from"] = upgrade.from }
+    if !findings.isEmpty { plan["findings"] = .array(findings.map { .string($0) }) }
+    return plan
+  }
+}

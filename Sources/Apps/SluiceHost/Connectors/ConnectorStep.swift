@@ -1,0 +1,78 @@
+import ConnectorFabric
+import Domain
+import Vault
+
+/// What must be done for a tenant's connector to be as wanted.
+struct ConnectorStep {
+  enum Change: String { case added, changed, upgraded, unchanged, removed }
+  let instance: InstanceID
+  let change: Change
+  /// Nil for one that is removed.
+  var enabling: Enabling?
+  var upgrade: Upgrade?
+  /// Slots for which no secret is stored yet.
+  var lacking: [String] = []
+
+  var asked: [String] { upgrade?.asked ?? [] }
+}
+
+extension RunningHost {
+  /// Reads every file against what is in force; nothing is done yet.
+  func steps(to wanted: ConnectorFiles, of tenant: TenantID) throws -> [ConnectorStep] {
+    let inForce = try enablings(of: tenant)
+    let held = try vault.slots(tenant: tenant)
+    let steps = try wanted.files.map { file in
+      var (enabling, manifest) = try enabling(from: file.arguments)
+      let old = inForce.first { $0.instance == file.instance }
+      enabling.settings.pausedFor = file.pause ?? old?.settings.pausedFor
+      return try step(to: enabling, manifest, from: old, held: held)
+    }
+    let names = Set(wanted.files.map(\.instance))
+    let gone = inForce.filter { $0.settings.enabled && !names.contains($0.instance) }
+    // What goes, goes first: what comes may take its place among the tools.
+    return gone.map { ConnectorStep(instance: $0.instance, change: .removed) } + steps
+  }
+
+  /// - Parameters:
+  ///   - old: What is in force of that name.
+  ///   - held: The tenant's slots that hold a secret.
+  func step(
+    to wanted: Enabling, _ manifest: Manifest, from old: Enabling?, held: [(instance: String, slot: String)]
+  ) throws -> ConnectorStep {
+    var wanted = wanted
+    var (change, upgrade) = (ConnectorStep.Change.added, Upgrade?.none)
+    if let old {
+      let comparison = try self.upgrade(from: old, to: wanted, manifest)
+      let isOther = old.manifest != wanted.manifest || old.folder != wanted.folder
+      // The same version with other settings: the way back stays.
+      if isOther { upgrade = comparison } else { wanted.before = old.before }
+      change = !old.settings.enabled ? .added : isOther ? .upgraded : old == wanted ? .unchanged : .changed
+    }
+    let lacking = wanted.slotNames(manifest).filter { slot in
+      !held.contains { $0.instance == wanted.instance.rawValue && $0.slot == slot }
+    }
+    return ConnectorStep(
+      instance: wanted.instance, change: change, enabling: wanted, upgrade: upgrade, lacking: lacking)
+  }
+
+  /// Whether the tools of all of them together can be offered.
+  func checkTools(after steps: [ConnectorStep], of tenant: TenantID) throws {
+    let wanted = try steps.compactMap { step -> Enabling? in
+      if let enabling = step.enabling { return enabling }
+      var gone = try enabling(of: step.instance, tenant)
+      gone.settings.enabled = false
+      return gone
+    }
+    try checkTools(with: wanted, of: tenant)
+  }
+
+  func carryOut(_ step: ConnectorStep, for tenant: TenantID, by user: UserID?) async throws {
+    switch (step.change, step.upgrade, step.enabling) {
+    case (.unchanged, _, _): return
+    case (.removed, _, _): try await disable(step.instance, for: tenant, by: user)
+    case (_, let upgrade?, _): _ = try await carryOut(upgrade, for: tenant, by: user)
+    case (_, nil, let enabling?): try await enable(enabling, for: tenant, by: user)
+    case (_, nil, nil): return
+    }
+  }
+}
