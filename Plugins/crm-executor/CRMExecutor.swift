@@ -7,16 +7,26 @@ import SluiceKit
 struct CRMExecutor: Executor {
   static let descriptor = Descriptor(id: "crm-actions", name: "CRM actions", version: "1.0.0")
 
-  init(config: Config) throws { try config.allow() }
+  /// As the manifest names them.
+  enum Action: String, ManifestName {
+    case closeLost = "close_lost"
+    case reopen, reassign
+    case fixProduct = "fix_product"
+    case createTask = "create_task"
+    case createNote = "create_note"
+    case draftBrief = "draft_brief"
+  }
+
+  init(_ configuration: NoConfiguration) {}
 
   func check(_ host: any Host) throws {
     _ = try host.fetch(read("/api/v1/reps", query: [("limit", "1")])).success(of: "crm")
   }
 
   /// Sends the one write of the action, once: a second try is the host's to decide.
-  func execute(_ action: Action, host: any Host) throws -> Outcome {
+  func execute(_ call: Call<Action>, host: any Host) throws -> Outcome {
     let write: Write
-    switch Write.of(action) {
+    switch Write.of(call) {
     case .refused(let code, let message): return .rejected(code: code, message: message)
     case .possible(let found): write = found
     }
@@ -32,21 +42,21 @@ struct CRMExecutor: Executor {
     }
   }
 
-  func probe(_ action: Action, host: any Host) throws -> ProbeAnswer {
-    guard case .possible(let write) = Write.of(action), Write.isSegment(action.key) else {
+  func probe(_ call: Call<Action>, host: any Host) throws -> ProbeAnswer {
+    guard case .possible(let write) = Write.of(call), Write.isSegment(call.key) else {
       return .cannotTell(message: "The action's key or arguments cannot be asked about.")
     }
     do {
-      return write.probed(try host.fetch(read("/api/v1/idempotency/\(action.key)")))
+      return write.probed(try host.fetch(read("/api/v1/idempotency/\(call.key)")))
     } catch {
       guard [.transient, .rateLimited, .tooLarge].contains(error.reason) else { throw error }
       return .cannotTell(message: "The CRM did not answer.")
     }
   }
 
-  func dryRun(_ action: Action, host: any Host) throws -> DryRunAnswer {
+  func dryRun(_ call: Call<Action>, host: any Host) throws -> DryRunAnswer {
     let write: Write
-    switch Write.of(action) {
+    switch Write.of(call) {
     case .refused(let code, let message): return .rejected(code: code, message: message)
     case .possible(let found): write = found
     }

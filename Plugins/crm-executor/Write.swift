@@ -13,34 +13,51 @@ enum Write: Equatable {
   }
 
   /// Reads a permitted call. Its arguments are valid by the manifest's schema; what a path cannot carry is refused.
-  static func of(_ action: Action) -> Reading {
-    let write: Write?
-    switch action.name {
-    case "close_lost", "reopen", "reassign", "fix_product": write = change(action.input)
-    case "create_task": write = make("tasks", action.input["task"])
-    case "create_note": write = make("notes", action.input["note"])
-    case "draft_brief": write = make("drafts", action.input["draft"])
-    default:
-      return .refused(code: "crm.unknown_action", message: "The CRM executor has no action \"\(action.name)\".")
-    }
-    guard let write else {
-      return .refused(code: "crm.bad_arguments", message: "An argument of \(action.name) is missing or unusable.")
-    }
-    return .possible(write)
+  static func of(_ call: Call<CRMExecutor.Action>) -> Reading {
+    do {
+      let write: Write? =
+        switch call.action {
+        case .closeLost, .reopen, .reassign, .fixProduct: change(try call.arguments())
+        case .createTask: try make("tasks", "task", call)
+        case .createNote: try make("notes", "note", call)
+        case .draftBrief: try make("drafts", "draft", call)
+        }
+      if let write { return .possible(write) }
+    } catch {}
+    return .refused(
+      code: "crm.bad_arguments", message: "An argument of \(call.action.rawValue) is missing or unusable.")
   }
 
-  private static func change(_ input: JSON) -> Write? {
-    guard let id = input["opportunity"]?.string, isSegment(id), let set = input["set"], set.members?.isEmpty == false
-    else { return nil }
-    if let version = input["expect_version"], version.integer == nil { return nil }
-    return .change(opportunity: id, set: set, expectedVersion: input["expect_version"]?.integer)
+  /// Arguments of what changes a deal.
+  private struct Change: Decodable {
+    let opportunity: String
+    let set: JSON
+    let expectedVersion: Int64?
+    enum CodingKeys: String, CodingKey {
+      case opportunity, set
+      case expectedVersion = "expect_version"
+    }
   }
 
-  private static func make(_ collection: String, _ body: JSON?) -> Write? {
-    guard let body, let stream = body["about"]?["stream"]?.string, isSegment(stream),
-      let id = body["about"]?["id"]?.string, isSegment(id)
-    else { return nil }
-    return .make(collection: collection, body: body, stream: stream, id: id)
+  private static func change(_ change: Change) -> Write? {
+    guard isSegment(change.opportunity), change.set.members?.isEmpty == false else { return nil }
+    return .change(opportunity: change.opportunity, set: change.set, expectedVersion: change.expectedVersion)
+  }
+
+  /// What every new thing says of itself.
+  private struct Made: Decodable {
+    struct About: Decodable { let stream, id: String }
+    let about: About
+  }
+
+  /// - Parameter argument: The one that is the body.
+  private static func make(
+    _ collection: String, _ argument: String, _ call: Call<CRMExecutor.Action>
+  ) throws -> Write? {
+    guard let body = call.input[argument] else { return nil }
+    let about = try body.decoded(as: Made.self).about
+    guard isSegment(about.stream), isSegment(about.id) else { return nil }
+    return .make(collection: collection, body: body, stream: about.stream, id: about.id)
   }
 
   /// Whether the host lets it pass as one segment of a path: it takes nothing that is percent-encoded.

@@ -8,30 +8,32 @@ struct CRMSource: WebhookSource {
   static let descriptor = Descriptor(id: "crm", name: "CRM", version: "1.0.0")
   static let bodyBytesMax = 32 << 20
 
+  struct Configuration: Decodable {
+    var pageSize: Int?
+    enum CodingKeys: String, CodingKey { case pageSize = "page_size" }
+  }
+
   let pageSize: Int
 
-  init(config: Config) throws {
-    try config.allow("page_size")
-    pageSize = try config.integer("page_size", in: 1...500, default: 200)
+  init(_ configuration: Configuration) throws {
+    pageSize = configuration.pageSize ?? 200
+    guard (1...500).contains(pageSize) else { throw Failure.setting("page_size", "must be from 1 to 500") }
   }
 
   func check(_ host: any Host) throws {
     _ = try page(of: .opportunities, query: [("limit", "1")], host: host)
   }
 
-  func discover(_ host: any Host) throws -> [StreamOffer] {
-    CRMStream.allCases.map { StreamOffer($0.rawValue, schema: $0.schema) }
+  func discover(_ host: any Host) throws -> [StreamOffer<CRMStream>] {
+    CRMStream.allCases.map { StreamOffer($0, schema: $0.schema) }
   }
 
-  func pull(_ pull: Pull, host: any Host) throws {
-    guard let stream = CRMStream(rawValue: pull.stream) else {
-      throw Failure.config("crm.unknown_stream", "The CRM has no stream \"\(pull.stream)\".")
-    }
+  func pull(_ pull: Pull<CRMStream>, host: any Host) throws {
     var paging = try Paging(state: pull.state, version: pull.stateVersion)
     while true {
-      let page = try page(of: stream, query: paging.query(limit: pageSize), host: host)
+      let page = try page(of: pull.stream, query: paging.query(limit: pageSize), host: host)
       let step = try paging.advance(past: page)
-      try emit(page.items, to: stream, host: host)
+      try emit(page.items, to: pull.stream, host: host)
       let checkpoint = Checkpoint(
         stream: pull.stream, state: step.state, stateVersion: Paging.stateVersion, watermarkMs: step.watermarkMs)
       try host.checkpoint(checkpoint)
@@ -70,7 +72,7 @@ struct CRMSource: WebhookSource {
   /// Never skips a record: one that the host cannot take stops the stream, and a person decides.
   private func emit(_ items: [Item], to stream: CRMStream, host: any Host) throws {
     do {
-      try host.emit(items.map(\.record), to: stream.rawValue)
+      try host.emit(items.map(\.record), to: stream)
     } catch {
       guard error.reason == .tooLarge, error.accepted < items.count else { throw error }
       throw Failure.permanent(

@@ -1,7 +1,7 @@
 import SluiceKit
 
 /// A list of the CRM.
-enum CRMStream: String, CaseIterable {
+enum CRMStream: String, ManifestName {
   case accounts, products, reps, opportunities
 
   /// JSON Schema of a record. A tombstone has only what every record has.

@@ -8,25 +8,28 @@ struct StripeSource: WebhookSource {
   static let descriptor = Descriptor(id: "stripe", name: "Stripe", version: "1.0.0")
   static let bodyBytesMax = 32 << 20
 
+  struct Configuration: Decodable {
+    var pageSize: Int?
+    enum CodingKeys: String, CodingKey { case pageSize = "page_size" }
+  }
+
   let pageSize: Int
 
-  init(config: Config) throws {
-    try config.allow("page_size")
-    pageSize = try config.integer("page_size", in: 1...100, default: 100)
+  init(_ configuration: Configuration) throws {
+    pageSize = configuration.pageSize ?? 100
+    guard (1...100).contains(pageSize) else { throw Failure.setting("page_size", "must be from 1 to 100") }
   }
 
   func check(_ host: any Host) throws {
     _ = try page("/v1/customers", query: [("limit", "1")], host: host)
   }
 
-  func discover(_ host: any Host) throws -> [StreamOffer] {
-    StripeStream.allCases.map { StreamOffer($0.rawValue, schema: $0.schema) }
+  func discover(_ host: any Host) throws -> [StreamOffer<StripeStream>] {
+    StripeStream.allCases.map { StreamOffer($0, schema: $0.schema) }
   }
 
-  func pull(_ pull: Pull, host: any Host) throws {
-    guard let stream = StripeStream(rawValue: pull.stream) else {
-      throw Failure.config("stripe.unknown_stream", "Stripe has no stream \"\(pull.stream)\".")
-    }
+  func pull(_ pull: Pull<StripeStream>, host: any Host) throws {
+    let stream = pull.stream
     let now = try host.now(.wall) / 1_000
     var place = try Place(state: pull.state, version: pull.stateVersion, now: now) {
       host.log(.warning, "stripe.events_expired", "Stripe keeps events for 30 days: \(stream.rawValue) is listed anew.")
@@ -118,7 +121,7 @@ struct StripeSource: WebhookSource {
 
   /// Never skips a record: one that the host cannot take stops the stream, and a person decides.
   private func emit(_ records: [Record], to stream: StripeStream, host: any Host) throws {
-    do { try host.emit(records, to: stream.rawValue) } catch {
+    do { try host.emit(records, to: stream) } catch {
       guard error.reason == .tooLarge, error.accepted < records.count else { throw error }
       throw Failure.permanent(
         "stripe.record_too_large",

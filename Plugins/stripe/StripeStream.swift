@@ -1,7 +1,7 @@
 import SluiceKit
 
 /// A kind of object, by the name of its list.
-enum StripeStream: String, CaseIterable {
+enum StripeStream: String, ManifestName {
   case customers, products, subscriptions, invoices, charges
 
   /// - Parameter object: as objects say of themselves in `object`.

@@ -304,19 +304,27 @@ private func declaring(_ key: String, _ value: JSONValue, effect: String = "writ
 
   @Test func `a plugin is waited for only while nothing keeps it from going on`() {
     var turn = PluginTurn()
+    #expect(turn.waitsFromMs == nil)
     turn.begins(hasCredit: true, nowMs: 0)
-    #expect(turn.gives(hasCredit: true, nowMs: 90) == 0)
-    #expect(turn.gives(hasCredit: true, nowMs: 590) == 400)
+    #expect(turn.waitsFromMs == 100)
+    turn.gives(hasCredit: true, nowMs: 90)
+    #expect(turn.waitsFromMs == 190)
+    // What it does not end goes on.
+    turn.begins(hasCredit: true, nowMs: 590)
+    #expect(turn.waitsFromMs == 190)
     // The upstream's time is not its own.
-    #expect(turn.asks(nowMs: 600) == 0)
+    turn.asks()
     turn.begins(hasCredit: true, nowMs: 700)
+    #expect(turn.waitsFromMs == nil)
     turn.isAnswered(hasCredit: true, nowMs: 5_000)
+    #expect(turn.waitsFromMs == 5_100)
     // Nor is the time without credit.
-    #expect(turn.gives(hasCredit: false, nowMs: 5_050) == 0)
-    #expect(turn.gives(hasCredit: false, nowMs: 9_000) == 0)
+    turn.gives(hasCredit: false, nowMs: 5_050)
+    #expect(turn.waitsFromMs == nil)
     turn.begins(hasCredit: true, nowMs: 10_000)
-    #expect(turn.ends(nowMs: 10_350) == 250)
-    #expect(turn.ends(nowMs: 20_000) == 0)
+    #expect(turn.waitsFromMs == 10_100)
+    turn.ends()
+    #expect(turn.waitsFromMs == nil)
   }
 
   @Test func `a window never holds more than its limit`() {

@@ -60,6 +60,56 @@ def test_own_times(rig):
     wait_for(lambda: scenario.connector() == "idle", "it waits for the morning")
 
 
+def test_limits_of_an_instance(rig):
+    """an operator holds an instance below its manifest's limits, by command line or by file: it keeps to them, also in a later version; a limit that is raised, unknown or none is refused by name and changes nothing"""
+    scenario = ready(rig)
+    host, manifest = scenario.host, os.path.join(scenario.plugins, "crm.yaml")
+
+    def enable(*words):
+        done = sluice("connector", "enable", manifest, "--as", "crm", "--endpoint", f"crm={scenario.world.url}", "--allow-private", *words, "--data-dir", host.data)
+        return done.returncode, done.stderr
+    for limit, word in (("requests_per_second=100000", "at most the manifest's"), ("cpu_seconds=-1", "integer"), ("speed=3", "speed"), ("window_bytes=4096", "twice record_bytes_max")):
+        code, told = enable("--limit", limit)
+        expect((code, word in told) == (1, True), f"--limit {limit}: {told}")
+    expect_equal(enable("--limit", "many")[0], 2, "exit of a limit that is none")
+    expect_equal(host.ask("connector.show", instance="crm")["limits"], None, "limits after what was refused")
+    # One request a second: the rest of a round waits, by name.
+    waited = host.metric("sluice_wait_seconds_total", instance="demo/crm", cause="throttled")
+    expect_equal(enable("--limit", "requests_per_second=1", "--limit", "request_burst=1", "--limit", "concurrency=1"), (0, ""), "limits by command line")
+    pulls = scenario.pulls()
+    host.ask("connector.run", instance="crm")
+    wait_for(lambda: scenario.pulls() >= pulls + 4, "a round within the limits", 30)
+    expect(host.metric("sluice_wait_seconds_total", instance="demo/crm", cause="throttled") > waited, "nothing waited for the limits")
+    shown = host.ask("connector.show", instance="crm")
+    expect_equal(shown["limits"], {"requests_per_second": 1, "request_burst": 1, "concurrency": 1}, "limits as shown")
+    with open(manifest) as file:
+        text = file.read()
+    with open(manifest, "w") as file:
+        file.write(re.sub(r"(?m)^version: .*", "version: 9.9.9", text))
+    expect_equal(sluice("connector", "upgrade", "crm", "--to", manifest, "--data-dir", host.data).returncode, 0, "exit of an upgrade")
+    expect_equal(host.ask("connector.show", instance="crm")["limits"], shown["limits"], "limits after an upgrade")
+    folder = os.path.join(scenario.folder, "files")
+    shutil.copytree(scenario.rules(), folder)
+    os.makedirs(os.path.join(folder, "connectors"))
+
+    def apply(limits, *words):
+        with open(os.path.join(folder, "connectors", "crm.yaml"), "w") as file:
+            json.dump({"connector": manifest, "endpoints": {"crm": scenario.world.url}, "allow_private": True, "limits": limits}, file)
+        return sluice("apply", "-f", folder, "--yes", *words, "--data-dir", host.data)
+    done = apply({"concurrency": 200})
+    expect(done.returncode == 1 and "at most the manifest's" in done.stderr, f"a file that raises: {done.stderr}")
+    expect_equal(apply({"operation_timeout_ms": 300}).returncode, 0, "exit of apply")
+    cut = host.metric("sluice_operations_total", instance="demo/crm", kind="pull", ending="cancelled")
+    # An operation that is cut off at the instance's own deadline.
+    scenario.world.faults({"match": "GET /api/v1/accounts", "kind": "slow_ms", "slow_ms": 1_500, "times": 1})
+    host.ask("connector.run", instance="crm")
+    wait_for(lambda: host.metric("sluice_operations_total", instance="demo/crm", kind="pull", ending="cancelled") > cut, "the deadline ends a pull", 20)
+    done = enable()
+    expect_equal((done, host.ask("connector.show", instance="crm")["limits"]), ((0, ""), None), "enabled again without limits")
+    scenario.catch_up()
+    scenario.check_records()
+
+
 def test_checkpoints_by_hand(rig):
     """a stream that begins anew brings everything again and changes nothing; a checkpoint is set and reset only while its connector rests"""
     scenario = ready(rig)
@@ -107,6 +157,9 @@ def test_dead_letters_by_hand(rig):
     lost = [deal for deal in scenario.world.list("opportunities").values() if deal["stage"] == "Lost"]
     expect_equal(sorted(letter["key"] for letter in letters), sorted(deal["id"] for deal in lost), "keys of dead letters")
     expect(len(letters) >= 3, "too few deals were lost: the test tells nothing")
+    expect_equal(host.metric("sluice_dead_letters", instance="demo/crm"), len(letters), "dead letters that the metric counts of the instance")
+    (row,) = host.ask("top")["instances"]
+    expect_equal(row["dead_letters"], len(letters), "dead letters that top counts of the instance")
     words = ("--data-dir", host.data)
     first, second, third = (letter["id"] for letter in letters[:3])
     shown = sluice("deadletter", "show", first, *words).stdout
@@ -124,6 +177,7 @@ def test_dead_letters_by_hand(rig):
             answer = json.loads(sluice("deadletter", "replay", letter["id"], "--json", *words).stdout)
             expect_equal(answer["taken"], True, f"the replay of {letter['id']} ({answer})")
     expect_equal(host.ask("deadletter.list"), [], "dead letters at the end")
+    expect_equal(host.metrics().get('sluice_dead_letters{instance="demo/crm"}'), 0, "what the metric counts at the end")
     scenario.catch_up()
     scenario.check_sound()
     stored = {key.split("/", 1)[1]: row for key, row in host.state.space("perception.entity").items() if key.startswith("opportunity/")}

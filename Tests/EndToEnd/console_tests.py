@@ -1,7 +1,11 @@
 """The console over a real run: each page shows what there is, and asks the host for nothing that it does not answer."""
+import html
 import html.parser
+import threading
 
+from plugin_tests import Gauge
 from rig import *
+from upgrade_tests import Station, readings
 
 PAGES = ("/", "/approvals", "/decisions", "/signals", "/actions", "/flow", "/ledger")
 
@@ -67,8 +71,9 @@ def test_no_column_is_empty(rig):
     host.ask("ledger.publish")
     cookie = signed_in(host)
     shown = 0
-    # Not every action needs an approver or has a reason, and not every signal an account.
-    may_be_empty = {"Approved by", "Reason", "Account", "Owner"}
+    # Not every action needs an approver or has a reason, and not every signal an account; between two pulls a connector has no
+    # credit and waits for nothing.
+    may_be_empty = {"Approved by", "Reason", "Account", "Owner", "Credit", "Waits for ▾"}
     for page in PAGES:
         status, _, body = request(host.address, "GET", page, headers={"Host": host.address, "Cookie": cookie})
         expect_equal(status, 200, f"status of {page}")
@@ -83,3 +88,73 @@ def test_no_column_is_empty(rig):
             expect(value not in ("", "–"), f"{page}: {term!r} has no value")
     expect(shown > 50, f"only {shown} rows were shown")
     return f"{shown} rows"
+
+
+class HeldGauge(Gauge):
+    """One whose answers can be held back."""
+
+    def __init__(self, readings):
+        self.free = threading.Event()
+        self.free.set()
+        super().__init__(readings)
+
+    @property
+    def readings(self):
+        self.free.wait()
+        return self.kept
+
+    @readings.setter
+    def readings(self, readings):
+        self.kept = readings
+
+    def close(self):
+        self.free.set()
+        super().close()
+
+
+def test_flow_of_now(rig):
+    """the flow page shows what happens now: rates while a source gives, who holds it back and its credit from the first seconds of a wait that has not ended, as `sluice top` does, and that it is over"""
+    gauge = HeldGauge(readings(200))
+    # So seldom that nothing waits for most of the time, once all has come.
+    station = Station(rig, gauge=gauge, schedule={"interval_ms": 3000})
+    host = station.host
+    cookie = signed_in(host)
+
+    def page():
+        status, headers, body = request(host.address, "GET", "/flow", headers={"Host": host.address, "Cookie": cookie})
+        expect_equal(status, 200, "the flow page")
+        expect("script-src 'self'; connect-src 'self'" in headers["content-security-policy"], "its script may not run")
+        text = html.unescape(body.decode())
+        columns, rows = Tables(text).tables[0]
+        sentence = re.search(r'<p class="notice lead (\w+)"><bdi>(.*?)</bdi>', text)
+        (row,) = [row for row in rows if row]
+        return sentence.group(1), sentence.group(2), dict(zip([column.strip(" ▾▴") for column in columns], row))
+    held = re.compile(r"The bottleneck is the upstream of tides: tides waited (\d+) % of the last \d+ s for an answer")
+
+    def wait_share(sentence):
+        return int(found.group(1)) if (found := held.match(sentence)) else 0
+    wait_for(lambda: float(page()[2]["Records/s"]) > 0, lambda: f"records flow: {page()}")
+    # Nothing of what follows is counted once it is over only: it is not over.
+    gauge.free.clear()
+    wait_for(lambda: wait_share(page()[1]) >= 90 and page()[2]["Records/s"] == page()[2]["Requests/s"] == "0.0", lambda: f"the page names who holds it: {page()}")
+    tone, sentence, row = page()
+    expect_equal((tone, row["In flight"].split(" of ")[0]), ("warm", "1"), f"tone and requests in flight of {row}")
+    expect(int(row["Credit"].replace(",", "")) > 0, f"credit of an operation that may send: {row}")
+    expect(row["Waits for"].startswith(f"{wait_share(sentence)} % an answer"), f"what it waits for: {row}")
+    # The metric grows meanwhile, too.
+    waited = lambda: host.metric("sluice_wait_seconds_total", instance="demo/tides", cause="upstream_slow")
+    before = waited()
+    wait_for(lambda: waited() > before, "the metric counts a wait that lasts")
+    done = sluice("top", "--once", "--sort", "credit", "--data-dir", host.data)
+    expect_equal(done.returncode, 0, f"exit of top ({done.stderr})")
+    lines = done.stdout.splitlines()
+    heads, cells = (next(re.split(r"\s{2,}", line.strip()) for line in lines if line.startswith(word)) for word in ("INSTANCE", "tides"))
+    top = dict(zip(heads, cells))
+    expect_equal((top["CREDIT"], top["RECORDS/S"], top["FLIGHT"][:2]), (row["Credit"].replace(",", ""), "0.0", "1/"), f"what top says: {done.stdout}")
+    expect(any(held.match(line) for line in lines), f"top names no bottleneck: {done.stdout}")
+    station.gauge.kept = readings(300)
+    gauge.free.set()
+    wait_for(lambda: float(page()[2]["Records/s"]) > 0, lambda: f"records flow again: {page()}")
+    wait_for(lambda: page()[:2] == ("good", "Nothing waits.") and page()[2]["Records/s"] == "0.0", lambda: f"nobody is held any more: {page()}")
+    wait_for(lambda: page()[2]["Credit"] == "–", lambda: f"between two pulls there is no credit: {page()}")
+    return sentence

@@ -73,16 +73,16 @@ def version(rig, name, plugin="tides"):
 class Station:
     """A host with one instance of version 1.0.0, and the gauge that it reads."""
 
-    def __init__(self, rig, count=0, enable=True):
+    def __init__(self, rig, count=0, enable=True, gauge=None, **otherwise):
         self.rig = rig
-        self.gauge = Gauge(readings(count))
+        self.gauge = gauge or Gauge(readings(count))
         rig.closing.append(self.gauge.close)
         self.host = rig.host()
         self.host.start()
         self.host.ask("tenant.create")
         self.host.ask("secret.set", instance="tides", slot="api", value=CANARY)
         if enable:
-            self.host.ask("connector.enable", name=version(rig, "1.0.0"), config={"station": "brest"}, endpoints={"tides": self.gauge.url}, allow_private=True)
+            self.host.ask("connector.enable", name=version(rig, "1.0.0"), config={"station": "brest"}, endpoints={"tides": self.gauge.url}, allow_private=True, **otherwise)
 
     def grows(self, count):
         self.gauge.readings += [r for r in readings(len(self.gauge.readings) + count)[len(self.gauge.readings):]]

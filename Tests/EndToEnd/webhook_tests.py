@@ -135,6 +135,7 @@ def test_delivery_that_no_plugin_takes(rig):
     for number in range(2):
         expect_equal(post(scenario, signed(secret, b"no JSON", f"poison-{number}"), b"no JSON")[0], 202, "the answer")
     wait_for(lambda: len(letters()) == 2, lambda: f"both are dead letters: {host.ask('connector.list')}")
+    expect_equal(host.metric("sluice_dead_letters", instance="demo/crm"), 2, "what the metric counts of the instance")
     first, second = letters()
     expect_equal((first["instance"], first["code"], bool(first["reason"])), ("crm", "fabric.delivery_failed", True), "the first letter")
     expect_equal(host.ask("deadletter.show", id=first["id"])["body"], "no JSON", "what was kept of it")

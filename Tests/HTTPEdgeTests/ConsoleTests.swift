@@ -196,58 +196,6 @@ import Testing
 @Suite struct `The console's other pages` {
   let backend = FakeBackend()
 
-  @Test func `the flow page says who waits and why`() async {
-    let text = await backend.edge.answer(Browser.get("/flow")).text
-    #expect(text.contains("12.3 s") && text.contains("We waited for the source to answer"))
-    #expect(text.contains("3 entries are durable and not applied yet") && text.contains("answered 429"))
-  }
-
-  @Test func `the flow page names the bottleneck and its cause, and begins with who waits longest`() async throws {
-    let text = await backend.edge.answer(Browser.get("/flow")).text
-    #expect(text.contains("The bottleneck is the request budget of"))
-    #expect(text.contains("1 min 15 s") && text.contains("the upstream asked for a pause (Retry-After)"))
-    let body = try #require(text.firstRange(of: "<tbody>")).upperBound
-    let (billing, crm) = (text[body...].firstRange(of: "billing"), text[body...].firstRange(of: ">crm<"))
-    #expect(try #require(billing).lowerBound < #require(crm).lowerBound)
-  }
-
-  /// The instances of the page's table, in order.
-  private func instances(_ query: [String: String]) async -> [String] {
-    let text = await backend.edge.answer(Browser.get("/flow", query: query)).text
-    return text.split(separator: "<tr><td><bdi>").dropFirst().map { String($0.prefix { $0 != "<" }) }
-  }
-
-  @Test func `the flow page is sorted by any of its columns, either way, and says so`() async {
-    #expect(await instances([:]) == ["billing", "crm"])
-    for (sort, least) in [
-      ("instance", "billing"), ("records", "billing"), ("requests", "billing"), ("wait", "billing"), ("state", "crm"),
-      ("line", "crm"), ("under_way", "crm"), ("retries", "crm"),
-    ] {
-      let most = least == "crm" ? "billing" : "crm"
-      #expect(await instances(["sort": sort, "order": "asc"]) == [least, most], "\(sort)")
-      #expect(await instances(["sort": sort, "order": "desc"]) == [most, least], "\(sort)")
-    }
-    // Equals stay as they came.
-    #expect(await instances(["sort": "connector"]) == ["crm", "billing"])
-    #expect(await instances(["order": "asc"]) == ["crm", "billing"])
-    let north = FakeBackend(tenants: ["demo", "north"])
-    let text = await north.edge.answer(Browser.get("/flow", query: ["sort": "records", "tenant": "north"])).text
-    #expect(
-      text.contains("aria-sort=\"descending\"><a href=\"/flow?tenant=north&amp;sort=records&amp;order=asc\">Records"))
-    #expect(text.contains("<a href=\"/flow?tenant=north&amp;sort=instance&amp;order=asc\">Instance"))
-    #expect(text.split(separator: "aria-sort").count == 2)
-  }
-
-  @Test(arguments: [
-    ["sort": "nothing"], ["sort": ""], ["sort": "wait", "order": "up"], ["order": "\"><script>"],
-    ["sort": "<b>wait"], ["sort": "WAIT"],
-  ])
-  func `the flow page takes no other order, and repeats nothing of it`(query: [String: String]) async {
-    let answer = await backend.edge.answer(Browser.get("/flow", query: query))
-    #expect(answer.status == 400 && answer.text.contains("console.no_order"))
-    #expect(!answer.text.contains("<script>") && !answer.text.contains("<b>wait"))
-  }
-
   @Test func `the overview stands when a command does not answer`() async {
     let answer = await FakeBackend([:]).edge.answer(Browser.get("/"))
     #expect(answer.status == 200 && answer.text.contains("cannot be read just now"))

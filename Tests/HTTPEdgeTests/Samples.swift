@@ -10,7 +10,7 @@ enum Samples {
   static let answers: [String: JSONValue] = [
     "approval.list": .array(approvals), "approval.show": approval, "approval.approve": ["state": "approved"],
     "approval.reject": ["state": "rejected"], "decision.list": decisions, "signal.list": .array(signals),
-    "action.list": actions, "connector.list": connectors, "top": top, "ledger.status": ledger,
+    "action.list": actions, "top": top, "ledger.status": ledger,
   ]
 
   static let approval: JSONValue = merged(
@@ -95,28 +95,49 @@ enum Samples {
       "reason": "Nobody knows whether it took effect.",
     ],
   ]
-  static let connectors: JSONValue = [
-    [
-      "instance": "crm", "connector": "crm-source", "version": "1.0.0", "state": "running",
-      "endpoints": ["crm": "https://crm.example.com"],
-    ],
-    [
-      "instance": "billing", "connector": "crm-source", "version": "1.0.0",
-      "state": "waiting: the source answered 429", "endpoints": [:],
-    ],
-  ]
   static let top: JSONValue = [
+    "at_ms": 1_784_019_607_000, "uptime_ms": 8_400_000, "window_ms": 8_000,
+    "bottleneck": [
+      "kind": "waits", "instance": "billing", "percent": 93,
+      "sentence":
+        "The bottleneck is the request budget of billing: billing waited 93 % of the last 8 s for its turn, since the upstream asked for a pause (Retry-After).",
+    ],
     "instances": [
       [
-        "instance": "crm", "records": 8_800, "requests": 92, "state": "running",
+        "instance": "crm", "connector": "crm-source", "version": "1.0.0", "state": "pull deals",
+        "endpoints": ["crm": "https://crm.example.com"], "records": 8_800, "bytes": 9_011_200, "requests": 92,
+        "refusals": 0, "drops": 0, "retries": 0, "dead_letters": 3, "credit": 40,
+        "recent": [
+          "records": 10_000, "bytes": 409_600, "requests": 6, "refusals": 0, "drops": 0, "retries": 0,
+          "waits": ["upstream_slow": 1_000],
+        ],
+        "throttle": ["limit": 4, "in_flight": 2, "queued": 0, "oldest_wait_ms": nil, "held": nil, "halvings": [:]],
         "waits": ["upstream_slow": 12_345, "throttled": 830, "apply_lag": 0],
+        "waits_for": [["cause": "upstream_slow", "percent": 12, "words": "an answer", "reason": nil]],
       ],
       [
-        "instance": "billing", "records": 0, "requests": 3, "state": "waiting", "retries": 2, "waits": [:],
-        "throttle": ["limit": 4, "in_flight": 1, "queued": 12, "oldest_wait_ms": 75_000, "held": "retry_after"],
+        "instance": "billing", "connector": "crm-source", "version": "1.0.0",
+        "state": "waiting: the source answered 429", "endpoints": [:], "records": 0, "bytes": 0, "requests": 3,
+        "refusals": 4, "drops": 1, "retries": 2, "dead_letters": 0, "credit": nil,
+        "recent": [
+          "records": 0, "bytes": 0, "requests": 1, "refusals": 4, "drops": 0, "retries": 1,
+          "waits": ["throttled": 7_440, "upstream_slow": 400],
+        ],
+        "throttle": [
+          "limit": 4, "in_flight": 1, "queued": 12, "oldest_wait_ms": 75_000, "held": "retry_after", "halvings": [:],
+        ],
+        "waits": ["throttled": 75_000],
+        "waits_for": [
+          [
+            "cause": "throttled", "percent": 93, "words": "its turn",
+            "reason": "the upstream asked for a pause (Retry-After)",
+          ],
+          ["cause": "upstream_slow", "percent": 5, "words": "an answer", "reason": nil],
+        ],
       ],
     ],
-    "journal_position": 10_412, "applied_position": 10_409, "ledger_entries": 1_733,
+    "journal_position": 10_412, "applied_position": 10_409, "unapplied": 3, "ledger_entries": 1_733, "held": 4,
+    "dead_letters": 3,
   ]
   static let ledger: JSONValue = [
     "size": 1_733, "vkey": "sluice.example/demo+5c1f8a02+AQ0oXxP2hJ1Yt0mUu3y2zq5o2mE8kq1cJm7bB9c2hY0=",

@@ -65,9 +65,20 @@ private enum Said {
     var counted: Set<String> = []
     for file in files where file.pathExtension == "swift" {
       let text = try String(contentsOf: file, encoding: .utf8)
-      // `add("…"`, `set("…"` and `put("…"`, perhaps on the next line.
-      counted.formUnion(text.matches(of: /(?:add|set|put)\(\s*"(sluice_[a-z_]+)"/).map { String($0.output.1) })
+      // `add("…"`, `set("…"` and their like, perhaps on the next line.
+      let counts = /(?:add\(|set\(|put\(|replace\(|Key\(\s*name:)\s*"(sluice_[a-z_]+)"/
+      counted.formUnion(text.matches(of: counts).map { String($0.output.1) })
     }
     #expect(counted == Said.known)
+  }
+
+  @Test func `of a tenant are replaced whole, and another's, or of another name, are left`() {
+    let metrics = Metrics()
+    for key in ["demo/a", "demo/b", "demo-2/a"] { metrics.set("sluice_dead_letters", 5, [("instance", key)]) }
+    metrics.set("sluice_instances_parked", 1, [("instance", "demo/a")])
+    metrics.replace(
+      "sluice_dead_letters", of: TenantID(rawValue: "demo")!, with: [([("instance", "demo/b")], 7)])
+    #expect(metrics.sums("sluice_dead_letters", by: "instance") == ["demo/b": 7, "demo-2/a": 5])
+    #expect(metrics.sum("sluice_instances_parked", where: ("instance", "demo/a")) == 1)
   }
 }

@@ -4,9 +4,9 @@ import Testing
 @testable import CRMExecutorPlugin
 
 @Suite struct `An action in the CRM` {
-  let executor = try! CRMExecutor(config: Config(parsing: []))
-  let reassign = Action(
-    name: "reassign", input: ["opportunity": "D1", "set": ["owner": "Zoë"], "expect_version": 3], key: "k1")
+  let executor = CRMExecutor(NoConfiguration())
+  let reassign = Call(
+    CRMExecutor.Action.reassign, input: ["opportunity": "D1", "set": ["owner": "Zoë"], "expect_version": 3], key: "k1")
 
   private func response(_ status: Int, _ body: JSON, headers: [HTTPHeader] = []) -> HTTPResponse {
     HTTPResponse(status: status, headers: headers, body: body.bytes)
@@ -85,8 +85,8 @@ import Testing
 
   @Test(arguments: ["", ".", "..", "a/b", "a%2Fb", "a b", "ü", "a?b", "a#b"])
   func `cannot be about what no path carries`(id: String) throws {
-    let action = Action(name: "reassign", input: ["opportunity": .string(id), "set": ["owner": "x"]], key: "k")
-    guard case .refused = Write.of(action) else {
+    let call = Call(CRMExecutor.Action.reassign, input: ["opportunity": .string(id), "set": ["owner": "x"]], key: "k")
+    guard case .refused = Write.of(call) else {
       Issue.record("accepted")
       return
     }

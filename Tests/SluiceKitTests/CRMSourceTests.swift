@@ -61,10 +61,10 @@ private func text(_ bytes: [UInt8]?) -> String? { bytes.map { String(decoding: $
   }
 
   @Test func `needs no worker to be tried`() throws {
-    let source = try CRMSource(config: Config(parsing: []))
+    let source = try CRMSource(CRMSource.Configuration())
     let body = #"{"items":[{"id":"a","version":1,"updated_at":"2017-03-01"}],"next":null,"as_of":"2017-03-01"}"#
     let host = ScriptedHost([HTTPResponse(status: 200, body: Array(body.utf8))])
-    try source.pull(Pull(stream: "accounts"), host: host)
+    try source.pull(Pull(.accounts), host: host)
     #expect(host.records.map(\.key) == ["a"] && host.checkpoints.map(\.stream) == ["accounts"])
     #expect(host.requests.map(\.path) == ["/api/v1/accounts"] && host.requests[0].queryText == "limit=200")
   }

@@ -81,30 +81,31 @@ import Testing
       #expect((try? JSON(parsing: value.bytes))?.bytes == value.bytes, "seed \(seed)")
     }
   }
+}
 
-  private func anyJSON(depth: Int, _ random: inout SeededRandom) -> JSON {
-    switch Int.random(in: 0..<(depth > 0 ? 8 : 6), using: &random) {
-    case 0: .null
-    case 1: .bool(Bool.random(using: &random))
-    case 2: .integer(Int64.random(in: .min ... .max, using: &random))
-    case 3: .integer(Int64.random(in: -9...9, using: &random))
-    case 4: .decimal("\(Int64.random(in: 0...99, using: &random)).\(UInt32.random(in: 0...99, using: &random))e-7")
-    case 5: .string(anyText(&random))
-    case 6: .array((0..<Int.random(in: 0..<5, using: &random)).map { _ in anyJSON(depth: depth - 1, &random) })
-    default:
-      .object(
-        (0..<Int.random(in: 0..<20, using: &random)).map {
-          JSON.Member("\($0)" + anyText(&random), anyJSON(depth: depth - 1, &random))
-        })
-    }
+/// Any value that JSON can have.
+func anyJSON(depth: Int, _ random: inout SeededRandom) -> JSON {
+  switch Int.random(in: 0..<(depth > 0 ? 8 : 6), using: &random) {
+  case 0: .null
+  case 1: .bool(Bool.random(using: &random))
+  case 2: .integer(Int64.random(in: .min ... .max, using: &random))
+  case 3: .integer(Int64.random(in: -9...9, using: &random))
+  case 4: .decimal("\(Int64.random(in: 0...99, using: &random)).\(UInt32.random(in: 0...99, using: &random))e-7")
+  case 5: .string(anyText(&random))
+  case 6: .array((0..<Int.random(in: 0..<5, using: &random)).map { _ in anyJSON(depth: depth - 1, &random) })
+  default:
+    .object(
+      (0..<Int.random(in: 0..<20, using: &random)).map {
+        JSON.Member("\($0)" + anyText(&random), anyJSON(depth: depth - 1, &random))
+      })
   }
+}
 
-  private func anyText(_ random: inout SeededRandom) -> String {
-    let scalars: [ClosedRange<UInt32>] = [0...0x7F, 0x80...0x7FF, 0xE000...0xFFFF, 0x10000...0x10FFFF]
-    return String(
-      String.UnicodeScalarView(
-        (0..<Int.random(in: 0..<12, using: &random)).compactMap { _ in
-          Unicode.Scalar(UInt32.random(in: scalars.randomElement(using: &random)!, using: &random))
-        }))
-  }
+private func anyText(_ random: inout SeededRandom) -> String {
+  let scalars: [ClosedRange<UInt32>] = [0...0x7F, 0x80...0x7FF, 0xE000...0xFFFF, 0x10000...0x10FFFF]
+  return String(
+    String.UnicodeScalarView(
+      (0..<Int.random(in: 0..<12, using: &random)).compactMap { _ in
+        Unicode.Scalar(UInt32.random(in: scalars.randomElement(using: &random)!, using: &random))
+      }))
 }

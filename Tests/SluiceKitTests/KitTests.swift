@@ -1,30 +1,70 @@
-import SluiceKit
 import Testing
 
+@testable import SluiceKit
+
 @Suite struct `A configuration` {
-  @Test func `gives typed values, and standard ones for what is absent`() throws {
-    let config = try Config(parsing: Array(#"{"size":5,"name":"x","fast":true}"#.utf8))
-    #expect(try config.integer("size", in: 1...9) == 5)
-    #expect(try config.integer("other", in: 1...9, default: 7) == 7)
-    #expect(try config.string("name") == "x")
-    #expect(try config.bool("fast", default: false))
-    #expect(throws: Never.self) { try config.allow("size", "name", "fast") }
+  private struct Settings: Decodable, Equatable {
+    let size: Int
+    var name: String?
+    var fast: Bool?
+    var hosts: [String]?
   }
 
-  @Test func `names the key that is wrong`() throws {
-    let config = try Config(parsing: Array(#"{"size":50,"name":1}"#.utf8))
-    #expect(throws: Failure.config("config.invalid", "`size` must be a whole number from 1 to 9.")) {
-      try config.integer("size", in: 1...9)
-    }
-    #expect(throws: Failure.config("config.invalid", "`name` must be a text.")) { try config.string("name") }
-    #expect(throws: Failure.config("config.invalid", "`fast` is missing.")) { try config.bool("fast") }
-    #expect(throws: Failure.config("config.invalid", "`name` is unknown; known are size.")) { try config.allow("size") }
+  private func settings(_ text: String) throws -> Settings { try Settings(configuration: Array(text.utf8)) }
+
+  @Test func `gives typed values, and none for what is absent or null`() throws {
+    let found = try settings(#"{"size":5,"name":"x","fast":null,"hosts":["a","b"]}"#)
+    #expect(found == Settings(size: 5, name: "x", fast: nil, hosts: ["a", "b"]))
+  }
+
+  @Test(
+    arguments: [
+      (#"{"size":"5"}"#, "`size` must be a whole number from -9223372036854775808 to 9223372036854775807."),
+      (#"{"size":5.0}"#, "`size` must be a whole number from -9223372036854775808 to 9223372036854775807."),
+      (#"{"size":null}"#, "`size` is null."), (#"{"name":"x"}"#, "`size` is missing."),
+      (#"{"size":5,"nmae":"x"}"#, "`nmae` is unknown; known are size, name, fast, hosts."),
+      (#"{"sise":5}"#, "`sise` is unknown."), (#"{"size":5,"fast":"yes"}"#, "`fast` must be true or false."),
+      (#"{"size":5,"hosts":["a",7]}"#, "`hosts.1` must be a text."),
+      (#"{"size":5,"hosts":"a"}"#, "`hosts` must be a list."),
+    ] as [(String, String)])
+  func `names the key that is wrong`(text: String, message: String) {
+    #expect(throws: Failure.config("config.invalid", message)) { try settings(text) }
   }
 
   @Test(arguments: ["[]", "1", "{", #"{"a":1,"a":2}"#])
   func `must be one JSON object`(text: String) throws {
-    let failure = try #require(throws: Failure.self) { try Config(parsing: Array(text.utf8)) }
+    let failure = try #require(throws: Failure.self) { try settings(text) }
     #expect(failure.kind == .config)
+  }
+
+  @Test func `of a plugin that has none takes none`() {
+    #expect(throws: Never.self) { try NoConfiguration(configuration: []) }
+    #expect(throws: Never.self) { try NoConfiguration(configuration: Array("{}".utf8)) }
+    #expect(throws: Failure.setting("size", "is unknown; known are none")) {
+      try NoConfiguration(configuration: Array(#"{"size":1}"#.utf8))
+    }
+  }
+}
+
+@Suite struct `Names of a manifest` {
+  private struct Two: Source {
+    enum Stream: String, ManifestName {
+      case first
+      case theSecond = "the_second"
+    }
+    static let descriptor = Descriptor(id: "two", name: "Two", version: "1.0.0")
+    init(_ configuration: NoConfiguration) {}
+    func check(_ host: any Host) {}
+    func discover(_ host: any Host) -> [StreamOffer<Stream>] { [] }
+    func pull(_ pull: Pull<Stream>, host: any Host) {}
+  }
+
+  @Test func `become cases, and one that is none is a fault of the configuration that tells the others`() throws {
+    #expect(try Two.stream("the_second") == .theSecond)
+    #expect(throws: Failure.config("two.unknown_stream", "There is no stream \"third\"; known are first, the_second."))
+    {
+      try Two.stream("third")
+    }
   }
 }
 

@@ -60,7 +60,7 @@ private let day: Int64 = 86_400
 private let start: Int64 = 20_000 * day
 
 private func source(pageSize: Int = 2) throws -> StripeSource {
-  try StripeSource(config: Config(parsing: Array(#"{"page_size":\#(pageSize)}"#.utf8)))
+  try StripeSource(StripeSource.Configuration(pageSize: pageSize))
 }
 
 private func state(_ host: ScriptedHost) -> String {
@@ -85,7 +85,7 @@ private func kept(_ records: [Record]) -> [String: String?] {
     stripe.change("cus_0", at: start, name: "renamed")
     let host = stripe.host
     host.nowMs = (start + day + 600) * 1_000
-    try source().pull(Pull(stream: "customers"), host: host)
+    try source().pull(Pull(.customers), host: host)
     #expect(kept(host.records).count == 5 && kept(host.records)["cus_0"] == "renamed")
     #expect(host.checkpoints.dropLast().allSatisfy { $0.watermarkMs == nil })
     #expect(host.checkpoints.last?.watermarkMs == (start + day) * 1_000 - 1)
@@ -95,7 +95,7 @@ private func kept(_ records: [Record]) -> [String: String?] {
     later.nowMs = host.nowMs
     stripe.change("cus_1", at: start + 30, name: "new name")
     stripe.change("cus_2", at: start + 31, name: "c2", type: "customer.deleted")
-    let settled = Pull(stream: "customers", state: host.checkpoints.last?.state)
+    let settled = Pull(StripeStream.customers, state: host.checkpoints.last?.state)
     try source().pull(settled, host: later)
     #expect(!later.requests.contains { $0.path == "/v1/customers" })
     #expect(later.requests.last?.queryText.contains("created%5Bgte%5D=\(start - 300)") == true)
@@ -119,13 +119,13 @@ private func kept(_ records: [Record]) -> [String: String?] {
       }
       return try plain(request)
     }
-    try source().pull(Pull(stream: "customers"), host: whole)
+    try source().pull(Pull(.customers), host: whole)
     let now = Dictionary(uniqueKeysWithValues: stripe.objects.map { ($0.id, $0.json["name"]?.string) })
     #expect(kept(whole.records) == now && now.count == 6)
     for checkpoint in whole.checkpoints {
       let rest = stripe.host
       rest.nowMs = start * 1_000
-      try source().pull(Pull(stream: "customers", state: checkpoint.state), host: rest)
+      try source().pull(Pull(.customers, state: checkpoint.state), host: rest)
       #expect(kept(whole.records + rest.records) == now)
       #expect(rest.checkpoints.last?.watermarkMs == whole.checkpoints.last?.watermarkMs)
     }
@@ -137,7 +137,7 @@ private func kept(_ records: [Record]) -> [String: String?] {
     let pulled = stripe.host
     pulled.nowMs = start * 1_000
     let state = #"{"phase":"events","since":\#(start),"pulled":\#(start)}"#
-    try source().pull(Pull(stream: "customers", state: Array(state.utf8)), host: pulled)
+    try source().pull(Pull(.customers, state: Array(state.utf8)), host: pulled)
     let pushed = stripe.host
     let spaced = String(decoding: stripe.events[0].bytes, as: UTF8.self).split(separator: ",").joined(
       separator: ",\n  ")
@@ -184,7 +184,7 @@ private func kept(_ records: [Record]) -> [String: String?] {
     host.nowMs = start * 1_000
     func pull(pulled: Int64) throws {
       let state = #"{"phase":"events","since":5,"pulled":\#(pulled)}"#
-      try source().pull(Pull(stream: "customers", state: Array(state.utf8)), host: host)
+      try source().pull(Pull(.customers, state: Array(state.utf8)), host: host)
     }
     // Quiet for years is no reason; not having looked for a month is.
     try pull(pulled: start - 28 * day)
@@ -198,21 +198,21 @@ private func kept(_ records: [Record]) -> [String: String?] {
     for number in 0..<4 { stripe.add("cus_\(number)", made: 1_000 + Int64(number), name: "c\(number)") }
     let gone = stripe.host
     let state = #"{"phase":"list","since":0,"began":0,"snapshot":0,"newest":0,"after":"cus_gone"}"#
-    try source().pull(Pull(stream: "customers", state: Array(state.utf8)), host: gone)
+    try source().pull(Pull(.customers, state: Array(state.utf8)), host: gone)
     #expect(kept(gone.records).count == 4 && gone.logged == ["stripe.cursor_gone"])
     let page: JSON = ["data": [FakeStripe.customer("cus_1", 1, name: "c")], "has_more": true]
     let endless = ScriptedHost {
       $0.path == "/v1/events"
         ? .init(status: 200, body: Array(#"{"data":[],"has_more":false}"#.utf8)) : .init(status: 200, body: page.bytes)
     }
-    let failure = try #require(throws: Failure.self) { try source().pull(Pull(stream: "customers"), host: endless) }
+    let failure = try #require(throws: Failure.self) { try source().pull(Pull(.customers), host: endless) }
     #expect(failure.code == "stripe.endless_list")
   }
 
   @Test(arguments: ["", "x", "[]", "{}", #"{"phase":"rest","since":1}"#, #"{"phase":"list"}"#])
   func `refuses a state that is not its own`(state: String) throws {
     let failure = try #require(throws: Failure.self) {
-      try source().pull(Pull(stream: "customers", state: Array(state.utf8)), host: FakeStripe().host)
+      try source().pull(Pull(.customers, state: Array(state.utf8)), host: FakeStripe().host)
     }
     #expect(failure.code == "stripe.bad_state")
   }

@@ -5,23 +5,24 @@ import SluiceKit
 
 /// Reads a tide gauge: each reading once, in order, by pull and by webhook.
 ///
-/// Configuration: `{"station": NAME}`. The state is the number of the last reading, in decimal.
+/// The state is the number of the last reading, in decimal.
 struct Tides: WebhookSource {
   static let descriptor = Descriptor(id: "tides", name: "Tides", version: "1.0.0")
-  let station: String
 
-  init(config: Config) throws {
-    try config.allow("station")
-    station = try config.string("station")
-  }
+  struct Configuration: Decodable { let station: String }
+  enum Stream: String, ManifestName { case readings }
+
+  private let station: String
+
+  init(_ configuration: Configuration) { station = configuration.station }
 
   func check(_ host: any Host) throws { _ = try readings(after: 0, limit: 1, host) }
 
-  func discover(_ host: any Host) throws -> [StreamOffer] {
-    [StreamOffer("readings", schema: ["type": "object", "required": ["id", "at", "level"]])]
+  func discover(_ host: any Host) throws -> [StreamOffer<Stream>] {
+    [StreamOffer(.readings, schema: ["type": "object", "required": ["id", "at", "level"]])]
   }
 
-  func pull(_ pull: Pull, host: any Host) throws {
+  func pull(_ pull: Pull<Stream>, host: any Host) throws {
     var last = try start(pull)
     while true {
       let found = try readings(after: last, limit: 100, host)
@@ -44,13 +45,10 @@ struct Tides: WebhookSource {
     guard let reading = (try? JSON(parsing: delivery.body)).flatMap(record) else {
       throw Failure.permanent("tides.no_reading", "The delivery holds no reading.")
     }
-    try host.emit([reading], to: "readings")
+    try host.emit([reading], to: Stream.readings)
   }
 
-  private func start(_ pull: Pull) throws -> Int64 {
-    guard pull.stream == "readings" else {
-      throw Failure.config("tides.unknown_stream", "The gauge has the stream `readings` and no other.")
-    }
+  private func start(_ pull: Pull<Stream>) throws -> Int64 {
     guard let state = pull.state else { return 0 }
     guard pull.stateVersion == 1, let last = (try? JSON(parsing: state))?.integer else {
       throw Failure.permanent("tides.bad_state", "The checkpoint is not one of this plugin's; reset it.")

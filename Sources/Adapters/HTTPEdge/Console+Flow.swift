@@ -1,50 +1,143 @@
 import Domain
 
-/// Who waits and why; and what the ledger says of itself.
+/// What flows now, who waits and why: what `sluice top` shows.
 extension Console {
   func flow(_ request: EdgeRequest, _ visitor: Visitor) async throws -> EdgeResponse {
     let order = try FlowOrder(request.query)
     let top = try await call("top", visitor)
-    let connectors = try await call("connector.list", visitor).array ?? []
-    let flowing = top["instances"]?.array ?? []
-    var known = connectors.map { connector -> FlowOrder.Row in
-      let name = connector["instance"]?.string
-      return (connector, live: flowing.first { $0["instance"]?.string == name && name != nil })
-    }
-    let named = Set(connectors.compactMap { $0["instance"]?.string })
-    for live in flowing where !named.contains(live["instance"]?.string ?? "") { known.append((live, live)) }
-    let rows = order.sorted(known).map { flowRow($0.connector, $0.live) }
-    return respond(
-      200, "Flow", for: visitor, section: "/flow",
+    let windowMs = max(1, top["window_ms"]?.integer ?? 1)
+    let instances = order.sorted(top["instances"]?.array ?? [])
+    let again = visitor.link("/flow", order.query)
+    var response = respond(
+      200, "Flow", for: visitor, section: "/flow", isLive: true,
       """
-      <p class="lead">\(bottleneck(flowing))</p>
-      \(section("From the journal to the answer", position(top)))
-      \(section("Connectors", rows.isEmpty ? "<p class=\"empty\">No connector is enabled.</p>" : table(
-        "Connectors, and who waits why", heads: flowHeads(order, visitor), rows)))
+      <p class="notice bad" id="stale" role="alert" hidden></p>
+      \(live("flow-bottleneck", bottleneck(top["bottleneck"])))
+      <p class="note"><span data-live id="flow-time">\(moment(top, windowMs))</span> \
+      <button type="button" class="plain" id="hold" hidden>Hold still</button>\
+      <noscript>Without JavaScript these figures stand still: <a href="\(again)">look again</a>.</noscript></p>
+      \(edges(instances, windowMs, order, visitor))
+      \(section("From the journal to the answer", live("flow-position", position(top))))
+      \(totals(instances, uptimeMs: top["uptime_ms"]?.integer))
+      """)
+    response.headers.append((Edge.policyHeader, FlowScript.contentPolicy))
+    return response
+  }
+
+  /// What the script puts anew in its place.
+  private func live(_ id: String, _ content: HTML) -> HTML { "<div data-live id=\"\(id)\">\n\(content)\n</div>" }
+
+  private func moment(_ top: JSONValue, _ windowMs: Int64) -> HTML {
+    let time = top["at_ms"]?.integer.map { ", as of \(Words.time(ms: $0))" } ?? ""
+    return "Rates and waits are of the last \(data(Words.seconds(ms: windowMs)))\(time)."
+  }
+
+  /// One sentence that names who holds all up, and why; the colour only repeats it.
+  private func bottleneck(_ value: JSONValue?) -> HTML {
+    let tone =
+      switch value?["kind"]?.string {
+      case "parked": "bad"
+      case "waits": value?["percent"]?.integer ?? 0 >= 50 ? "warm" : "quiet"
+      case "rests": "warm"
+      case "nothing": "good"
+      default: "quiet"
+      }
+    return "<p class=\"notice lead \(tone)\">\(sentence(value?["sentence"]?.string ?? Words.missing))</p>"
+  }
+
+  /// What stands between two grave accents is a command.
+  private func sentence(_ text: String) -> HTML {
+    let parts = text.split(separator: "`", omittingEmptySubsequences: false).enumerated().map { place, part -> HTML in
+      place % 2 == 0 ? "\(String(part))" : "<code>\(String(part))</code>"
+    }
+    return "<bdi>\(parts)</bdi>"
+  }
+
+  private func edges(
+    _ instances: [JSONValue], _ windowMs: Int64, _ order: FlowOrder, _ visitor: Visitor
+  ) -> HTML {
+    guard !instances.isEmpty else {
+      return section("Connectors", "<p class=\"empty\">No connector is enabled.</p>")
+    }
+    return section(
+      "Connectors",
+      """
+      \(table(
+        "Connectors, and who waits why", heads: flowHeads(order, visitor), instances.map { edge($0, windowMs) },
+        live: "flow-edges"))
+      <p class="note">In flight, in line and credit are of now; drops, retries and dead letters are all since the host \
+      began, with <strong>+</strong> what came of late. What refused a dead letter: <code>sluice deadletter list</code>.</p>
       """)
   }
 
-  private func flowRow(_ connector: JSONValue, _ live: JSONValue?) -> [HTML] {
-    let name = connector["instance"]?.string ?? Words.missing
-    let kind = [connector["connector"], connector["version"]].compactMap { $0?.string }.joined(separator: " ")
-    let endpoints = connector["endpoints"]?.object?.sorted { $0.key < $1.key }
-      .map { "\($0.key): \(Words.exact($0.value))" }.joined(separator: ", ")
+  private func edge(_ row: JSONValue, _ windowMs: Int64) -> [HTML] {
+    func rate(_ name: String, per unit: Int64 = 1) -> HTML {
+      data(row["recent"]?[name]?.integer.map { Words.rate($0, unit: unit, ms: windowMs) } ?? Words.missing)
+    }
     return [
-      data(name), data(kind.isEmpty ? Words.missing : kind), stateBadge(connector["state"] ?? live?["state"]),
-      data(live?["records"]?.integer.map { Words.number($0) } ?? Words.missing),
-      data(live?["requests"]?.integer.map { Words.number($0) } ?? Words.missing),
-      underWay(live?["throttle"]), inLine(live?["throttle"]),
-      data(live?["retries"]?.integer.map { Words.number($0) } ?? Words.missing), waits(live?["waits"], of: name),
-      data(endpoints.map { $0.isEmpty ? Words.missing : $0 } ?? Words.missing),
+      named(row), stateBadge(row["state"]), rate("records"), rate("bytes", per: 1_024), rate("requests"),
+      underWay(row["throttle"]), data(row["credit"]?.integer.map { Words.number($0) } ?? Words.missing),
+      inLine(row["throttle"]), waits(row["waits_for"]?.array ?? []), counted(["refusals", "drops"], row),
+      counted(["retries"], row), letters(row["dead_letters"]),
     ]
   }
+
+  /// An instance with what it runs.
+  private func named(_ row: JSONValue) -> HTML {
+    let kind = [row["connector"], row["version"]].compactMap { $0?.string }.joined(separator: " ")
+    return "\(data(row["instance"]?.string ?? Words.missing))\(kind.isEmpty ? .nothing : under(kind))"
+  }
+
+  func under(_ text: String) -> HTML { "<span class=\"under\">\(data(text))</span>" }
 
   /// A state may carry its reason: "waiting: the token was refused".
   private func stateBadge(_ value: JSONValue?) -> HTML {
     guard let text = value?.string else { return badge(nil) }
     let parts = text.split(separator: ":", maxSplits: 1)
     guard parts.count == 2 else { return badge(text) }
-    return "\(badge(String(parts[0]))) \(data(String(parts[1].drop(while: { $0 == " " }))))"
+    return "\(badge(String(parts[0])))\(under(String(parts[1].drop(while: { $0 == " " }))))"
+  }
+
+  private func underWay(_ throttle: JSONValue?) -> HTML {
+    guard let now = throttle?["in_flight"]?.integer, let limit = throttle?["limit"]?.integer else {
+      return data(Words.missing)
+    }
+    // Nothing was asked yet, or nothing is asked any more.
+    return limit == 0 ? data(Words.missing) : "\(data(Words.number(now))) of \(data(Words.number(limit)))"
+  }
+
+  private func inLine(_ throttle: JSONValue?) -> HTML {
+    guard let queued = throttle?["queued"]?.integer else { return data(Words.missing) }
+    let age = throttle?["oldest_wait_ms"]?.integer.map { under("oldest \(Words.duration(ms: $0))") } ?? .nothing
+    return "\(data(Words.number(queued)))\(age)"
+  }
+
+  /// What it waits for, the longest first and with its reason.
+  private func waits(_ waits: [JSONValue]) -> HTML {
+    // What is but a little is of interest only where it is the most.
+    let shown = waits.enumerated().filter { $0.element["percent"]?.integer ?? 0 >= ($0.offset == 0 ? 1 : 5) }
+    guard !shown.isEmpty else { return data(Words.missing) }
+    let lines = shown.map { place, wait -> HTML in
+      let why = place == 0 ? wait["reason"]?.string.map { ", since \($0)" } ?? "" : ""
+      let words = wait["words"]?.string ?? Words.missing
+      return "<li><strong>\(Words.number(wait["percent"]?.integer ?? 0)) %</strong> \(data("\(words)\(why)"))</li>"
+    }
+    return "<ul class=\"waits\">\(lines)</ul>"
+  }
+
+  private func counted(_ names: [String], _ row: JSONValue) -> HTML {
+    let all = names.reduce(Int64(0)) { $0 &+ (row[$1]?.integer ?? 0) }
+    let recent = names.reduce(Int64(0)) { $0 &+ (row["recent"]?[$1]?.integer ?? 0) }
+    return recent > 0
+      ? "\(data(Words.number(all))) <strong>+\(Words.number(recent))</strong>" : data(Words.number(all))
+  }
+
+  /// So many are counted of a tenant, and no more.
+  private static let lettersMax = 10_000
+
+  private func letters(_ value: JSONValue?) -> HTML {
+    guard let count = value?.integer, count > 0 else { return data(Words.number(value?.integer ?? 0)) }
+    return "<span class=\"badge bad\">\(Words.number(count))\(count >= Self.lettersMax ? "+" : "")</span>"
   }
 
   private func position(_ top: JSONValue) -> HTML {
@@ -58,61 +151,14 @@ extension Console {
     }
     func written(_ value: JSONValue?) -> HTML { data(value?.integer.map { Words.number($0) } ?? Words.exact(value)) }
     return """
-      <p class="lead">\(lag)</p>
-      <dl class="facts">
+      <p>\(lag)</p>
+      <dl class="facts wide">
       <div><dt>Journal</dt><dd>\(written(journal))</dd></div>
       <div><dt>Applied</dt><dd>\(written(applied))</dd></div>
       <div><dt>Ledger entries</dt><dd>\(written(top["ledger_entries"]))</dd></div>
+      <div><dt>Held for people</dt><dd>\(written(top["held"]))</dd></div>
+      <div><dt>Dead letters</dt><dd>\(written(top["dead_letters"]))</dd></div>
       </dl>
       """
-  }
-
-  private func waits(_ value: JSONValue?, of instance: String) -> HTML {
-    guard let waits = value?.object else { return data(Words.missing) }
-    let longest = waits.compactMap { cause, ms in ms.integer.map { (cause, $0) } }.filter { $0.1 > 0 }
-      .sorted { ($1.1, $0.0) < ($0.1, $1.0) }
-    guard !longest.isEmpty else { return "Nobody has waited." }
-    let lines = longest.map { cause, ms -> HTML in
-      "<li><strong>\(Words.duration(ms: ms))</strong> \(Self.sentence(of: cause, instance))</li>"
-    }
-    return "<ul class=\"waits\">\(lines)</ul>"
-  }
-
-  /// The fabric's causes of waiting, as who waits for whom.
-  static func sentence(of cause: String, _ instance: String) -> String {
-    switch cause {
-    case "no_credit": "\(instance) waited for us: earlier batches were not yet durable and applied (no_credit)."
-    case "intake_limit":
-      "\(instance) waited for room: all sources together have as many bytes on their way as the host holds (intake_limit)."
-    case "apply_lag": "Intake waited for the loop to apply what is in the journal (apply_lag)."
-    case "throttled": "Requests were kept back to stay within the source's quota (throttled)."
-    case "token": "We waited for an access token (token)."
-    case "upstream_slow": "We waited for the source to answer (upstream_slow)."
-    case "plugin_slow": "We waited for the plugin, though nothing kept it from sending (plugin_slow)."
-    case "disk_quota": "Its tenant's disk quota is used up (disk_quota)."
-    case "storage_slow": "We waited for the disk to make a batch durable (storage_slow)."
-    default: "\(Words.spaced(cause)) (\(cause))."
-    }
-  }
-
-  func ledger(_ visitor: Visitor) async throws -> EdgeResponse {
-    let status = try await call("ledger.status", visitor)
-    let size = status["size"]?.integer.map { Words.number($0) } ?? Words.missing
-    return respond(
-      200, "Ledger", for: visitor, section: "/ledger",
-      """
-      <p class="lead">Every decision, approval and action is a leaf of an append-only log that a stranger can verify.</p>
-      <dl class="facts wide">
-      <div><dt>Entries</dt><dd>\(data(size))</dd></div>
-      <div><dt>Verifier key</dt><dd><code>\(Words.exact(status["vkey"]))</code></dd></div>
-      </dl>
-      \(section("Latest checkpoint", "<pre class=\"code\">\(Words.exact(status["checkpoint"]))</pre>"))
-      \(section("Verify it", """
-      <p>Keep a checkpoint, and check later that the log still contains it:</p>
-      <pre class="code">sluice ledger verify --since CHECKPOINT
-      sluice ledger export --to DIR</pre>
-      <p>Until a witness has signed a checkpoint too, the log is attested by this host alone.</p>
-      """))
-      """)
   }
 }

@@ -1,39 +1,44 @@
 import Domain
 
-/// By which column the page of connectors is sorted, and in which direction: `?sort=wait&order=asc`.
+/// By which column the flow page is sorted, and in which direction: `?sort=wait&order=asc`.
 struct FlowOrder: Equatable, Sendable {
   enum Column: String, CaseIterable, Sendable {
-    case instance, connector, state, records, requests
+    case instance, state, records, bytes, requests
     case underWay = "under_way"
+    case credit
     /// How long the request has waited that waits longest now.
     case line
-    case retries
-    /// All that it has waited since the host began.
+    /// The share of the last seconds that it waited for what it waited for most.
     case wait
+    case drops, retries
+    case deadLetters = "dead_letters"
 
     /// As a column's head says it; "#" before one of numbers.
     var head: String {
       switch self {
       case .instance: "Instance"
-      case .connector: "Connector"
       case .state: "State"
-      case .records: "#Records"
-      case .requests: "#Requests"
-      case .underWay: "#Under way"
-      case .line: "In line"
+      case .records: "#Records/s"
+      case .bytes: "#KB/s"
+      case .requests: "#Requests/s"
+      case .underWay: "#In flight"
+      case .credit: "#Credit"
+      case .line: "#In line"
+      case .wait: "Waits for"
+      case .drops: "#Drops"
       case .retries: "#Retries"
-      case .wait: "Who waits, and why"
+      case .deadLetters: "#Dead letters"
       }
     }
-    /// Names begin with A, numbers with the greatest.
-    var isDescendingAtFirst: Bool { ![.instance, .connector, .state].contains(self) }
+    /// Names begin with A, numbers with the greatest; credit with the least, as who has none is held back.
+    var isDescendingAtFirst: Bool { ![.instance, .state, .credit].contains(self) }
   }
 
   let column: Column
   let isDescending: Bool
 
-  /// Who waits longest now comes first, as with `sluice top --sort age`.
-  static let usual = FlowOrder(column: .line, isDescending: true)
+  /// Who waits most comes first, as in `sluice top`.
+  static let usual = FlowOrder(column: .wait, isDescending: true)
 
   init(column: Column, isDescending: Bool) {
     self.column = column
@@ -49,16 +54,17 @@ struct FlowOrder: Equatable, Sendable {
     self.init(column: column, isDescending: order.map { $0 == "desc" } ?? column.isDescendingAtFirst)
   }
 
+  /// What asks for this order.
+  var query: [(String, String)] { [("sort", column.rawValue), ("order", isDescending ? "desc" : "asc")] }
+
   /// What a click on a column's head asks for: the column, or where it is sorted by already, the other direction.
   func query(by column: Column) -> [(String, String)] {
     let isDescending = column == self.column ? !self.isDescending : column.isDescendingAtFirst
     return [("sort", column.rawValue), ("order", isDescending ? "desc" : "asc")]
   }
 
-  typealias Row = (connector: JSONValue, live: JSONValue?)
-
   /// Equals stay in the order in which they came.
-  func sorted(_ rows: [Row]) -> [Row] {
+  func sorted(_ rows: [JSONValue]) -> [JSONValue] {
     let keyed = rows.enumerated().map { (place: $0.offset, row: $0.element, key: key($0.element)) }
     return keyed.sorted { left, right in
       if left.key == right.key { return left.place < right.place }
@@ -72,20 +78,21 @@ struct FlowOrder: Equatable, Sendable {
     static func < (left: Key, right: Key) -> Bool { (left.number, left.text) < (right.number, right.text) }
   }
 
-  private func key(_ row: Row) -> Key {
-    let live = row.live
-    switch column {
-    case .instance: return Key(text: row.connector["instance"]?.string ?? "")
-    case .connector: return Key(text: row.connector["connector"]?.string ?? "")
-    case .state: return Key(text: (row.connector["state"] ?? live?["state"])?.string ?? "")
-    case .records: return Key(number: live?["records"]?.integer ?? 0)
-    case .requests: return Key(number: live?["requests"]?.integer ?? 0)
-    case .underWay: return Key(number: live?["throttle"]?["in_flight"]?.integer ?? 0)
-    case .line: return Key(number: Console.oldestWaitMs(live))
-    case .retries: return Key(number: live?["retries"]?.integer ?? 0)
-    case .wait:
-      let waits = (live?["waits"]?.object ?? [:]).values.compactMap(\.integer)
-      return Key(number: waits.reduce(0) { $0.addingReportingOverflow($1).partialValue })
+  private func key(_ row: JSONValue) -> Key {
+    func number(_ value: JSONValue?, _ name: String) -> Int64 { value?[name]?.integer ?? 0 }
+    return switch column {
+    case .instance: Key(text: row["instance"]?.string ?? "")
+    case .state: Key(text: row["state"]?.string ?? "")
+    case .records, .bytes, .requests: Key(number: number(row["recent"], column.rawValue))
+    case .underWay: Key(number: number(row["throttle"], "in_flight"))
+    // Without an operation there is nothing to be held back.
+    case .credit: Key(number: row["credit"]?.integer ?? .max)
+    case .line: Key(number: number(row["throttle"], "oldest_wait_ms"))
+    // Who is parked waits for a person, and for longer than anybody.
+    case .wait where row["state"]?.string?.hasPrefix("parked") == true: Key(number: .max)
+    case .wait: Key(number: number(row["waits_for"]?.array?.first, "percent"))
+    case .drops: Key(number: number(row, "refusals") &+ number(row, "drops"))
+    case .retries, .deadLetters: Key(number: number(row, column.rawValue))
     }
   }
 }
@@ -93,7 +100,7 @@ struct FlowOrder: Equatable, Sendable {
 extension Console {
   /// The heads of the table of connectors: each sorts by its column.
   func flowHeads(_ order: FlowOrder, _ visitor: Visitor) -> [TableHead] {
-    let heads = FlowOrder.Column.allCases.map { column -> TableHead in
+    FlowOrder.Column.allCases.map { column -> TableHead in
       let isNumber = column.head.hasPrefix("#")
       let name = isNumber ? String(column.head.dropFirst()) : column.head
       let isChosen = column == order.column
@@ -105,6 +112,5 @@ extension Console {
         content: link, isNumber: isNumber,
         sorted: isChosen ? (order.isDescending ? "descending" : "ascending") : nil)
     }
-    return heads + [TableHead("Endpoints led elsewhere")]
   }
 }

@@ -68,7 +68,8 @@ enum ConsoleError: OperatorError, Equatable {
   }
 }
 
-/// The pages for people. Server-rendered, without JavaScript; all data comes through the backend's commands.
+/// The pages for people. Server-rendered, and without JavaScript but for the flow page, which does without it too; all
+/// data comes through the backend's commands.
 struct Console: Sendable {
   static let cookieName = "sluice_session"
   let backend: any EdgeBackend
@@ -81,6 +82,7 @@ struct Console: Sendable {
     let reads = request.method == "GET" || request.method == "HEAD"
     switch request.path {
     case "/style.css" where reads: return .text(200, Stylesheet.text, type: "text/css; charset=utf-8")
+    case FlowScript.path where reads: return .text(200, FlowScript.text, type: "text/javascript; charset=utf-8")
     case "/sign-in" where request.method == "GET": return await signIn(request)
     case "/sign-out" where request.method == "POST": return await signOut(request)
     default: break

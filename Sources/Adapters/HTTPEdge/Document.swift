@@ -8,10 +8,14 @@ extension Console {
     ("/actions", "Actions"), ("/flow", "Flow"), ("/ledger", "Ledger"),
   ]
 
-  /// - Parameter section: The path in the navigation that the page belongs to.
+  /// - Parameters:
+  ///   - section: The path in the navigation that the page belongs to.
+  ///   - isLive: Whether the script puts parts of it anew; its answer must allow that.
   func respond(
-    _ status: Int, _ title: String, for visitor: Visitor?, section: String? = nil, _ content: HTML
+    _ status: Int, _ title: String, for visitor: Visitor?, section: String? = nil, isLive: Bool = false,
+    _ content: HTML
   ) -> EdgeResponse {
+    let script: HTML = isLive ? "\n<script src=\"\(FlowScript.path)\" defer></script>" : .nothing
     let document: HTML = """
       <!DOCTYPE html>
       <html lang="en">
@@ -19,7 +23,7 @@ extension Console {
       <meta charset="utf-8">
       <meta name="viewport" content="width=device-width, initial-scale=1">
       <title>\(title) · Sluice</title>
-      <link rel="stylesheet" href="/style.css">
+      <link rel="stylesheet" href="/style.css">\(script)
       </head>
       <body>
       <a class="skip" href="#main">Skip to the content</a>
@@ -27,7 +31,7 @@ extension Console {
       <p class="brand">Sluice</p>
       \(visitor.map { navigation($0, section: section) } ?? .nothing)
       </header>
-      <main id="main">
+      <main id="main"\(isLive ? " class=\"broad\"" : HTML.nothing)>
       <h1>\(title)</h1>
       \(content)
       </main>
@@ -78,7 +82,9 @@ extension Console {
     table(caption, heads: columns.map { TableHead($0) }, rows)
   }
 
-  func table(_ caption: String, heads: [TableHead], _ rows: [[HTML]]) -> HTML {
+  /// - Parameter id: Of its rows, where the script puts them anew.
+  func table(_ caption: String, heads: [TableHead], _ rows: [[HTML]], live id: String? = nil) -> HTML {
+    let mark: HTML = id.map { " data-live id=\"\($0)\"" } ?? .nothing
     let lines = rows.map { cells -> HTML in
       let cells = zip(cells, heads).map { cell, head -> HTML in
         head.isNumber ? "<td class=\"number\">\(cell)</td>" : "<td>\(cell)</td>"
@@ -90,7 +96,7 @@ extension Console {
       <table>
       <caption>\(caption)</caption>
       <thead><tr>\(heads.map(\.html))</tr></thead>
-      <tbody>
+      <tbody\(mark)>
       \(lines)</tbody>
       </table>
       </div>

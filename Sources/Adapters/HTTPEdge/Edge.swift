@@ -28,15 +28,20 @@ package struct Edge: Sendable {
   /// With the headers that every answer carries, whatever it is.
   static func guarded(_ response: EdgeResponse) -> EdgeResponse {
     var response = response
+    // The flow page says what it allows beyond.
+    if !response.headers.contains(where: { $0.name == policyHeader }) {
+      response.headers.append((policyHeader, contentPolicy))
+    }
     response.headers += [
-      ("Content-Security-Policy", contentPolicy), ("X-Content-Type-Options", "nosniff"),
+      ("X-Content-Type-Options", "nosniff"),
       // Not "no-referrer": with that a browser sends `Origin: null` with our own forms.
       ("Referrer-Policy", "same-origin"), ("X-Frame-Options", "DENY"), ("Cross-Origin-Opener-Policy", "same-origin"),
       ("Cross-Origin-Resource-Policy", "same-origin"), ("Cache-Control", "no-store"),
     ]
     return response
   }
-  private static let contentPolicy =
+  static let policyHeader = "Content-Security-Policy"
+  static let contentPolicy =
     "default-src 'none'; style-src 'self'; img-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
   private func route(_ request: EdgeRequest) async -> EdgeResponse {

@@ -38,6 +38,14 @@ enum Stylesheet {
     .visitor p { margin: 0; }
 
     main { max-width: 76rem; margin: 0 auto; padding: 1rem 1.5rem 4rem; }
+    main.broad { max-width: 110rem; }
+    .broad th, .broad td { padding-right: .85rem; }
+    .broad td { min-width: 0; }
+    .under { display: block; color: var(--soft); font-size: .85rem; }
+    .broad th.number { white-space: normal; }
+    .broad .waits { min-width: 15rem; }
+    .badge + .under { min-width: 11rem; }
+    .stale [data-live] { opacity: .55; }
     h1 { font-size: 1.6rem; line-height: 1.25; margin: 1rem 0 .75rem; overflow-wrap: anywhere; }
     h2 { font-size: 1.15rem; margin: 0 0 .5rem; }
     h3 { font-size: 1rem; margin: 1.1rem 0 .35rem; }

@@ -41,6 +41,25 @@ enum Words {
     }
   }
 
+  /// "7 s"; never none.
+  static func seconds(ms: Int64) -> String { "\(max(1, (ms + 500) / 1_000)) s" }
+
+  /// What came in so many milliseconds, for each second, with one decimal below ten: "0.4", "1,250".
+  /// - Parameter unit: How many make one of what is shown.
+  static func rate(_ count: Int64, unit: Int64 = 1, ms: Int64) -> String {
+    let tenths = (Double(count) * 10_000 / Double(unit) / Double(ms)).rounded()
+    guard tenths >= 0, tenths < 1e15 else { return missing }
+    let whole = Int64(tenths) / 10
+    return whole >= 10 ? number(Int64((tenths / 10).rounded())) : "\(whole).\(Int64(tenths) % 10)"
+  }
+
+  /// Milliseconds since 1970 as "09:05:07 UTC".
+  static func time(ms: Int64) -> String {
+    let second = ((ms / 1_000) % 86_400 + 86_400) % 86_400
+    let parts = [second / 3_600, second / 60 % 60, second % 60]
+    return parts.map { $0 < 10 ? "0\($0)" : "\($0)" }.joined(separator: ":") + " UTC"
+  }
+
   /// Milliseconds since 1970 as "2026-03-04 09:05 UTC".
   static func moment(ms: Int64) -> String {
     let minutes = Int(ms >= 0 ? ms / 60_000 : (ms - 59_999) / 60_000)

@@ -48,7 +48,8 @@ package actor RunningHost {
   }
 
   package nonisolated let options: Options
-  package nonisolated let metrics = Metrics()
+  package nonisolated let metrics: Metrics
+  nonisolated let flowWatch: FlowWatch
   nonisolated let startedMs = SystemSources.monotonicMs()
   /// Where console, API and webhooks are served, as `http://host:port`; nil while nothing is.
   package nonisolated let servedAt = Mutex<String?>(nil)
@@ -104,6 +105,8 @@ package actor RunningHost {
   package init(_ options: Options) async throws {
     self.options = options
     log = options.log
+    metrics = Metrics(clock: options.clock)
+    flowWatch = FlowWatch(metrics)
     HostProcess.giveMemoryBack()
     if !HostProcess.hideMemory() {
       log.warning("host.memory_readable", "The kernel does not let the host hide its memory; it holds keys.")
@@ -154,6 +157,7 @@ package actor RunningHost {
   /// Starts every enabled connector of every tenant.
   package func run() async throws {
     isRunningInstances = true
+    flowWatch.start(on: loop)
     let enforcement = LimitEnforcement.prepare(options.settings.controlGroups)
     self.enforcement = enforcement
     await pool.use(enforcement.groups)
@@ -182,6 +186,7 @@ package actor RunningHost {
     // A pack that is being made comes to its end, and so does a trim.
     await packer.stop()
     await endHousekeeping()
+    flowWatch.stop(on: loop)
     await pool.close()
     loop.stop()
     try await journal.close()

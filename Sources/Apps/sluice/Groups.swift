@@ -28,6 +28,8 @@ struct ConnectorGroup: ParsableCommand {
     @Flag(help: "The first sync counts as change, not as baseline.") var replay = false
     @Flag(help: "Grant what the manifest says otherwise than the one in force.") var accept = false
     @Option(help: "A JSON file with the instance's configuration.") var config: String?
+    @Option(help: "NAME=NUMBER: a limit below the manifest's, such as requests_per_second=5; several times.")
+    var limit: [String] = []
     @Flag(help: "Only say what it would mean.") var plan = false
     @Flag(help: "The same, and ask the plugin whether it works and what its first pulls would bring; nothing is kept.")
     var dryRun = false
@@ -52,7 +54,20 @@ struct ConnectorGroup: ParsableCommand {
         arguments["config"] = try OperatorFile.json(config)
       }
       arguments["schedule"] = times.schedule
+      if !limit.isEmpty { arguments["limits"] = .object(try limits()) }
       try await everywhere.ask("connector.enable", arguments)
+    }
+
+    private func limits() throws -> [String: JSONValue] {
+      var limits: [String: JSONValue] = [:]
+      for pair in limit {
+        let parts = pair.split(separator: "=", maxSplits: 1)
+        guard parts.count == 2, let number = Int64(parts[1]) else {
+          throw ValidationError("--limit takes NAME=NUMBER, not \"\(pair)\"")
+        }
+        limits[String(parts[0])] = .integer(number)
+      }
+      return limits
     }
   }
 

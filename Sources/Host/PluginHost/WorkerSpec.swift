@@ -196,11 +196,11 @@ package enum WorkerFailure: OperatorError, Equatable {
     case .brokeProtocol, .exceededCredit: "Report it to the plugin's author, with the host's log of that time."
     case .died: "Sluice starts it again with growing pauses; after six failures in a row the instance is parked."
     case .hung:
-      "Raise `operation_timeout_ms` under `limits` in the plugin's manifest if an operation's work is that long, and enable it again; else, and when it hung in loading or in its configuration, report it to the plugin's author."
+      "Raise `operation_timeout_ms` under `limits` of the instance, or in the plugin's manifest, if an operation's work is that long, and enable it again; else, and when it hung in loading or in its configuration, report it to the plugin's author."
     case .overLimit(let limit):
-      "Raise `\(limit.key)` under `limits` in the plugin's manifest if the work needs it, and enable it again; else report it to the plugin's author."
+      "Raise `\(limit.key)` under `limits` of the instance, or in the plugin's manifest, if the work needs it, and enable it again; else report it to the plugin's author."
     case .maybeOutOfMemory:
-      "Raise `memory_bytes` under `limits` in the plugin's manifest and see whether it still dies; if it does, report it to the plugin's author."
+      "Raise `memory_bytes` under `limits` of the instance, or in the plugin's manifest, and see whether it still dies; if it does, report it to the plugin's author."
     case .stopped: "Nothing to do: the operation is run again from its checkpoint."
     }
   }

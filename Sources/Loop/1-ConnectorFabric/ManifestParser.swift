@@ -219,17 +219,10 @@ extension Manifest {
   private static func limits(_ r: DocumentReader) throws(DocumentError) -> Limits {
     var limits = Limits()
     guard r.isPresent else { return limits }
-    let fields: [(String, WritableKeyPath<Limits, Int>, ClosedRange<Int>)] = [
-      ("memory_bytes", \.memoryBytes, (64 << 20)...(8 << 30)), ("cpu_seconds", \.cpuSeconds, 0...86_400),
-      ("threads", \.threads, 0...64), ("files", \.files, 16...4_096),
-      ("operation_timeout_ms", \.operationTimeoutMs, 100...3_600_000),
-      ("grace_ms", \.graceMs, 0...60_000), ("record_bytes_max", \.recordBytesMax, 1_024...(512 << 10)),
-      ("window_records", \.windowRecords, 1...1_000_000), ("window_bytes", \.windowBytes, 2_048...(64 << 20)),
-      ("requests_per_second", \.requestsPerSecond, 1...100_000), ("request_burst", \.requestBurst, 1...100_000),
-      ("concurrency", \.concurrency, 1...256), ("response_bytes_max", \.responseBytesMax, 1_024...(1 << 30)),
-    ]
-    try r.allow(fields.map(\.0))
-    for (key, path, range) in fields where r[key].isPresent { limits[keyPath: path] = try r[key].integer(in: range) }
+    try r.allow(Limits.fields.map(\.name))
+    for field in Limits.fields where r[field.name].isPresent {
+      limits[keyPath: field.path] = try r[field.name].integer(in: field.range)
+    }
     guard limits.recordBytesMax * 2 <= limits.windowBytes else {
       throw r["record_bytes_max"].error(
         "more than half of window_bytes (\(limits.windowBytes))", allowed: "at most half of window_bytes")

@@ -8,14 +8,15 @@ package struct PluginTurn: Sendable, Equatable {
   private var sinceMs: Int64?
   private var openCalls = 0
 
+  /// From when on it is waited for, should it go on as it does; nil while it is not its turn.
+  package var waitsFromMs: Int64? { sinceMs.map { $0 + Self.shareMs } }
+
   package init() {}
 
   /// The plugin makes a call that waits for an answer.
-  /// - Returns: How many milliseconds it was waited for.
-  package mutating func asks(nowMs: Int64) -> Int {
-    let waited = ends(nowMs: nowMs)
+  package mutating func asks() {
+    ends()
     openCalls += 1
-    return waited
   }
 
   package mutating func isAnswered(hasCredit: Bool, nowMs: Int64) {
@@ -24,11 +25,9 @@ package struct PluginTurn: Sendable, Equatable {
   }
 
   /// The plugin gives something, and goes on.
-  /// - Returns: How many milliseconds it was waited for.
-  package mutating func gives(hasCredit: Bool, nowMs: Int64) -> Int {
-    let waited = ends(nowMs: nowMs)
+  package mutating func gives(hasCredit: Bool, nowMs: Int64) {
+    ends()
     begins(hasCredit: hasCredit, nowMs: nowMs)
-    return waited
   }
 
   /// The operation begins, or credit came.
@@ -36,9 +35,5 @@ package struct PluginTurn: Sendable, Equatable {
     if hasCredit, openCalls == 0, sinceMs == nil { sinceMs = nowMs }
   }
 
-  /// - Returns: How many milliseconds it was waited for.
-  package mutating func ends(nowMs: Int64) -> Int {
-    defer { sinceMs = nil }
-    return sinceMs.map { Int(max(0, nowMs - $0 - Self.shareMs)) } ?? 0
-  }
+  package mutating func ends() { sinceMs = nil }
 }

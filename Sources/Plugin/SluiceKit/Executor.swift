@@ -1,10 +1,15 @@
-/// Performs permitted actions in an outside system, and is honest about what it does not know.
+/// Performs permitted actions in an outside system: one type, with its configuration and its actions. It is honest about what it does not know.
 public protocol Executor {
+  /// An instance's configuration; a key that it does not read is refused.
+  associatedtype Configuration: Decodable = NoConfiguration
+  /// The actions of the manifest.
+  associatedtype Action: ManifestName
+
   /// How the library announces this executor.
   static var descriptor: Descriptor { get }
 
   /// Makes the executor from the instance's configuration. No requests may be made yet.
-  init(config: Config) throws
+  init(_ configuration: Configuration) throws
 
   /// Checks configuration and credential with as few requests as possible.
   func check(_ host: any Host) throws
@@ -12,29 +17,37 @@ public protocol Executor {
   /// Performs the action once.
   ///
   /// Throw only when nothing was sent. A request that was sent and not answered is ``Outcome/unknown(code:message:)``.
-  func execute(_ action: Action, host: any Host) throws -> Outcome
+  func execute(_ call: Call<Action>, host: any Host) throws -> Outcome
 
-  /// Finds out whether an earlier ``execute(_:host:)`` with `action.key` took effect. Reads only.
-  func probe(_ action: Action, host: any Host) throws -> ProbeAnswer
+  /// Finds out whether an earlier ``execute(_:host:)`` with `call.key` took effect. Reads only.
+  func probe(_ call: Call<Action>, host: any Host) throws -> ProbeAnswer
 
   /// Says what ``execute(_:host:)`` would do, and changes nothing.
-  func dryRun(_ action: Action, host: any Host) throws -> DryRunAnswer
+  func dryRun(_ call: Call<Action>, host: any Host) throws -> DryRunAnswer
 }
 
 /// One permitted call.
-public struct Action: Sendable {
-  /// An action of the manifest.
-  public let name: String
+public struct Call<Action: ManifestName>: Sendable {
+  /// What is to be done.
+  public let action: Action
   /// Its arguments, valid by the manifest's schema.
   public let input: JSON
   /// The idempotency key: the same for every try of the same permit.
   public let key: String
 
   /// Makes a call; for tests.
-  public init(name: String, input: JSON, key: String) {
-    self.name = name
+  public init(_ action: Action, input: JSON, key: String) {
+    self.action = action
     self.input = input
     self.key = key
+  }
+
+  /// The arguments as a type; what it does not read is ignored, and was checked by the manifest's schema.
+  /// - Throws: ``Failure`` of class permanent that names the argument: nothing was sent.
+  public func arguments<Arguments: Decodable>(as type: Arguments.Type = Arguments.self) throws -> Arguments {
+    do { return try input.decoded(as: type) } catch let error as JSONMismatch {
+      throw Failure.permanent("plugin.bad_arguments", "Of the arguments of \(action.rawValue) \(error).")
+    }
   }
 }
 

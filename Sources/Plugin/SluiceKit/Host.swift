@@ -45,6 +45,11 @@ public protocol Host: AnyObject {
 }
 
 extension Host {
+  /// Hands records of one stream to the host, in order. Waits for credit; never drops.
+  public func emit<Stream: ManifestName>(_ records: [Record], to stream: Stream) throws(HostError) {
+    try emit(records, to: stream.rawValue)
+  }
+
   /// Writes one line without fields.
   public func log(_ level: LogLevel, _ code: String, _ message: String) { log(level, code, message, fields: []) }
 }
@@ -98,8 +103,10 @@ public struct Checkpoint: Equatable, Sendable {
   public var watermarkMs: Int64?
 
   /// Makes a checkpoint.
-  public init(stream: String, state: [UInt8], stateVersion: UInt32 = 1, watermarkMs: Int64? = nil) {
-    self.stream = stream
+  public init<Stream: ManifestName>(
+    stream: Stream, state: [UInt8], stateVersion: UInt32 = 1, watermarkMs: Int64? = nil
+  ) {
+    self.stream = stream.rawValue
     self.state = state
     self.stateVersion = stateVersion
     self.watermarkMs = watermarkMs

@@ -62,6 +62,7 @@ extension HostCommand {
       else { throw HostError.unknown("the connector \(instance)") }
       members["config"] = enabling["config"] ?? .null
       members["schedule"] = enabling["schedule"] ?? enabling["manifest"]?["schedule"] ?? .null
+      members["limits"] = enabling["limits"] ?? .null
       members["settings"] = enabling["settings"] ?? .null
       members["manifest"] = enabling["manifest"] ?? .null
       return .object(members)

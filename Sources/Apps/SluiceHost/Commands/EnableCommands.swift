@@ -70,6 +70,7 @@ extension RunningHost {
       "lacks_secrets": .array(step.lacking.map { .string($0) }), "config": enabling.config,
       "schedule": enabling.schedule ?? enabling.manifest["schedule"] ?? .null,
       "proxy": enabling.proxy.map { .string($0) } ?? .null,
+      "limits": manifest.limits.lowered(to: enabling.limits ?? [:]).json,
     ]
     if let upgrade = step.upgrade { plan["from"] = upgrade.from }
     if !findings.isEmpty { plan["findings"] = .array(findings.map { .string($0) }) }

@@ -35,7 +35,9 @@ struct ConnectorFiles {
   private static func file(_ home: String, _ name: String) throws -> File {
     let document = try RunningHost.document(path: "\(home)/\(name)")
     let root = DocumentReader(document)
-    try root.allow(["connector", "endpoints", "allow_private", "proxy", "config", "schedule", "replay", "pause"])
+    try root.allow([
+      "connector", "endpoints", "allow_private", "proxy", "config", "schedule", "limits", "replay", "pause",
+    ])
     let plugin = try root["connector"].string("a plugin's name, NAME@VERSION or a manifest's path")
     // A path is meant from where the file stands.
     let place = plugin.hasSuffix(".yaml") && !plugin.hasPrefix("/") ? "\(home)/\(plugin)" : plugin
@@ -48,7 +50,7 @@ struct ConnectorFiles {
     for (endpoint, base) in try root["endpoints"].members() {
       _ = (endpoint, try base.string("http://host:port or https://host"))
     }
-    for key in ["endpoints", "config", "schedule"] { arguments[key] = root[key].value }
+    for key in ["endpoints", "config", "schedule", "limits"] { arguments[key] = root[key].value }
     if root["proxy"].isPresent { arguments["proxy"] = .string(try root["proxy"].string()) }
     for key in ["allow_private", "replay"] where root[key].isPresent { arguments[key] = .bool(try root[key].bool()) }
     let pause = root["pause"].isPresent ? try root["pause"].string("why it rests") : nil

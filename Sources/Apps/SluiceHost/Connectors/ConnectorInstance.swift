@@ -213,12 +213,10 @@ package actor ConnectorInstance {
         pauseMs = min(await round(), state == .idle ? retries.untilNextMs(nowMs: workers.clock.monotonicMs()) : .max)
       }
       if isStopping { break }
-      let since = workers.clock.monotonicMs()
+      let wait = restsFor.map { metrics.wait($0, instance: route.key) }
+      restsFor = nil
       await rest(ms: pauseMs)
-      if let cause = restsFor {
-        restsFor = nil
-        metrics.wait(cause, instance: route.key, ms: Int(workers.clock.monotonicMs() - since))
-      }
+      wait?.end()
     }
   }
 
@@ -261,7 +259,7 @@ package actor ConnectorInstance {
     } catch let ending as OperationEnding {
       return after(ending, secrets: secrets)
     } catch let error as any OperatorError where error is any IntakePause || error is DiskFull {
-      metrics.wait(error is DiskQuotaReached ? .diskQuota : .storageSlow, instance: route.key, ms: 1_000)
+      restsFor = error is DiskQuotaReached ? .diskQuota : .storageSlow
       return after(OperationEnding(error), secrets: secrets)
     } catch {
       log.error(error, route.fields)

@@ -33,6 +33,8 @@ package struct Enabling: Codable, Sendable, Equatable {
   package var proxy: String?
   /// The instance's own times instead of the manifest's; as `schedule` in a manifest.
   package var schedule: JSONValue?
+  /// What an operator holds it to below its manifest's limits, by their names there.
+  package var limits: JSONValue?
   /// What the last upgrade took the place of.
   package var before: Before?
 
@@ -48,7 +50,7 @@ package struct Enabling: Codable, Sendable, Equatable {
   package init(
     instance: InstanceID, isEnabled: Bool = true, source: String, manifest: JSONValue, folder: String,
     config: JSONValue = [:], endpoints: [String: String] = [:], proxy: String? = nil, replay: Bool = false,
-    schedule: JSONValue? = nil
+    schedule: JSONValue? = nil, limits: JSONValue? = nil
   ) {
     self.instance = instance
     settings = Settings(
@@ -60,6 +62,7 @@ package struct Enabling: Codable, Sendable, Equatable {
     self.endpoints = endpoints
     self.proxy = proxy
     self.schedule = schedule
+    self.limits = limits
   }
 
   /// Whether the other one is the same but for a pause.
@@ -146,7 +149,7 @@ extension RunningHost {
   /// Reads the manifest that the arguments name and checks what they ask for against it.
   ///
   /// Arguments: `name` (a connector's name or a manifest's path), `instance`, `endpoints` {name: base},
-  /// `allow_private`, `proxy`, `config` {}, `replay`.
+  /// `allow_private`, `proxy`, `config` {}, `replay`, `schedule` {}, `limits` {}.
   func enabling(from arguments: JSONValue) throws -> (Enabling, Manifest) {
     guard let name = arguments["name"]?.string else { throw CommandError.missing("name") }
     let path = try manifestPath(name)
@@ -181,7 +184,11 @@ extension RunningHost {
       instance: instance, source: (path as NSString).lastPathComponent, manifest: document.value,
       folder: PluginFolder.kept((path as NSString).deletingLastPathComponent, dataFolder: options.dataFolder),
       config: config, endpoints: endpoints, proxy: proxy,
-      replay: arguments["replay"]?.bool ?? false, schedule: arguments["schedule"])
+      replay: arguments["replay"]?.bool ?? false, schedule: arguments["schedule"], limits: arguments["limits"])
+    if let limits = enabling.limits {
+      try manifest.limits.check(
+        lowered: DocumentReader(SourceDocument(name: "limits", value: limits, marks: [:])))
+    }
     _ = try enabling.clock(manifest)
     return (enabling, manifest)
   }

@@ -150,7 +150,9 @@ extension RunningHost {
   }
 
   func route(_ enabling: Enabling, _ manifest: Manifest, _ tenant: TenantID) -> InstanceRoute {
-    InstanceRoute(
+    var manifest = manifest
+    if let limits = enabling.limits { manifest.limits = manifest.limits.lowered(to: limits) }
+    return InstanceRoute(
       tenant: tenant, instance: enabling.instance, manifest: manifest, folder: pluginFolder(of: enabling),
       overrides: enabling.endpoints, proxy: enabling.proxy,
       hostProxy: options.settings.egress.proxy?.leading, config: enabling.config.canonicalBytes)

@@ -40,6 +40,8 @@ extension RunningHost {
     arguments["proxy"] = old.proxy.map { .string($0) }
     arguments["schedule"] = old.schedule
     var (new, manifest) = try enabling(from: .object(arguments))
+    // Held to the same, also where the new manifest asks for less.
+    new.limits = old.limits
     (new.settings.pausedFor, new.settings.enabled) = (old.settings.pausedFor, old.settings.enabled)
     return try upgrade(from: old, to: new, manifest)
   }

@@ -139,10 +139,10 @@ package final class EgressGate {
     _ go: @escaping (AccessTokens.Held?) -> Void
   ) {
     guard let need = sending.tokenNeed else { return go(nil) }
-    let since = clock.monotonicMs()
+    let wait = metrics.wait(.token, instance: sending.route.key)
     gated.keepAlive = gated  // until it has ended: its operation may let go of it
-    tokens.get(need) { [self] result in
-      metrics.wait(.token, instance: sending.route.key, ms: Int(clock.monotonicMs() - since))
+    tokens.get(need) { result in
+      wait.end()
       guard !gated.isFinished else { return }
       switch result {
       case .success(let held): go(held)
@@ -163,10 +163,9 @@ package final class EgressGate {
     let sentAt = clock.monotonicMs()
     gated.keepAlive = gated  // until it has ended: libcurl's callbacks must find it
     gated.isToBeSentAgain = false
-    gated.awaitsUpstream = true
+    gated.awaitUpstream(metrics.idleWait(.upstreamSlow, instance: route.key))
     gated.exchange = client.send(request) { [self, unowned gated] head in
-      gated.awaitsUpstream = false
-      metrics.wait(.upstreamSlow, instance: route.key, ms: Int(clock.monotonicMs() - sentAt))
+      gated.hearUpstream()
       switch head {
       case .success(let head):
         metrics.request(instance: route.key, status: head.status)

@@ -18,7 +18,8 @@ final class GatedExchange {
   var isToBeSentAgain = false
   var isWaiting: Bool { (exchange == nil || isToBeSentAgain) && !isFinished }
   /// It was sent, or a part of its answer was asked for, and nothing has come.
-  var awaitsUpstream = false
+  private(set) var awaitsUpstream = false
+  private var upstreamWait: Metrics.Wait?
   private var scrubber = SecretScrubber([])
   private var secrets: [Secret] = []
 
@@ -26,6 +27,22 @@ final class GatedExchange {
   func keepOut(_ secrets: [Secret]) {
     self.secrets += secrets
     scrubber = SecretScrubber(self.secrets)
+  }
+
+  /// - Parameter wait: What counts it, here and for each part of the answer.
+  func awaitUpstream(_ wait: Metrics.Wait) {
+    upstreamWait = wait
+    awaitUpstream()
+  }
+
+  private func awaitUpstream() {
+    awaitsUpstream = true
+    upstreamWait?.begin()
+  }
+
+  func hearUpstream() {
+    awaitsUpstream = false
+    upstreamWait?.end()
   }
 
   func hold(_ turn: Throttles.Turn, of throttles: Throttles) { self.turn = (turn, throttles) }
@@ -48,9 +65,9 @@ final class GatedExchange {
       reader(.success(([], true)))
       return
     }
-    awaitsUpstream = true
+    awaitUpstream()
     exchange.read(bytesMax: bytesMax) { [self] result in
-      awaitsUpstream = false
+      hearUpstream()
       switch result {
       case .failure(let failure):
         finish()
@@ -72,6 +89,7 @@ final class GatedExchange {
   func finish() {
     guard !isFinished else { return }
     isFinished = true
+    upstreamWait = nil
     giveTurnBack()
     keepAlive = nil
   }

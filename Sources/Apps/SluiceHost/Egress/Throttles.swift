@@ -25,6 +25,7 @@ final class Throttles {
     fileprivate let sinceMs: Int64
     fileprivate var go: (() -> Void)?
     fileprivate var isPlaced = false
+    fileprivate var wait: Metrics.Wait?
     /// How long it waited.
     fileprivate(set) var waitedMs = 0
 
@@ -129,6 +130,8 @@ final class Throttles {
       told[place]!.pools.insert(pool)
     }
     turn.go = go
+    // Who waits for a token is counted as that.
+    if !turn.member.isToken { turn.wait = metrics.wait(.throttled, instance: turn.member.key) }
     entry.turns[turn.number] = turn
     entry.shown.insert(turn.member)
     proceed(pool)
@@ -229,9 +232,8 @@ final class Throttles {
 
   private func waited(_ turn: Turn, _ nowMs: Int64) {
     turn.waitedMs = Int(nowMs - turn.sinceMs)
-    // Who waits for a token is counted as that.
-    guard !turn.member.isToken else { return }
-    metrics.wait(.throttled, instance: "\(turn.member.tenant)/\(turn.member.instance)", ms: turn.waitedMs)
+    turn.wait?.end()
+    turn.wait = nil
   }
 
   /// An instance asks nothing any more: what was seen of it goes at once. What its upstream said holds on, for whoever
@@ -284,7 +286,8 @@ final class Throttles {
 }
 
 extension Throttle.Member {
-  var labels: [(String, String)] { [("instance", "\(tenant)/\(instance)"), ("endpoint", endpoint), ("slot", slot)] }
+  var key: String { "\(tenant)/\(instance)" }
+  var labels: [(String, String)] { [("instance", key), ("endpoint", endpoint), ("slot", slot)] }
   /// What its edge is told apart by.
   fileprivate var labelled: [String] { [tenant, instance, endpoint, slot] }
   fileprivate var place: Throttles.Place { Throttles.Place(tenant: tenant, instance: instance, endpoint: endpoint) }

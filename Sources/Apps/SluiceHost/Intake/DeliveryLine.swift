@@ -78,9 +78,9 @@ final class DeliveryLine: Sendable {
         if let end = try await commit(next) { last = end }
         release(next.reduce(0) { $0 + $1.taken.entryBytes })
         // At most two commits ahead of what is applied.
-        let since = SystemSources.monotonicMs()
+        let wait = metrics.wait(.applyLag, instance: route.key)
+        defer { wait.end() }
         try await tenant.reached(before)
-        metrics.wait(.applyLag, instance: route.key, ms: Int(SystemSources.monotonicMs() - since))
       } catch {
         // A worker that waits for credit would not tell us: whose operation is under way must end.
         parts.close()
@@ -98,10 +98,10 @@ final class DeliveryLine: Sendable {
 
   /// - Returns: The position of the last entry.
   private func commit(_ parts: [Part]) async throws -> Position? {
-    let since = SystemSources.monotonicMs()
     let entries = parts.flatMap(\.taken.entries)
+    let wait = metrics.wait(.storageSlow, instance: route.key)
+    defer { wait.end() }
     let last = entries.isEmpty ? nil : try await tenant.append(entries).last
-    metrics.wait(.storageSlow, instance: route.key, ms: Int(SystemSources.monotonicMs() - since))
     // Invariant 3: credit and `durable` are given only after the entries are.
     for part in parts { if let mailbox = part.mailbox { workers.complete(route, mailbox, part.taken) } }
     return last

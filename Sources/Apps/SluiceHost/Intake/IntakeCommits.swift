@@ -58,11 +58,11 @@ struct IntakeCommits: Sendable {
     workers.complete(route, mailbox, taken)
     let (lag, bytes, applied) = (tenant.lag, tenant.lineBytes, tenant.appliedNumber)
     if own.mustWait(lag: lag, bytes: bytes, applied: applied) {
-      let since = SystemSources.monotonicMs()
+      let wait = metrics.wait(.applyLag, instance: route.key)
+      defer { wait.end() }
       try await tenant.catchUp(
         to: lag > ApplyLag.lagMost ? ApplyLag.lagMost / 2 : ApplyLag.lagMax / 2,
         bytes: bytes > ApplyLag.bytesMax ? ApplyLag.bytesMax / 2 : .max)
-      metrics.wait(.applyLag, instance: route.key, ms: Int(SystemSources.monotonicMs() - since))
     }
     mailbox.put(.committed)
     return taken
@@ -70,10 +70,9 @@ struct IntakeCommits: Sendable {
 
   private func append(_ contents: [IntakeAssembler.NewEntryContent]) async throws -> [Position] {
     guard !contents.isEmpty else { return [] }
-    let since = SystemSources.monotonicMs()
-    let positions = try await tenant.append(contents)
-    metrics.wait(.storageSlow, instance: route.key, ms: Int(SystemSources.monotonicMs() - since))
-    return positions
+    let wait = metrics.wait(.storageSlow, instance: route.key)
+    defer { wait.end() }
+    return try await tenant.append(contents)
   }
 }
 

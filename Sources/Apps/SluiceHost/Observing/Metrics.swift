@@ -5,14 +5,17 @@ import Synchronization
 
 /// Counters and gauges of the host, printed in Prometheus' text format. Labels are tenant and instance, never record data.
 package final class Metrics: Sendable {
-  private struct Key: Hashable {
+  struct Key: Hashable {
     let name: String
     let labels: String
   }
   private let values = Mutex<[Key: Int64]>([:])
+  /// Waits that have not ended: since when, by the clock. Locked before `values`, never after.
+  private let lasting = Mutex<[ObjectIdentifier: (key: Key, sinceMs: Int64)]>([:])
   /// Tenants that were erased while this ran.
   private let forgotten = Mutex<Set<String>>([])
-  package init() {}
+  let clock: any HostClock
+  package init(clock: any HostClock = SystemClock()) { self.clock = clock }
 
   package func add(_ name: String, _ amount: Int, _ labels: [(String, String)] = []) {
     guard amount != 0 else { return }
@@ -25,6 +28,44 @@ package final class Metrics: Sendable {
 
   package func remove(_ name: String, _ labels: [(String, String)]) {
     values.withLock { $0[Key(name: name, labels: Self.render(labels))] = nil }
+  }
+
+  /// A wait begins, goes on since another time, or ends (nil); what has passed of it is counted once.
+  func lasts(_ wait: ObjectIdentifier, _ key: Key, sinceMs: Int64?) {
+    lasting.withLock { lasting in
+      let nowMs = clock.monotonicMs()
+      let before = lasting[wait]
+      guard before?.sinceMs != sinceMs else { return }
+      lasting[wait] = sinceMs.map { (key, $0) }
+      guard let before, before.sinceMs < nowMs else { return }
+      values.withLock { $0[key, default: 0] += nowMs - before.sinceMs }
+    }
+  }
+
+  /// All there is, with what has passed by now of waits that have not ended: so an hour's wait is seen in its first second.
+  private func current() -> [Key: Int64] {
+    // All of one moment, the time too: else a wait that ends meanwhile might be a little less than it was seen to be, and a
+    // counter that falls is one that began anew, to Prometheus.
+    let (counted, lasting, nowMs) = lasting.withLock { lasting in (values.withLock { $0 }, lasting, clock.monotonicMs())
+    }
+    var all = counted
+    for (key, sinceMs) in lasting.values where sinceMs < nowMs { all[key, default: 0] += nowMs - sinceMs }
+    return all
+  }
+
+  /// The samples of some metrics, each with its labels.
+  func samples(of names: Set<String>, _ body: (_ name: String, _ labels: [String: String], _ value: Int64) -> Void) {
+    for (key, value) in current() where names.contains(key.name) {
+      body(key.name, Self.read(key.labels), value)
+    }
+  }
+
+  /// Puts these in the place of all the samples of a tenant's that the metric has.
+  func replace(_ name: String, of tenant: TenantID, with samples: [(labels: [(String, String)], value: Int)]) {
+    values.withLock { values in
+      for key in values.keys where key.name == name && Self.isOf([tenant.rawValue], key.labels) { values[key] = nil }
+      for (labels, value) in samples { values[Key(name: name, labels: Self.render(labels))] = Int64(value) }
+    }
   }
 
   /// Shows nothing of a tenant any more, whatever is still counted of it.
@@ -48,31 +89,35 @@ package final class Metrics: Sendable {
     _ name: String, by label: String, where match: (label: String, value: String)? = nil
   ) -> [String: Int64] {
     let wanted = match.map { "\($0.label)=\"\($0.value)\"" }
-    return values.withLock { values in
-      var sums: [String: Int64] = [:]
-      for (key, value) in values where key.name == name && (wanted.map { key.labels.contains($0) } ?? true) {
-        guard let start = key.labels.range(of: "\(label)=\"") else { continue }
-        sums[String(key.labels[start.upperBound...].prefix { $0 != "\"" }), default: 0] += value
-      }
-      return sums
+    var sums: [String: Int64] = [:]
+    for (key, value) in current() where key.name == name && (wanted.map { key.labels.contains($0) } ?? true) {
+      guard let start = key.labels.range(of: "\(label)=\"") else { continue }
+      sums[String(key.labels[start.upperBound...].prefix { $0 != "\"" }), default: 0] += value
     }
-  }
-
-  /// The least value of the samples with a label's value; nil when there is none.
-  package func least(_ name: String, where match: (label: String, value: String)) -> Int64? {
-    let wanted = "\(match.label)=\"\(match.value)\""
-    return values.withLock { $0.filter { $0.key.name == name && $0.key.labels.contains(wanted) }.values.min() }
+    return sums
   }
 
   package func sum(_ name: String, where match: (label: String, value: String)) -> Int64 {
     sums(name, by: match.label)[match.value] ?? 0
   }
 
-  private static func render(_ labels: [(String, String)]) -> String {
+  static func render(_ labels: [(String, String)]) -> String {
     guard !labels.isEmpty else { return "" }
     var text = ""
     for (name, value) in labels { text += "\(text.isEmpty ? "{" : ",")\(name)=\"\(escaped(value))\"" }
     return text + "}"
+  }
+
+  /// What `render` wrote, of values that needed no escape.
+  private static func read(_ labels: String) -> [String: String] {
+    var read: [String: String] = [:]
+    var rest = labels.utf8.dropFirst()
+    while let equals = rest.firstIndex(of: UInt8(ascii: "=")) {
+      let value = rest[equals...].dropFirst(2).prefix { $0 != 0x22 }
+      read[String(decoding: rest[..<equals], as: UTF8.self)] = String(decoding: value, as: UTF8.self)
+      rest = rest[value.endIndex...].dropFirst(2)
+    }
+    return read
   }
 
   private static func escaped(_ value: String) -> String {
@@ -123,7 +168,10 @@ package final class Metrics: Sendable {
     ("sluice_worker_spawns_total", "counter", "Worker processes started."),
     ("sluice_sandbox_refusals_total", "counter", "What the sandbox refused plugins, by system call or limit."),
     ("sluice_deliveries_total", "counter", "Webhook deliveries, by outcome."),
-    ("sluice_dead_letters", "gauge", "Records and deliveries that wait for somebody to mend what refused them."),
+    (
+      "sluice_dead_letters", "gauge",
+      "Records and deliveries that wait for somebody to mend what refused them; of a tenant's deliveries 10,000 at most."
+    ),
     ("sluice_rate_remaining", "gauge", "What the upstream says is left of an endpoint's request budget."),
     ("sluice_journal_position", "gauge", "The last durable position of a tenant."),
     (
@@ -156,7 +204,7 @@ package final class Metrics: Sendable {
     let forgotten = forgotten.withLock { $0 }
     // Once for all names: a thousand instances have tens of thousands of samples.
     let all = Dictionary(
-      grouping: values.withLock { $0 }.filter { !Self.isOf(forgotten, $0.key.labels) }, by: \.key.name)
+      grouping: current().filter { !Self.isOf(forgotten, $0.key.labels) }, by: \.key.name)
     var lines: [String] = []
     for (name, type, help) in Self.catalogue {
       guard let samples = all[name]?.sorted(by: { $0.key.labels < $1.key.labels }) else { continue }
@@ -179,9 +227,6 @@ extension Metrics {
   func records(instance: String, count: Int, bytes: Int) {
     add("sluice_records_total", count, [("instance", instance)])
     add("sluice_record_bytes_total", bytes, [("instance", instance)])
-  }
-  func wait(_ cause: WaitCause, instance: String, ms: Int) {
-    add("sluice_wait_seconds_total", ms, [("instance", instance), ("cause", cause.rawValue)])
   }
   func request(instance: String, status: Int) {
     add("sluice_requests_total", 1, [("instance", instance), ("status", status == 0 ? "none" : "\(status)")])

@@ -37,8 +37,9 @@ package final class OperationSession: OperationHandler {
   /// So much of it may wait before nothing more is read from the worker.
   private static let unpaidBytesMax = 1 << 20
   var isOver = false
-  private var waitsForCredit: (sinceMs: Int64, cause: WaitCause)?
+  private var waitsForCredit: Metrics.Wait?
   private var turn = PluginTurn()
+  private let pluginWait: Metrics.Wait
   let metrics: Metrics
   weak var worker: Worker?
   /// Each write request that left, in order.
@@ -66,6 +67,7 @@ package final class OperationSession: OperationHandler {
     self.mailbox = mailbox
     self.metrics = metrics
     self.log = log
+    pluginWait = metrics.idleWait(.pluginSlow, instance: route.key)
     rules = RequestRules(manifest: route.manifest, operation: operation)
     window = CreditWindow(limit: .init(records: limits.windowRecords, bytes: limits.windowBytes))
   }
@@ -79,11 +81,8 @@ package final class OperationSession: OperationHandler {
     let amount = window.refill(bytesMax: room.take(upTo: free, usedBytes: window.usedBytes))
     if amount != .zero { worker?.grant(records: amount.records, bytes: amount.bytes) }
     metrics.credit(instance: route.key, records: window.granted.records)
-    if let (since, cause) = waitsForCredit, hasCredit {
-      metrics.wait(cause, instance: route.key, ms: Int(SystemSources.monotonicMs() - since))
-      waitsForCredit = nil
-    }
-    turn.begins(hasCredit: hasCredit, nowMs: SystemSources.monotonicMs())
+    if hasCredit { endCreditWait() }
+    turns { $0.begins(hasCredit: hasCredit, nowMs: $1) }
   }
 
   /// Whether a record of any size may be sent: with less, a plugin that is silent may be the one that waits.
@@ -91,13 +90,22 @@ package final class OperationSession: OperationHandler {
     window.granted.records > 0 && window.granted.bytes >= route.manifest.limits.recordBytesMax
   }
 
-  private func waited(_ ms: Int) { metrics.wait(.pluginSlow, instance: route.key, ms: ms) }
+  private func endCreditWait() {
+    waitsForCredit?.end()
+    waitsForCredit = nil
+  }
 
-  private func gives() { waited(turn.gives(hasCredit: hasCredit, nowMs: SystemSources.monotonicMs())) }
+  /// - Parameter change: Gets the time.
+  private func turns(_ change: (inout PluginTurn, Int64) -> Void) {
+    change(&turn, metrics.clock.monotonicMs())
+    pluginWait.last(sinceMs: turn.waitsFromMs)
+  }
 
-  func asks() { waited(turn.asks(nowMs: SystemSources.monotonicMs())) }
+  private func gives() { turns { $0.gives(hasCredit: hasCredit, nowMs: $1) } }
 
-  func isAnswered() { turn.isAnswered(hasCredit: hasCredit, nowMs: SystemSources.monotonicMs()) }
+  func asks() { turns { turn, _ in turn.asks() } }
+
+  func isAnswered() { turns { $0.isAnswered(hasCredit: hasCredit, nowMs: $1) } }
 
   /// A batch has been made durable.
   /// - Parameter checkpointBytes: Of the checkpoints' states that came with it.
@@ -150,7 +158,8 @@ package final class OperationSession: OperationHandler {
     if isHeldBack { worker?.resumeReading() }
     drain()
     pluginLog.sayWhatWasLeftOut()
-    waited(turn.ends(nowMs: SystemSources.monotonicMs()))
+    turns { turn, _ in turn.ends() }
+    endCreditWait()
     wasHeldBack = wasHeldBack || exchanges.values.contains(where: \.isWaiting)
     if exchanges.values.contains(where: \.awaitsUpstream) { upstreamTrouble = "it has not answered" }
     for exchange in exchanges.values { exchange.cancel() }
@@ -168,7 +177,7 @@ package final class OperationSession: OperationHandler {
     metrics.credit(instance: route.key, records: window.granted.records)
     room.holds(window.outstanding.bytes)
     if !hasCredit, waitsForCredit == nil {
-      waitsForCredit = (SystemSources.monotonicMs(), room.isShort ? .intakeLimit : .noCredit)
+      waitsForCredit = metrics.wait(room.isShort ? .intakeLimit : .noCredit, instance: route.key)
     }
     metrics.records(instance: route.key, count: batch.recordCount, bytes: batch.creditBytes)
     rules.emitted()

@@ -28,7 +28,7 @@ final class ToldRefusals {
       tell("limit:\(limit.name)") { _ in
         log.warning(
           "worker.reached_limit",
-          "The plugin wanted more than its limit of \(limit.value) (`\(limit.key)` in its manifest) and did not get it.",
+          "The plugin wanted more than its limit of \(limit.value) (`\(limit.key)` of its manifest, or of the instance) and did not get it.",
           route.fields.merging(["limit": limit.name]) { $1 })
       }
     }

@@ -70,6 +70,8 @@ extension TableHost {
       return Failure(error).map(state) ?? error.status
     } catch let error as JSONError {
       return state(.transient("plugin.unreadable", "The upstream sent what is no JSON: \(error)."))
+    } catch let error as JSONMismatch {
+      return state(.transient("plugin.unreadable", "What the upstream sent is not as expected: \(error)."))
     } catch {
       return state(Failure(.bug, "plugin.error", "The plugin failed: \(error)."))
     }

@@ -35,7 +35,7 @@ func createExecutor(
     guard let type = Library.executors.first(where: { $0.descriptor.id == id.pointee.text }) else {
       throw Failure.config("plugin.unknown_id", "The library has no executor \"\(id.pointee.text)\".")
     }
-    let executor = try type.init(config: Config(parsing: config.pointee.bytes))
+    let executor = try type.make(config.pointee.bytes)
     out.pointee = UnsafePointer(ExecutorInstance(executor, host: table).table)
     return 0
   }
@@ -58,7 +58,7 @@ private func execute(
 ) -> Int32 {
   let this = ExecutorInstance.of(table)
   return this.host.answer {
-    switch try this.executor.execute(try Action(action!.pointee), host: this.host) {
+    switch try this.executor.execute(action!.pointee, this.host) {
     case .done(let result):
       // It is done, whether or not the host takes the words for it.
       try? this.host.setResult(result)
@@ -79,7 +79,7 @@ private func execute(
 private func probe(_ table: UnsafePointer<sluice_executor_t>?, _ action: UnsafePointer<sluice_action_t>?) -> Int32 {
   let this = ExecutorInstance.of(table)
   return this.host.answer {
-    switch try this.executor.probe(try Action(action!.pointee), host: this.host) {
+    switch try this.executor.probe(action!.pointee, this.host) {
     case .done(let result):
       try? this.host.setResult(result)
       return Int32(SLUICE_PROBE_DONE)
@@ -94,7 +94,7 @@ private func probe(_ table: UnsafePointer<sluice_executor_t>?, _ action: UnsafeP
 private func dryRun(_ table: UnsafePointer<sluice_executor_t>?, _ action: UnsafePointer<sluice_action_t>?) -> Int32 {
   let this = ExecutorInstance.of(table)
   return this.host.answer {
-    switch try this.executor.dryRun(try Action(action!.pointee), host: this.host) {
+    switch try this.executor.dryRun(action!.pointee, this.host) {
     case .would(let result):
       try this.host.setResult(result)
       return Int32(SLUICE_OUTCOME_DONE)
@@ -106,11 +106,42 @@ private func dryRun(_ table: UnsafePointer<sluice_executor_t>?, _ action: Unsafe
   }
 }
 
-extension Action {
-  fileprivate init(_ raw: sluice_action_t) throws {
+// From the border's texts to the executor's own types. An action that nobody knows is refused before anything is sent.
+extension Executor {
+  fileprivate static func make(_ config: [UInt8]) throws -> any Executor {
+    try Self(Configuration(configuration: config))
+  }
+
+  fileprivate func execute(_ raw: sluice_action_t, _ host: any Host) throws -> Outcome {
+    guard let call = try Self.call(raw) else {
+      return .rejected(code: Self.unknownAction, message: Self.unknown(raw))
+    }
+    return try execute(call, host: host)
+  }
+
+  fileprivate func probe(_ raw: sluice_action_t, _ host: any Host) throws -> ProbeAnswer {
+    guard let call = try Self.call(raw) else { return .cannotTell(message: Self.unknown(raw)) }
+    return try probe(call, host: host)
+  }
+
+  fileprivate func dryRun(_ raw: sluice_action_t, _ host: any Host) throws -> DryRunAnswer {
+    guard let call = try Self.call(raw) else {
+      return .rejected(code: Self.unknownAction, message: Self.unknown(raw))
+    }
+    return try dryRun(call, host: host)
+  }
+
+  private static var unknownAction: String { "\(descriptor.id).unknown_action" }
+  private static func unknown(_ raw: sluice_action_t) -> String {
+    let known = Action.allCases.map(\.rawValue).joined(separator: ", ")
+    return "There is no action \"\(raw.name.text)\"; known are \(known)."
+  }
+
+  private static func call(_ raw: sluice_action_t) throws -> Call<Action>? {
+    guard let action = Action(rawValue: raw.name.text) else { return nil }
     let input = raw.input.bytes
     do {
-      self.init(name: raw.name.text, input: input.isEmpty ? [:] : try JSON(parsing: input), key: raw.key.text)
+      return Call(action, input: input.isEmpty ? [:] : try JSON(parsing: input), key: raw.key.text)
     } catch let error as JSONError {
       // The host gives canonical arguments; nothing was sent.
       throw Failure.permanent("plugin.bad_input", "The action's arguments are no JSON: \(error).")

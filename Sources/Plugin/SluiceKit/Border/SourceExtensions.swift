@@ -43,9 +43,15 @@ private func migrate(
   guard let source = this.source as? any StateMigrating else { return Int32(SLUICE_E_BUG) }
   let raw = old!.pointee
   return this.host.answer {
-    let new = try source.migrate(
-      StoredState(stream: raw.stream.text, bytes: raw.state.bytes, version: raw.state_version))
-    try this.host.checkpoint(Checkpoint(stream: new.stream, state: new.bytes, stateVersion: new.version))
+    try this.host.checkpoint(
+      source.migrated(raw.stream.text, bytes: raw.state.bytes, version: raw.state_version))
     return 0
+  }
+}
+
+extension StateMigrating {
+  fileprivate func migrated(_ name: String, bytes: [UInt8], version: UInt32) throws -> Checkpoint {
+    let new = try migrate(StoredState(stream: Self.stream(name), bytes: bytes, version: version))
+    return Checkpoint(stream: new.stream, state: new.bytes, stateVersion: new.version)
   }
 }

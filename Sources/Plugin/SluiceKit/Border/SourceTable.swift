@@ -35,7 +35,7 @@ func createSource(
     guard let type = Library.sources.first(where: { $0.descriptor.id == id.pointee.text }) else {
       throw Failure.config("plugin.unknown_id", "The library has no source \"\(id.pointee.text)\".")
     }
-    let source = try type.init(config: Config(parsing: config.pointee.bytes))
+    let source = try type.make(config.pointee.bytes)
     out.pointee = UnsafePointer(SourceInstance(source, host: table).table)
     return 0
   }
@@ -56,8 +56,7 @@ private func checkSource(_ table: UnsafePointer<sluice_source_t>?) -> sluice_sta
 private func discoverSource(_ table: UnsafePointer<sluice_source_t>?) -> sluice_status_t {
   let this = SourceInstance.of(table)
   return this.host.answer {
-    let offers = try this.source.discover(this.host)
-    try this.host.setResult(.array(offers.map { ["stream": .string($0.stream), "schema": $0.schema] }))
+    try this.host.setResult(try this.source.offers(this.host))
     return 0
   }
 }
@@ -70,8 +69,31 @@ private func pullSource(
   return this.host.answer {
     let state = raw.state.bytes
     try this.source.pull(
-      Pull(stream: raw.stream.text, state: state.isEmpty ? nil : state, stateVersion: raw.state_version),
-      host: this.host)
+      raw.stream.text, state: state.isEmpty ? nil : state, stateVersion: raw.state_version, host: this.host)
     return 0
+  }
+}
+
+// From the border's texts to the source's own types.
+extension Source {
+  fileprivate static func make(_ config: [UInt8]) throws -> any Source {
+    try Self(Configuration(configuration: config))
+  }
+
+  fileprivate func offers(_ host: any Host) throws -> JSON {
+    .array(try discover(host).map { ["stream": .string($0.stream.rawValue), "schema": $0.schema] })
+  }
+
+  fileprivate func pull(_ name: String, state: [UInt8]?, stateVersion: UInt32, host: any Host) throws {
+    try pull(Pull(Self.stream(name), state: state, stateVersion: stateVersion), host: host)
+  }
+
+  static func stream(_ name: String) throws -> Stream {
+    guard let stream = Stream(rawValue: name) else {
+      let known = Stream.allCases.map(\.rawValue).joined(separator: ", ")
+      throw Failure.config(
+        "\(descriptor.id).unknown_stream", "There is no stream \"\(name)\"; known are \(known).")
+    }
+    return stream
   }
 }
