@@ -35,7 +35,7 @@ class Gauge:
 
 
 def readings(count):
-    return [{"id": n, "at": 1767225600000 + n * 60000, "level": 400 + n} for n in range(1, count + 1)]
+    return [{"id": n, "at": 1767225600000 + n * 60000, "name": f"brest-{n}", "level": 400 + n} for n in range(1, count + 1)]
 
 
 def made(rig, language, name="gauge", flags=()):
@@ -92,6 +92,10 @@ def whole_way(rig, language):
         host.ask("connector.resume", instance="gauge")
         wait_for(lambda: host.metric("sluice_records_total", instance="demo/gauge") == 12, lambda: f"all readings: {host.ask('connector.list')}", 20)
         wait_for(lambda: [row["state"] for row in host.ask("checkpoint.show")] == ["12"], lambda: f"the last checkpoint: {host.ask('checkpoint.show')}")
+        believed = lambda: host.reply("account.show", name="brest-12").get("result", {}).get("account") or {}
+        wait_for(lambda: believed().get("fields", {}).get("name") == "brest-12", lambda: f"the last reading in the world model: {host.reply('account.show', name='brest-12')}")
+        expect_equal(len(host.state.space("perception.entity")), 12, "entities")
+        expect_equal(host.ask("deadletter.list"), [], "dead letters")
         refused("pack.in_use", "remove", "gauge", *where)
         host.ask("connector.disable", instance="gauge")
         plugin("remove", "gauge@1.0.0", *where)
