@@ -17,7 +17,7 @@ C_FRAMES_SOURCES := $(wildcard $(C_FRAMES)/*.c)
 C_WORKER_SOURCES := $(wildcard $(C_WORKER)/*.c)
 C_PLUGINS := $(C_BUILD)/plugins/counter.so
 C_FAULTY := $(C_BUILD)/tests/hostile.so $(C_BUILD)/tests/attacker.so $(C_BUILD)/tests/hostile-executor.so $(C_BUILD)/tests/contract.so \
-	$(C_BUILD)/tests/queue.so $(C_BUILD)/tests/tides.so
+	$(C_BUILD)/tests/queue.so $(C_BUILD)/tests/tides.so $(C_BUILD)/tests/crowd.so
 C_VERSIONS := $(patsubst %,$(C_BUILD)/tests/contract_%.so,WEBHOOK_SLOT WEBHOOK_SIZE WEBHOOK_RESERVED) \
 	$(C_BUILD)/tests/abi-dump $(C_BUILD)/later/sluice-worker $(C_BUILD)/tests/contract-1.9.so $(C_BUILD)/tests/contract-2.0.so
 C_TEST_FILES := $(wildcard Tests/CSluiceFramesTests/*.c Tests/CSluiceFramesTests/*.h)
@@ -64,6 +64,10 @@ $(C_BUILD)/tests/hostile-executor.so: Tests/HostilePlugin/executor.c $(C_HEADERS
 	$(CC) $(C_FLAGS) -fPIC -shared -fvisibility=hidden $(C_INCLUDE) $< -o $@
 
 $(C_BUILD)/tests/queue.so: Tests/EndToEnd/plugins/queue.c $(C_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(C_FLAGS) -fPIC -shared -fvisibility=hidden $(C_INCLUDE) $< -o $@
+
+$(C_BUILD)/tests/crowd.so: Benchmarks/plugin/crowd.c Benchmarks/record_text.h $(C_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(C_FLAGS) -fPIC -shared -fvisibility=hidden $(C_INCLUDE) $< -o $@
 

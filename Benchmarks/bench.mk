@@ -1,11 +1,11 @@
 # The benchmarks, on the release build. Included by the main Makefile.
-# ONLY=intake,webhooks,ledger,loop,boundary,workers,throttle,crowd,crashes,journal runs those; RUNS=number repeats what is compared (default 3).
+# ONLY=intake,webhooks,ledger,loop,boundary,workers,throttle,crowd,wake,crashes,journal runs those; RUNS=number repeats what is compared (default 3).
 BENCH_BUILD := $(C_BUILD)/bench
 BENCH_TOOLS := $(BENCH_BUILD)/records.so $(BENCH_BUILD)/records.yaml $(BENCH_BUILD)/crowd.so $(BENCH_BUILD)/crowd.yaml $(BENCH_BUILD)/sqlite_baseline $(BENCH_BUILD)/webhook_load $(BENCH_BUILD)/native_host $(BENCH_BUILD)/round_trip
 BENCH_DATA ?= $(wildcard $(SLUICE_SHARED)/data/crm-pipeline)
 
 .PHONY: bench bench-tools
-bench: build bench-tools ## Measure everything: make bench [ONLY=intake,webhooks,ledger,loop,boundary,workers,throttle,crowd,crashes,journal] [RUNS=3] [JOURNAL_GB=2]
+bench: build bench-tools ## Measure everything: make bench [ONLY=intake,webhooks,ledger,loop,boundary,workers,throttle,crowd,wake,crashes,journal] [RUNS=3] [JOURNAL_GB=2]
 	@python3 -u Benchmarks/run.py --programs $(RELEASE) --c-build $(C_BUILD) $(if $(BENCH_DATA),--data $(BENCH_DATA)) \
 		$(if $(ONLY),--only $(ONLY)) $(if $(RUNS),--runs $(RUNS)) $(if $(JOURNAL_GB),--journal-gb $(JOURNAL_GB))
 

@@ -1,4 +1,4 @@
-"""(g) A thousand instances of which some misbehave, and (h) what a host's memory is after ten thousand crashes of workers."""
+"""(g) A thousand instances of which some misbehave, (l) how they begin, and (h) what a host's memory is after ten thousand crashes of workers."""
 import concurrent.futures
 import os
 import time
@@ -178,3 +178,52 @@ def crowd(options):
           f"Reading the counters took {alone['reading']:.2f} s and {among['reading']:.2f} s: half of it is the error of the time.",
           f"Endings and seconds of waiting of the steady: alone {alone['what']}; among all {among['what']}."])
     return {"empty": empty, "enabled": enabled, "once": once, "alone": alone, "among": among, "ends": ends, "flooded": flooded}
+
+
+def bare_processes(count):
+    """Seconds to start and end so many processes that do nothing, one after the other: what the kernel alone takes."""
+    begun = time.monotonic()
+    for _ in range(count):
+        os.waitpid(os.posix_spawn("/bin/true", ["true"], {}), 0)
+    return time.monotonic() - begun
+
+
+def wake(options):
+    """A host that starts with so many enabled instances, all of which are due at once."""
+    count, manifest = options.instances, os.path.join(options.tools, "crowd.yaml")
+    with Rig() as rig:
+        host = rig.host("wake")
+        host.start()
+        host.ask("tenant.create")
+        begun = time.monotonic()
+        for number in range(count):
+            # Due at every start, then not again while this lasts.
+            host.ask("connector.enable", name=manifest, instance=f"steady-{number}", config={"do": "steady"}, schedule={"interval_ms": 3_600_000})
+        enabled = time.monotonic() - begun
+        host.stop()
+        bare = bare_processes(count)
+        begun = time.monotonic()
+        host.start()
+        ready = time.monotonic() - begun
+        pulled = lambda: per_instance(host, "sluice_operations_total", kind="pull", ending="ok")
+        busy = 0
+
+        def all_have():
+            nonlocal busy
+            busy = max(busy, memory(host.process.pid))
+            return len(pulled()) == count
+        wait_for(all_have, lambda: f"each has pulled once: {len(pulled())}", 600, 0.05)
+        once = time.monotonic() - begun
+        spawns = host.metric("sluice_worker_spawns_total")
+        workers = host.workers()
+        resident = sum(memory(pid) for pid in workers)
+        time.sleep(10)
+        idle, used = memory(host.process.pid), processor(host.process.pid)
+        time.sleep(10)
+        used = (processor(host.process.pid) - used) / 10
+        host.kill()
+    show(f"(l) {count:,} enabled instances of a C plugin, all due when their host starts",
+         ["ready after s", "each pulled once after s", "spawns/s", "to bare processes", "host MB at most", "host MB idle", "idle processor", "workers alive", "MB each"],
+         [[ready, once, spawns / once, once / bare, busy / 1e6, idle / 1e6, used, len(workers), resident / max(1, len(workers)) / 1e6]],
+         [f"Enabled one by one in {enabled:.1f} s. {count:,} bare processes one after the other: {bare:.2f} s. Seen every 50 ms."])
+    return {"enabled": enabled, "ready": ready, "once": once, "bare": bare, "spawns": spawns, "busy": busy, "idle": idle}

@@ -41,7 +41,7 @@ def ledger(options):
 
 
 BENCHES = {"intake": intake_bench.run, "loop": loop_bench.loop, "boundary": boundary_bench.run, "workers": loop_bench.workers, "webhooks": webhook_bench.run,
-           "ledger": ledger, "crowd": crowd_bench.crowd, "crashes": crowd_bench.crashes, "throttle": throttle_bench.run,
+           "ledger": ledger, "crowd": crowd_bench.crowd, "wake": crowd_bench.wake, "crashes": crowd_bench.crashes, "throttle": throttle_bench.run,
            "journal": journal_bench.run}
 
 

@@ -72,6 +72,18 @@ func request(
       }.code == "egress.reserved_header")
   }
 
+  @Test func `a stream of a delivery that is not built is refused, with those that are`() throws {
+    let fault = try #require(throws: DocumentError.self) {
+      _ = try manifest { members in
+        members["kind"] = "source"
+        members["actions"] = nil
+        members["streams"] = [["name": "items", "delivery": "signal_only"]]
+      }
+    }
+    #expect(fault.message.contains("`streams[0].delivery` is \"signal_only\""))
+    #expect((fault.message + fault.remedy).contains("replayable, prune_on_ack"))
+  }
+
   @Test(arguments: [("replayable", "ack", "streams"), ("prune_on_ack", "read", "requests")])
   func `a stream that is pruned and the request that prunes it come together`(
     delivery: String, effect: String, key: String

@@ -1,4 +1,5 @@
 """The conformance kit: our own plugins pass it, plugins that are broken on purpose do not, and each fault has its name."""
+import hashlib
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from xml.etree import ElementTree
@@ -11,11 +12,12 @@ from mutants import ANY, MUTANTS
 
 ABI = os.path.join(PROJECT, "Sources", "Plugin", "CSluicePlugin", "include")
 FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", f"-I{ABI}"]
-FILES = {"gauge": ("source.c", "gauge.yaml", "gauge-1.0.yaml", "gauge.check.yaml"), "valve": ("executor.c", "valve.yaml", "valve.check.yaml")}
+FILES = {"gauge": ("source.c", "gauge.yaml", "gauge-1.0.yaml", "gauge.check.yaml"), "valve": ("executor.c", "valve.yaml", "valve.check.yaml"),
+         "queue": ("queue.c", "queue.yaml", "queue.check.yaml")}
 
 
 def build(rig, plugin, switches=(), edit=None, name=None):
-    """A folder with one of the two plugins, right or wrong; the path of its manifest."""
+    """A folder with one of the three plugins, right or wrong; the path of its manifest."""
     folder = rig.path(name or plugin)
     source, *others = FILES[plugin]
     for file in others:
@@ -28,10 +30,14 @@ def build(rig, plugin, switches=(), edit=None, name=None):
         expect_equal(text.count(before), 1, f"how often {before!r} stands in {file}")
         with open(path, "w") as f:
             f.write(text.replace(before, after))
-    done = subprocess.run(["cc", *FLAGS, *(f"-DM_{switch}" for switch in switches), os.path.join(MUTANT_FOLDER, source),
-                           "-o", os.path.join(folder, f"{plugin}.so"), "-lpthread"], capture_output=True, text=True, timeout=60)
-    expect_equal((done.returncode, done.stderr), (0, ""), f"what the compiler says of {name or plugin}")
+    compiled(source, switches, os.path.join(folder, f"{plugin}.so"))
     return os.path.join(folder, f"{plugin}.yaml")
+
+
+def compiled(source, switches, library):
+    done = subprocess.run(["cc", *FLAGS, *(f"-DM_{switch}" for switch in switches), os.path.join(MUTANT_FOLDER, source),
+                           "-o", library, "-lpthread"], capture_output=True, text=True, timeout=60)
+    expect_equal((done.returncode, done.stderr), (0, ""), f"what the compiler says of {library}")
 
 
 def check(plugin, *options):
@@ -41,9 +47,20 @@ def check(plugin, *options):
     return json.loads(done.stdout), done.returncode
 
 
-def previous(manifest):
+def before(rig):
+    """The library of the gauge's version before, built once for a test."""
+    path = os.path.join(rig.path("before"), "gauge-1.0.so")
+    compiled("source.c", ["BEFORE"], path)
+    return path
+
+
+def previous(manifest, library):
+    """What a check of the gauge is compared with: the manifest of the version before, its library beside it."""
     older = os.path.join(os.path.dirname(manifest), "gauge-1.0.yaml")
-    return ("--previous", older) if os.path.exists(older) else ()
+    if not os.path.exists(older):
+        return ()
+    shutil.copy(library, os.path.dirname(manifest))
+    return ("--previous", older)
 
 
 def failing(report):
@@ -66,16 +83,17 @@ def test_own_plugins_pass(rig):
 
 
 def test_right_ones_pass(rig):
-    """the two plugins that mutants are made of pass everything while nothing is wrong with them"""
+    """the three plugins that mutants are made of pass everything while nothing is wrong with them"""
+    older = before(rig)
     for plugin in FILES:
         manifest = build(rig, plugin)
-        report, status = check(manifest, *previous(manifest))
+        report, status = check(manifest, *previous(manifest, older))
         expect_equal(({n: c["reason"] for n, c in failing(report).items()}, report["level"], status), ({}, "hardened", 0), f"what the kit says of {plugin}")
 
 
-def mutant(rig, number, wrong):
+def mutant(rig, number, wrong, older):
     manifest = build(rig, wrong.plugin, wrong.switches, wrong.edit, f"m{number}")
-    report, status = check(manifest, *previous(manifest), *(("--only", wrong.checks[0]) if wrong.only else ()))
+    report, status = check(manifest, *previous(manifest, older), *(("--only", wrong.checks[0]) if wrong.only else ()))
     if wrong.warns:
         found = {c["name"] for c in report["checks"] if c["status"] == "warn"}
         return [] if set(wrong.checks) <= found else [f"{wrong.name}: no warning of {wrong.checks}"]
@@ -88,8 +106,9 @@ def mutant(rig, number, wrong):
 
 def test_mutants_are_caught(rig):
     """each plugin that is broken on purpose fails the check that is named for its fault, and no other that is not declared"""
+    older = before(rig)
     with ThreadPoolExecutor(2) as pool:
-        faults = [fault for some in pool.map(lambda pair: mutant(rig, *pair), enumerate(MUTANTS)) for fault in some]
+        faults = [fault for some in pool.map(lambda pair: mutant(rig, *pair, older), enumerate(MUTANTS)) for fault in some]
     expect(not faults, lambda: "faults of the kit:\n" + "\n".join(faults))
     return f"{len(MUTANTS)} mutants"
 
@@ -114,6 +133,65 @@ def test_every_check_has_a_mutant(rig):
     return f"{len(names)} checks"
 
 
+def test_list_is_answered_for(rig):
+    """each of the eighty entries that the kit began from has its row: a check that exists, a suite that does, or why it does not apply"""
+    checks = {c["name"] for c in json.loads(sluice("plugin", "check", "--list", "--json").stdout)}
+    with open(os.path.join(PROJECT, "docs", "conformance.md")) as f:
+        rows = re.findall(r"^\| (\d+) \| (.+) \| (.+) \|$", f.read(), re.M)
+    expect_equal([int(number) for number, _, _ in rows], list(range(1, 81)), "numbers of the rows")
+    claimed = set()
+    for number, _, here in rows:
+        for word in re.findall(r"`([a-z0-9-]+)`", here):
+            expect(word in checks or word == "replayable" or word == "ack", f"row {number} names {word}, which is no check")
+            claimed.add(word)
+        places = re.findall(r"`(Tests/[\w/.]+)`", here)
+        expect_equal([place for place in places if not os.path.exists(os.path.join(PROJECT, place))], [], f"suites of row {number} that are not there")
+        expect(claimed & set(re.findall(r"`([a-z0-9-]+)`", here)) or places or "does not apply: " in here or number == "80", f"row {number} answers for nothing: {here}")
+    anchors = os.path.join(Settings.shared, "research", "plugin-host-anchors.md")
+    if not os.path.exists(anchors):
+        return f"{len(rows)} rows, not compared with the research"
+    with open(anchors) as f:
+        asked = {number: re.findall(r"`([^`]+)`", names) for number, names in re.findall(r"^\| (\d+) \| ([^|]+) \|", f.read(), re.M)}
+    expect_equal({number: re.findall(r"`([^`]+)`", names) for number, names, _ in rows}, asked, "what was asked for")
+    return f"{len(rows)} rows, {len(claimed & checks)} of {len(checks)} checks"
+
+
+def test_previous_needs_its_library(rig):
+    """with the version before only what is there is compared: its library, its manifest alone, or an installed one; a library of another version is not taken for it"""
+    manifest = build(rig, "gauge")
+    folder = os.path.dirname(manifest)
+    older = os.path.join(folder, "gauge-1.0.yaml")
+    names = ("spec-backward-compatible", "catalog-backward-compatible", "keys-backward-compatible", "state-backward-compatible")
+
+    def compared(*options):
+        report, status = check(manifest, *(f"--only={name}" for name in names), *options)
+        return [(c["status"], c["reason"]) for c in report["checks"]]
+
+    def without_library(reason):
+        return [("pass", ""), ("pass", ""), ("n/a", reason), ("n/a", reason)]
+    expect_equal(compared(), [("n/a", "There is no earlier version here.")] * 4, "without an earlier version")
+    expect_equal(compared("--previous", older), without_library("The library of 1.0.0 is not beside its manifest."), "with its manifest alone")
+    shutil.copy(os.path.join(folder, "gauge.so"), os.path.join(folder, "gauge-1.0.so"))
+    expect_equal(compared("--previous", older), without_library("The library beside the manifest of 1.0.0 is the one that is checked."), "with the same library")
+    shutil.copy(before(rig), folder)
+    expect_equal(compared("--previous", older), [("pass", "")] * 4, "with its library")
+    expect_equal(compared("--previous", os.path.join(folder, "gauge-1.0.so")), [("pass", "")] * 4, "by its library")
+    # As it is shipped: stamped, packed and installed.
+    with open(older) as f:
+        text = f.read()
+    for digest in ("0" * 63 + "1", hashlib.sha256(open(os.path.join(folder, "gauge-1.0.so"), "rb").read()).hexdigest()):
+        with open(older, "w") as f:
+            f.write(text.replace("sha256: built", f'sha256: "{digest}"'))
+        if digest.endswith("0001"):
+            expect_equal(compared("--previous", older), without_library("The library beside the manifest of 1.0.0 is not the one that it names."), "with another library")
+    data = rig.path("data")
+    os.chmod(data, 0o700)
+    pack = sluice("plugin", "pack", older, "--to", rig.path("packs")).stdout.strip()
+    done = sluice("plugin", "install", pack, "--data-dir", data, "--unsigned", "--accept")
+    expect_equal(done.returncode, 0, f"exit of plugin install ({done.stderr})")
+    expect_equal(compared("--previous", "gauge@1.0.0", "--data-dir", data), [("pass", "")] * 4, "with an installed one")
+
+
 def test_reports(rig):
     """a report is text, JSON or JUnit, names the clause, and says how to see a fault again; the same seed finds the same"""
     manifest = build(rig, "gauge", ["ANY_STREAM"])
@@ -123,6 +201,13 @@ def test_reports(rig):
     expect("fail     illegal-order" in done.stdout and "[ABI-7.7]" in done.stdout, f"what is said of it: {done.stdout[-2000:]}")
     expect(f"sluice plugin check {manifest} --only illegal-order --reproduce 1" in done.stdout, f"how to see it again: {done.stdout[-600:]}")
     expect(done.stdout.splitlines()[-1].startswith("sluice conformance: basic | gauge 1.1.0 | ABI 1.0 | "), f"the badge: {done.stdout.splitlines()[-1]}")
+    # The version is what the library's note states, whatever the entry says.
+    with open(os.path.join(os.path.dirname(manifest), "gauge.so"), "r+b") as f:
+        at = f.read().index(b"SLC1\x01\x00\x00\x00")
+        f.seek(at + 6)
+        f.write(b"\x07\x00")
+    later = sluice("plugin", "check", manifest, "--only", "version-triple-match")
+    expect((later.returncode, "| ABI 1.7 |" in later.stdout.splitlines()[-1]) == (1, True), f"the badge of a library of 1.7: {later.stdout}")
     suite = ElementTree.parse(junit).getroot()
     expect_equal((suite.get("failures"), suite.get("errors")), ("1", "0"), "failures and errors in JUnit")
     (case,) = [c for c in suite if c.find("failure") is not None]

@@ -1,4 +1,4 @@
-"""A disk that runs full, for real: the data folder on a file system of a few megabytes."""
+"""A disk that runs full, for real: the data folder on a file system of a few megabytes. And one that is slow: each flush takes its time."""
 import errno
 
 from rig import *
@@ -117,3 +117,92 @@ def approve(host, held, token):
                               {"Host": host.address, "Authorization": "Bearer " + token, "Content-Type": "application/json"})
     expect_equal(status, 200, f"status of the approval ({data[:300]})")
     wait_for(lambda: host.is_quiet() and not host.queued(), "the approved call was carried out")
+
+
+# A disk whose every flush takes as many milliseconds as the file says now.
+SLOW = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+static void wait_a_while(void) {
+  const char *path = getenv("SLOW_DISK");
+  FILE *file = path ? fopen(path, "r") : NULL;
+  long ms = 0;
+  if (file == NULL) return;
+  if (fscanf(file, "%ld", &ms) != 1) ms = 0;
+  fclose(file);
+  nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
+}
+int fdatasync(int file) {
+  wait_a_while();
+  return ((int (*)(int))dlsym(RTLD_NEXT, "fdatasync"))(file);
+}
+int fsync(int file) {
+  wait_a_while();
+  return ((int (*)(int))dlsym(RTLD_NEXT, "fsync"))(file);
+}
+"""
+SLOW_MS, RECORDS, RECORD_BYTES, WINDOW_BYTES = 400, 400, 65_536, 4 << 20
+
+
+def most_memory(host):
+    """The most bytes that the host has ever had in memory."""
+    with open(f"/proc/{host.process.pid}/status") as f:
+        return next(int(line.split()[1]) * 1024 for line in f if line.startswith("VmHWM:"))
+
+
+def copies(host, instance):
+    """How often each record of an instance came, by its number: what is durable and applied."""
+    rows = host.state.rows("SELECT key, value FROM state WHERE space='perception.version' AND key GLOB ?", f"{instance}/*")
+    return {int(key.split("/")[2][1:]): json.loads(value)["copies"] for key, value in rows}
+
+
+def counted(host, instance, meanwhile=lambda: None):
+    """Lets a counter bring all its records. Returns the most bytes that were on their way, and what `meanwhile` gave at the half."""
+    held, seen = [0], []
+
+    def is_all():
+        host.check_alive()
+        held.append(host.metric("sluice_intake_held_bytes", tenant="demo"))
+        count = len(copies(host, instance))
+        if count >= RECORDS // 2 and not seen:
+            seen.append(meanwhile())
+        return count == RECORDS
+    host.ask("connector.enable", name="counter", instance=instance, config={"records": RECORDS, "payload_bytes": RECORD_BYTES, "batch": 10, "incompressible": True})
+    wait_for(is_all, lambda: f"{instance} brings all: {len(copies(host, instance))} of {RECORDS}; {host.reply('connector.list')}", 180)
+    wait_for(lambda: host.metric("sluice_operations_total", instance=f"demo/{instance}", ending="ok") == 1, "the pull has ended")
+    expect_equal(copies(host, instance), {number: 1 for number in range(RECORDS)}, "records, once each")
+    return max(held), seen[0]
+
+
+def waited(host, instance):
+    return {cause: host.metric("sluice_wait_seconds_total", instance=f"demo/{instance}", cause=cause) for cause in ("storage_slow", "apply_lag", "no_credit", "plugin_slow")}
+
+
+def test_slow_disk(rig):
+    """a disk that takes its time for every flush slows the source to its pace, and is what metrics and `top` name as the cause; the host's memory stays flat, everything arrives once and nothing is dropped"""
+    host = rig.host()
+    pace = os.path.join(rig.folder, "pace")
+    host.start(environment={"LD_PRELOAD": rig.preload("slow", SLOW), "SLOW_DISK": pace})
+    host.ask("tenant.create")
+    counted(host, "quick")
+    quick, before = waited(host, "quick"), most_memory(host)
+    with open(pace, "w") as f:
+        f.write(str(SLOW_MS))
+    held, shown = counted(host, "slow", lambda: sluice("top", "--once", "--data-dir", host.data).stdout)
+    slow, grown = waited(host, "slow"), most_memory(host) - before
+    # At most a window on its way, so at least so many flushes, one after the other, each as slow as the disk.
+    flushes = RECORDS * RECORD_BYTES // WINDOW_BYTES
+    expect(slow["storage_slow"] >= flushes * SLOW_MS / 1000 and slow["storage_slow"] > quick["storage_slow"], f"waits for the disk: {slow}, quick: {quick}")
+    expect(slow["storage_slow"] > max(slow["apply_lag"], slow["plugin_slow"]) and slow["no_credit"] > 0, f"the disk is not the cause: {slow}")
+    bottleneck = next((line for line in shown.splitlines() if "bottleneck" in line), shown)
+    expect("slow waited" in bottleneck and "the disk" in bottleneck, f"what top names: {shown}")
+    expect(0 < held <= WINDOW_BYTES + RECORD_BYTES, f"{held} bytes were on their way; the window is {WINDOW_BYTES}")
+    # Less than half of what came, and no more than a few windows: memory does not follow the disk.
+    expect(grown < 12 << 20, f"memory grew by {grown / 1e6:.0f} MB over {before / 1e6:.0f} MB while {RECORDS * RECORD_BYTES / 1e6:.0f} MB came")
+    for name in ("sluice_requests_refused_total", "sluice_retries_total"):
+        expect_equal(host.metric(name), 0, name)
+    expect_equal(host.metric("sluice_dead_letters"), 2 * RECORDS, "letters, since nothing maps what the counter brings")
+    return f"waits {slow}; {held / 1e6:.1f} MB on their way, memory {before / 1e6:.0f} MB and {grown / 1e6:.1f} MB more; {bottleneck}"

@@ -153,6 +153,8 @@ def test_dry_run_of_a_running_source(rig):
     told = ask(stream="opportunities", records=3)
     expect_equal(list(told), ["opportunities"], "streams when one is asked for")
     expect(told["opportunities"]["records"] and told["opportunities"]["from"], f"what is new is not shown: {short(told)}")
+    done = sluice("connector", "dry-run", "crm", "--records", "2", "--data-dir", host.data)
+    expect(done.returncode == 0 and "check: ok" in done.stdout and "→ opportunity of " in done.stdout, f"as people read it: {done.stdout}{done.stderr}")
     expect_equal(traces(host), before, "what is known after dry runs")
     host.ask("connector.pause", instance="crm", reason="quarter end", drain=True)
     expect(ask(stream="opportunities")["opportunities"]["records"], "a paused connector shows nothing")

@@ -202,6 +202,20 @@ def test_demo_ends_when_asked(rig):
             expect("[demo.stopped]" in demo.stderr.read(), f"words after {number.name}")
 
 
+def test_demo_ends_amid_a_day(rig):
+    """a demo whose source somebody has paused by hand, so that its day is never over, still ends when asked"""
+    folder = rig.path("demo")
+    demo = subprocess.Popen([program("sluice"), "demo", "--auto", "--listen", "127.0.0.1:0", "--data-dir", folder], cwd=PROJECT,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+    rig.closing.append(lambda: end(demo, signal.SIGKILL))
+    wait_for(lambda: "day 1/" in demo.stdout.readline(), "the first day is played")
+    done = sluice("connector", "pause", "crm", "--drain", "--tenant", "demo", "--data-dir", os.path.join(folder, "data"))
+    expect_equal(done.returncode, 0, f"exit of connector pause ({done.stderr})")
+    demo.send_signal(signal.SIGTERM)
+    expect_equal(demo.wait(20), 1, "exit of the demo")
+    expect("[demo.stopped]" in demo.stderr.read(), "its words")
+
+
 def test_ledger_bench(rig):
     """sluice bench ledger leaves a log that verifies, and names every figure"""
     done = sluice("bench", "ledger", "--entries", 300, "--writers", 7, "--probes", 3, "--json")

@@ -1,5 +1,5 @@
 """A plugin's way from `sluice plugin new` to an enabled connector, as a third party goes it: outside the checkout."""
-import sys
+import threading
 from urllib.parse import parse_qs, urlparse
 
 from rig import *
@@ -15,10 +15,13 @@ class Gauge:
     def __init__(self, readings):
         gauge = self
         self.readings, self.seen, self.echoes = readings, [], False
+        self.answers = threading.Event()
+        self.answers.set()
 
         class Pages(Handler):
             def do_GET(self):
                 gauge.seen.append((self.path, self.headers.get("Authorization")))
+                gauge.answers.wait()
                 after = int(parse_qs(urlparse(self.path).query).get("after", ["0"])[0])
                 allowed = self.headers.get("Authorization") == f"Bearer {CANARY}"
                 body = json.dumps([r for r in gauge.readings if r["id"] > after][:5] if allowed else {"error": "no"}).encode()
@@ -27,14 +30,15 @@ class Gauge:
         self.url = self.server.url
 
     def close(self):
+        self.answers.set()
         self.server.close()
 
 
 def readings(count):
-    return [{"id": n, "at": 1767225600000 + n * 60000, "level": 400 + n} for n in range(1, count + 1)]
+    return [{"id": n, "at": 1767225600000 + n * 60000, "name": f"brest-{n}", "level": 400 + n} for n in range(1, count + 1)]
 
 
-def made(rig, language, name="gauge"):
+def made(rig, language, name="gauge", flags=()):
     """A new plugin, built where no checkout is. Returns the path of its built manifest."""
     if not shutil.which(LANGUAGES[language]):
         raise Skip(f"needs {LANGUAGES[language]}")
@@ -42,7 +46,7 @@ def made(rig, language, name="gauge"):
     done = sluice("plugin", "new", "--lang", language, name, "--to", folder)
     expect_equal(done.returncode, 0, f"exit of plugin new ({done.stderr})")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
-    built = subprocess.run(["make"], cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    built = subprocess.run(["make", *flags], cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
     expect_equal(built.returncode, 0, f"exit of make ({(built.stdout + built.stderr)[-2000:]})")
     return os.path.join(folder, "build", f"{name}.yaml")
 
@@ -88,6 +92,10 @@ def whole_way(rig, language):
         host.ask("connector.resume", instance="gauge")
         wait_for(lambda: host.metric("sluice_records_total", instance="demo/gauge") == 12, lambda: f"all readings: {host.ask('connector.list')}", 20)
         wait_for(lambda: [row["state"] for row in host.ask("checkpoint.show")] == ["12"], lambda: f"the last checkpoint: {host.ask('checkpoint.show')}")
+        believed = lambda: host.reply("account.show", name="brest-12").get("result", {}).get("account") or {}
+        wait_for(lambda: believed().get("fields", {}).get("name") == "brest-12", lambda: f"the last reading in the world model: {host.reply('account.show', name='brest-12')}")
+        expect_equal(len(host.state.space("perception.entity")), 12, "entities")
+        expect_equal(host.ask("deadletter.list"), [], "dead letters")
         refused("pack.in_use", "remove", "gauge", *where)
         host.ask("connector.disable", instance="gauge")
         plugin("remove", "gauge@1.0.0", *where)
@@ -109,38 +117,6 @@ def test_whole_way_in_swift(rig):
 def test_whole_way_in_rust(rig):
     """so does one in Rust"""
     whole_way(rig, "rust")
-
-
-def test_guide_from_nothing(rig):
-    """the way that the guide prints is gone as it is printed, in an empty folder and with an installed Sluice: to an enabled connector"""
-    if not shutil.which("cc"):
-        raise Skip("needs cc")
-    with open(os.path.join(PROJECT, "docs", "guides", "write-a-connector.md")) as f:
-        way = f.read().split("\n## ")[1]
-    (upstream,) = re.findall(r"^```python\n(.*?)^```$", way, re.M | re.S)
-    author, operator = re.findall(r"^```sh\n(.*?)^```$", way, re.M | re.S)
-    folder, gauge, listen = rig.path("nothing"), str(free_port()), f"127.0.0.1:{free_port()}"
-    expect("up --data-dir data &" in operator and author.count("8099") == 1, "the guide's words for port and host")
-    with open(os.path.join(folder, "upstream.py"), "w") as f:
-        f.write(upstream.replace("8099", gauge))
-    come = "until sluice checkpoint show --data-dir data | grep -qw 3; do sleep 0.2; done"
-    script = f"set -euo pipefail\n{author}\n{operator.replace('data &', f'data --listen {listen} & host=$!', 1)}\n{come}\nkill $host; wait $host\n"
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
-    prefix = rig.path("prefix")
-    done = subprocess.run(["make", "install", f"PREFIX={prefix}", f"RELEASE={os.path.abspath(Settings.programs)}"], cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=120)
-    expect_equal(done.returncode, 0, f"exit of make install ({done.stdout + done.stderr})")
-    expect(os.path.exists(f"{prefix}/share/doc/sluice/guides/write-a-connector.md"), "the guide is installed")
-    environment["PATH"] = f"{prefix}/bin:{environment['PATH']}"
-    server = subprocess.Popen([sys.executable, "upstream.py"], cwd=folder, stderr=subprocess.DEVNULL)
-    walk = subprocess.Popen(["bash", "-c", script.replace("8099", gauge)], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
-    try:
-        said, _ = walk.communicate(timeout=120)
-        expect_equal(walk.returncode, 0, f"exit of what the guide prints ({said[-3000:]})")
-        expect("gauge-1.0.0.sluice" in said, f"the pack's name: {said[-3000:]}")
-    finally:
-        end(server)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(walk.pid, signal.SIGKILL)
 
 
 def test_new_refuses(rig):
@@ -188,6 +164,90 @@ def test_run_and_cassette(rig):
             f.write(text + "\n")
         refused(code, "run", manifest, "--replay", path)
     return f"{len(lines)} lines"
+
+
+def debugger(rig, worker):
+    """A debugger on a worker that waits, with a breakpoint in its plugin; nothing where there is none."""
+    if not shutil.which("gdb"):
+        return None
+    ready = os.path.join(rig.folder, "debugger-waits")
+    words = [word for command in ("break pull", f"shell touch {ready}", "continue", "backtrace 1", "detach") for word in ("-ex", command)]
+    process = subprocess.Popen(["gdb", "-batch", "-nx", "-p", str(worker), *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                               env={**os.environ, "DEBUGINFOD_URLS": ""})
+    rig.closing.append(lambda: end(process, signal.SIGKILL))
+    wait_for(lambda: os.path.exists(ready) or process.poll() is not None, "the debugger is on the worker", 60)
+    return process
+
+
+class Waiting:
+    """`plugin run --debug` until it waits for Enter, and the worker that it names."""
+
+    def __init__(self, rig, *arguments):
+        self.process = subprocess.Popen([program("sluice"), "plugin", "run", *arguments, "--debug"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=PROJECT)
+        rig.closing.append(lambda: end(self.process, signal.SIGKILL))
+        said = self.process.stderr.readline()
+        found = re.fullmatch(r"The worker is process (\d+)\. Attach a debugger as root, then press Enter\.\n", said)
+        expect(found, f"what it says first: {said!r}")
+        self.worker = int(found[1])
+        with open(f"/proc/{self.worker}/cmdline") as f:
+            expect("sluice-worker" in f.read(), "the process that it names is a worker")
+
+    def press_enter(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def ended(self):
+        said, told = self.process.communicate(timeout=60)
+        return self.process.returncode, [json.loads(line)["key"] for line in said.splitlines()], told
+
+
+def test_debug(rig):
+    """`plugin run --debug` names its worker and does nothing until Enter, so that a debugger finds the plugin before its first operation, and then takes longer than a deadline that ends other runs; a cassette is waited for as well"""
+    manifest = made(rig, "c", flags=["CFLAGS=-g -O0"])
+    with open(manifest) as f:
+        text = f.read()
+    with open(manifest, "w") as f:
+        f.write(text + "\nlimits: {operation_timeout_ms: 1000, grace_ms: 300}\n")
+    gauge = Gauge(readings(7))
+    rig.closing.append(gauge.close)
+    config, secret, tape = (os.path.join(rig.folder, n) for n in ("config.json", "secret", "tape"))
+    for path, content in ((config, '{"station":"brest"}'), (secret, CANARY + "\n")):
+        with open(path, "w") as f:
+            f.write(content)
+    live = (manifest, "--config", config, "--secret", f"api={secret}", "--endpoint", f"gauge={gauge.url}")
+    keys = [str(n) for n in range(1, 8)]
+
+    run = Waiting(rig, *live, "--record", tape)
+    expect_equal((run.process.poll(), gauge.seen), (None, []), "what was done before Enter")
+    if os.geteuid() == 0:
+        with open(f"/proc/{run.worker}/maps") as f:
+            expect("gauge.so" in f.read(), "the plugin is not loaded yet: no breakpoint can be set in it")
+    gauge.answers.clear()
+    run.press_enter()
+    wait_for(lambda: gauge.seen, "the plugin asks its upstream")
+    # Begun later, and ended by its deadline: by then that of the first would be over.
+    other = plugin("run", *live, code=1)
+    expect("deadline" in other.stderr, f"a run without --debug: {other.stderr}")
+    expect_equal(run.process.poll(), None, "the run that is debugged, beyond the deadline")
+    gauge.answers.set()
+    expect_equal(run.ended()[:2], (0, keys), "exit and records of the run that was debugged")
+
+    gauge.close()
+    run = Waiting(rig, manifest, "--replay", tape)
+    attached = debugger(rig, run.worker)
+    run.press_enter()
+    if attached is None:
+        notes = "no gdb to attach"
+    else:
+        shown, _ = attached.communicate(timeout=60)
+        if "ptrace: Operation not permitted" in shown:
+            notes = "gdb may not attach here"
+        else:
+            expect(re.search(r"Breakpoint 1, pull \(.*gauge\.c:\d+", shown), f"what the debugger shows: {shown}")
+            notes = "with gdb"
+    code, found, told = run.ended()
+    expect_equal((code, found), (0, keys), f"exit and records of the cassette ({told})")
+    return notes
 
 
 def test_packs_refused(rig):

@@ -3,12 +3,13 @@ import hashlib
 import re
 import shutil
 import threading
+import urllib.request
 
 from hostile_tests import fixture
 from rig import *
 from serving import Handler, Serving
 
-ITEMS = 400
+ITEMS, PAGE = 400, 10
 MANIFEST = """
 sluice: 1
 name: queue
@@ -27,8 +28,26 @@ config: {{type: object, required: [prune], properties: {{prune: {{type: string, 
 """
 
 
+class Counting(Serving):
+    """Knows how many are connected."""
+
+    def __init__(self, handler):
+        self.open, self.counting = 0, threading.Lock()
+        super().__init__(handler)
+
+    def process_request(self, connection, address):
+        with self.counting:
+            self.open += 1
+        super().process_request(connection, address)
+
+    def shutdown_request(self, connection):
+        super().shutdown_request(connection)
+        with self.counting:
+            self.open -= 1
+
+
 class Queue:
-    """Items 1 to ITEMS, ten at a time; what it was told to forget is gone."""
+    """Items 1 to ITEMS, a page at a time; what it was told to forget is gone."""
 
     def __init__(self):
         self.forgotten = 0
@@ -39,11 +58,13 @@ class Queue:
 
         class Pages(Handler):
             def do_GET(self):
+                if self.path == "/still":
+                    return self.answer(204)
                 after = int(re.search(r"after=(\d+)", self.path).group(1))
                 with queue.lock:
                     first = max(after, queue.forgotten) + 1
                     queue.served.append(first)
-                self.answer(200, json.dumps([{"id": n} for n in range(first, min(first + 10, ITEMS + 1))]).encode())
+                self.answer(200, json.dumps([{"id": n} for n in range(first, min(first + PAGE, ITEMS + 1))]).encode())
 
             def do_POST(self):
                 last = int(self.path.rsplit("/", 1)[1])
@@ -51,7 +72,13 @@ class Queue:
                     queue.tellings.append(last)
                     queue.forgotten = max(queue.forgotten, last)
                 self.answer(204)
-        self.server = Serving(Pages)
+        self.server = Counting(Pages)
+
+    def settle(self):
+        """Until what a host asked before its death is answered: who connects now comes behind it."""
+        with urllib.request.urlopen(f"{self.server.url}/still"):
+            pass
+        wait_for(lambda: self.server.open == 0, "nobody asks the queue any more")
 
 
 def queue_host(rig, name, prune):
@@ -80,6 +107,31 @@ def kept(host):
     return {int(key.split("/")[2]) for key, in rows}
 
 
+def durable(host):
+    """The last checkpoint of a folder that nobody has open: what is durable is applied to tell it."""
+    done = sluice("checkpoint", "show", "--json", "--data-dir", host.data)
+    expect_equal(done.returncode, 0, f"exit of checkpoint show ({done.stderr})")
+    rows = json.loads(done.stdout)
+    return int(rows[0]["state"]) if rows else 0
+
+
+def checkpoint(host):
+    """The last checkpoint that a host that runs has applied."""
+    rows = host.ask("checkpoint.show")
+    return int(rows[0]["state"]) if rows else 0
+
+
+def check_copies(host, queue):
+    """Each item is kept once; what came twice is counted, and no item came here more often than the queue has served it."""
+    served = {number: queue.served.count(number - (number - 1) % PAGE) for number in range(1, ITEMS + 1)}
+    copies = {int(key.split("/")[2]): json.loads(value)["copies"] for key, value in host.state.rows("SELECT key, value FROM state WHERE space='perception.version'")}
+    expect_equal(sorted(copies), list(range(1, ITEMS + 1)), "items that are kept, once each")
+    expect_equal({n: c for n, c in copies.items() if c > served[n]}, {}, "items that came more often than they were served")
+    counts = host.state.space("perception.count")
+    expect_equal(sum(v for k, v in counts.items() if k.startswith("duplicates/")), sum(copies.values()) - ITEMS, "copies that are counted")
+    return sum(copies.values()) - ITEMS
+
+
 def drained(host):
     def all_there():
         host.check_alive()
@@ -96,7 +148,7 @@ def test_nothing_is_forgotten_that_is_not_durable(rig):
     notes = []
     for prune in ("saved", "never"):
         host, queue = queue_host(rig, prune, prune)
-        deaths = 0
+        deaths = again = begun = at = 0
         for visit in range(3, 23):
             for point in points:
                 try:
@@ -110,6 +162,13 @@ def test_nothing_is_forgotten_that_is_not_durable(rig):
                     deaths += 1
                 host.process.wait()
                 host.state.close()
+                # It went on exactly behind its last checkpoint, so nothing from before that came twice, and nothing did while it lived.
+                queue.settle()
+                pages = queue.served[begun:]
+                expect_equal(pages, [at + 1 + n * PAGE for n in range(len(pages))], f"pages of the life that ended at {point}:{visit}, after the checkpoint {at}")
+                again += sum(1 for page in pages if page <= ITEMS and page in queue.served[:begun])
+                begun, at = len(queue.served), durable(host)
+                expect(queue.forgotten <= at, f"killed at {point}:{visit} the queue has forgotten {queue.forgotten}, and {at} is durable")
         host.start()
         drained(host)
         expect_equal(sorted(kept(host)), list(range(1, ITEMS + 1)), "items that are durable")
@@ -119,16 +178,19 @@ def test_nothing_is_forgotten_that_is_not_durable(rig):
         else:
             wait_for(lambda: queue.forgotten == ITEMS, lambda: f"the queue forgets all: {queue.forgotten} of {ITEMS}", 60)
             expect_equal(sorted(queue.tellings), queue.tellings, "it is told in order")
+        expect_equal([page for page in queue.served[begun:] if page <= at], [], "pages of the last life from before its checkpoint")
+        copies = check_copies(host, queue)
+        expect(again, "no page came twice: the test tells little")
         host.stop()
-        notes.append(f"prune {prune}: {deaths} deaths, {len(queue.served)} pages for {ITEMS // 10}, told {len(queue.tellings)} times")
+        notes.append(f"prune {prune}: {deaths} deaths, {len(queue.served)} pages for {ITEMS // PAGE}, {again} again, {copies} items twice, told {len(queue.tellings)} times")
     return "; ".join(notes)
 
 
 def test_worker_killed_amid_pulls(rig):
-    """workers of such a queue are killed amid their pulls, again and again: no item is lost"""
+    """workers of such a queue are killed amid their pulls, again and again: no item is lost, and nothing that had a durable checkpoint before a kill comes after it"""
     host, queue = queue_host(rig, "w", "saved")
     host.start()
-    kills = 0
+    kills, bounds = 0, []
 
     def goes_on():
         # A plugin that keeps dying is parked; whoever resumes it says that it is to go on.
@@ -140,6 +202,8 @@ def test_worker_killed_amid_pulls(rig):
     while len(kept(host)) < ITEMS and kills < 20:
         before = len(kept(host))
         wait_for(goes_on, "a worker", 60)
+        saved, begun = checkpoint(host), len(queue.served)
+        bounds.append((begun, saved))
         for process in host.workers("queue"):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
@@ -149,7 +213,9 @@ def test_worker_killed_amid_pulls(rig):
     drained(host)
     expect_equal(sorted(kept(host)), list(range(1, ITEMS + 1)), "items that are durable")
     expect(kills, "no worker was killed: the test tells nothing")
-    return f"{kills} workers killed, told {len(queue.tellings)} times"
+    for begun, saved in bounds:
+        expect_equal([page for page in queue.served[begun:] if page <= saved], [], f"pages after page {begun} from before the checkpoint {saved}, which was durable")
+    return f"{kills} workers killed, {len(queue.served)} pages for {ITEMS // PAGE}, {check_copies(host, queue)} items twice, told {len(queue.tellings)} times"
 
 
 def test_hasty_plugin_is_refused(rig):

@@ -269,6 +269,18 @@ def check_erased(scenario, keys, checkpoint, names, ended=True):
         check_neighbour(host)
 
 
+def check_restored(scenario, backup, keys, names):
+    """A backup made before the erasure does not bring the tenant back, and the restored folder holds nothing of it either."""
+    host = scenario.host
+    to = os.path.join(scenario.folder, "restored")
+    answer = json.loads(ask(0, "restore", backup, "--data-dir", to, "--host-key", host.data + ".hostkey").stdout)
+    expect_equal(([each["tenant"] for each in answer["tenants"]], answer["erased"]), (["other"], ["demo"]), "who was restored")
+    for path, data in bytes_of(to).items():
+        expect(not path.startswith("tenants/demo"), f"the restored folder has {path}")
+        for value in [*keys.values(), *names]:
+            expect(value not in data, f"the restored {path} holds {value[:40]}")
+
+
 def known(scenario):
     """What must not be found any more, and the last checkpoint that others have."""
     data = scenario.host.data
@@ -308,13 +320,7 @@ def test_erasure(rig):
     host.stop()
     host.start()
     check_erased(scenario, keys, checkpoint, names)
-    # An older backup does not bring it back, and the restored folder holds nothing of it either.
-    to = os.path.join(scenario.folder, "restored")
-    answer = json.loads(ask(0, "restore", backup, "--data-dir", to, "--host-key", host.data + ".hostkey").stdout)
-    expect_equal(([each["tenant"] for each in answer["tenants"]], answer["erased"]), (["other"], ["demo"]), "who was restored")
-    for path, data in bytes_of(to).items():
-        for value in [*keys.values(), *names]:
-            expect(value not in data, f"the restored {path} holds {value[:40]}")
+    check_restored(scenario, backup, keys, names)
 
 
 def test_erasure_of_packs(rig):
@@ -353,13 +359,7 @@ def test_erasure_of_packs(rig):
     with open(after, "rb") as f:
         archive = f.read()
     expect_equal([name for name, value in keys.items() if value in archive], [], "keys of the tenant in a backup made after its erasure")
-    to = os.path.join(scenario.folder, "restored")
-    answer = json.loads(ask(0, "restore", backup, "--data-dir", to, "--host-key", host.data + ".hostkey").stdout)
-    expect_equal(([each["tenant"] for each in answer["tenants"]], answer["erased"]), (["other"], ["demo"]), "who was restored")
-    for path, data in bytes_of(to).items():
-        expect(not path.startswith("tenants/demo"), f"the restored folder has {path}")
-        for value in [*keys.values(), *names]:
-            expect(value not in data, f"the restored {path} holds {value[:40]}")
+    check_restored(scenario, backup, keys, names)
 
 
 def test_death_in_an_erasure(rig):

@@ -7,14 +7,6 @@ from rig import *
 
 EXAMPLE = os.path.join(PROJECT, "Plugins", "examples", "tides-c")
 INCLUDE = os.path.join(PROJECT, "Sources", "Plugin", "CSluicePlugin", "include")
-MAPPING = """
-mapping:
-  streams:
-    readings:
-      entity: account
-      fields:
-        name: {path: name, type: text, required: true}
-"""
 MIGRATE = """
 static sluice_status_t migrate(const sluice_host_t *host, const sluice_old_state_t *old) {
     if (old->state_version != 1 && old->state_version != STATE_VERSION) {
@@ -66,7 +58,7 @@ def version(rig, name, plugin="tides"):
         digest = hashlib.sha256(f.read()).hexdigest()
     path = os.path.join(folder, "tides.yaml")
     with open(path, "w") as f:
-        f.write(texts["tides.yaml"].replace("sha256: built", f"sha256: {digest}") + MAPPING)
+        f.write(texts["tides.yaml"].replace("sha256: built", f"sha256: {digest}"))
     return path
 
 

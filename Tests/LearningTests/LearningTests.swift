@@ -18,6 +18,9 @@ import Testing
     ) throws -> [(String, JSONValue)] {
       try inner.scan(space, from: from, until: until, reversed: reversed, countMax: countMax)
     }
+    func tally(_ space: Space, by member: String, countMax: Int) throws -> [String: Int] {
+      try inner.tally(space, by: member, countMax: countMax)
+    }
     func spaces() throws -> [Space] { try inner.spaces() }
     private func note(_ space: Space) { if !space.rawValue.hasPrefix("learning.") { strayed.append(space.rawValue) } }
     func set(_ space: Space, _ key: String, _ value: JSONValue) throws {

@@ -1,4 +1,4 @@
-// What the two plugins share that are broken on purpose: switches, a strict JSON reader, one way to fetch.
+// What gauge and valve share, which are broken on purpose: a strict JSON reader, one way to fetch.
 #ifndef MUTANTS_COMMON_H
 #define MUTANTS_COMMON_H
 
@@ -8,14 +8,7 @@
 #include <string.h>
 
 #include "sluice/sluice.h"
-
-// M(NAME) is 1 when the compiler was given -DM_NAME, else 0: a mutation is an `if`, so all of them always compile.
-#define M_PLACEHOLDER_1 0,
-#define M_SECOND(ignored, value, ...) value
-#define M_CHOOSE(junk) M_SECOND(junk 1, 0)
-#define M_EXPAND(value) M_CHOOSE(M_PLACEHOLDER_##value)
-#define M_VALUE(value) M_EXPAND(value)
-#define M(name) M_VALUE(M_##name)
+#include "switches.h"
 
 static const sluice_host_t *host;
 static const sluice_http_t *http;
@@ -184,7 +177,9 @@ static sluice_status_t translated(sluice_status_t status) {
         if (M(UNREACHABLE_PERMANENT)) return fail(SLUICE_E_PERMANENT, "gauge.unreachable", "The gauge cannot be reached.");
         return fail(status, "gauge.unreachable", "The gauge cannot be reached.");
     case SLUICE_E_TOO_LARGE: case SLUICE_E_INVALID: case SLUICE_E_STATE: return fail(SLUICE_E_BUG, "gauge.bug", "A request was malformed.");
-    default: return status;
+    default:
+        if (M(ABORTS_ON_UNKNOWN) && status < SLUICE_E_UNSUPPORTED) abort();
+        return status;
     }
 }
 

@@ -76,6 +76,7 @@ static int32_t execute(const sluice_executor_t *executor, const sluice_action_t 
     }
     sluice_status_t status = send("PUT", valve, set, &answer);
     if (M(REPEATS_WRITE) && status == SLUICE_OK && answer.status >= 500) status = send("PUT", valve, set, &answer);
+    if (M(UNKNOWN_SEND_IS_DONE) && status < SLUICE_E_UNSUPPORTED) { host->set_result(host, &result); return SLUICE_OUTCOME_DONE; }
     if (status == SLUICE_E_TRANSIENT || status == SLUICE_E_TOO_LARGE) return unknown("The valve did not answer.");
     if (M(CANCELLED_IS_NO) && status == SLUICE_E_CANCELLED) return reject("valve.stopped", "It was stopped.");
     if (status != SLUICE_OK) return translated(status);

@@ -1,6 +1,7 @@
 """Plugins that are each wrong in one way, and the check of the conformance kit that must notice.
 
-A mutant is one of the two plugins of this folder with a switch (`-DM_SWITCH`) or with a changed file. Besides the check that
+A mutant is one of the three plugins of this folder with a switch (`-DM_SWITCH`) or with a changed file; the switch BEFORE makes the
+version before of the gauge, with which each is compared. Besides the check that
 is named for it only its collateral may fail. `ANY` is for what breaks a worker at a moment that nobody can foretell.
 """
 ANY = "*"
@@ -18,6 +19,7 @@ class Mutant:
         self.name = "+".join(self.switches) or f"{self.checks[0]} by {edit[0]}"
 
 
+PREVIOUS = ("keys-backward-compatible", "state-backward-compatible")
 RESUMING = ("resume-from-every-checkpoint", "kill9-sweep", "token-expires-mid-sync")
 WHOLE = RESUMING + ("write-between-restarts", "state-migrate", "credit-scarce", "429-retry-after")
 CHECKING = ("newer-minor-host", "operations-any-order", "illegal-order", "restart-100", "thread-tags", "leak-at-end",
@@ -43,14 +45,20 @@ DESCRIPTOR = [
     Mutant("components-unique", "TWO_OF_A_NAME"),
     Mutant("params-described", edit=("gauge.yaml", ", description: Readings on one page.", "")),
     Mutant("config-schema-valid", edit=("gauge.yaml", "default: 2", "default: 200")),
-    Mutant("configure-ok", "REFUSES_GOOD_CONFIG", "load-rtld-now"),
+    Mutant("configure-ok", "REFUSES_GOOD_CONFIG", "load-rtld-now", "spec-backward-compatible"),
     Mutant("configure-missing-each-required", "IGNORES_MISSING"),
     Mutant("configure-missing-each-required", "REFUSES_WITHOUT_A_WORD"),
-    Mutant("configure-optional-absent", "NEEDS_OPTIONAL"),
+    Mutant("configure-optional-absent", "NEEDS_OPTIONAL", "spec-backward-compatible", *PREVIOUS),
     Mutant("secret-fields-are-slots", "", edit=("gauge.yaml", "    limit: {", "    api_token: {type: string, description: A token.}\n    limit: {")),
     Mutant("egress-declared", edit=("gauge.yaml", "endpoints:", "endpoints:\n  other: {base: \"https://other.example\"}")),
     Mutant("spec-backward-compatible", edit=("gauge.yaml", "{1,63}", "{5,63}")),
+    Mutant("spec-backward-compatible", "REFUSES_X"),
     Mutant("catalog-backward-compatible", edit=("gauge-1.0.yaml", "streams:", "streams:\n  - {name: levels, delivery: replayable}")),
+    Mutant("keys-backward-compatible", "KEY_WITH_STATION", "state-backward-compatible"),
+    Mutant("keys-backward-compatible", "KEYS_TURNED", "state-backward-compatible"),
+    Mutant("state-backward-compatible", "MIGRATES_TOO_FAR"),
+    Mutant("state-backward-compatible", "NO_MIGRATION", "state-migrate"),
+    Mutant("state-backward-compatible", "MIGRATES_TO_BEGINNING", warns=True),
 ]
 
 # C. Lifecycle, threads, memory
@@ -60,6 +68,8 @@ LIFECYCLE = [
     Mutant("illegal-order", "ANY_STREAM"),
     Mutant("init-error-clean", "CRASHES_WITHOUT_STATION", "configure-missing-each-required", "fuzz-config"),
     Mutant("restart-100", "LEAKS_MEMORY"),
+    Mutant("restart-100", "LEAKS_DESCRIPTORS", "leak-at-end", edit=("gauge.yaml", "limits: {", "limits: {threads: 1, ")),
+    Mutant("restart-100", "LEAKS_THREADS", "leak-at-end", edit=("gauge.yaml", "limits: {", "limits: {threads: 8, ")),
     Mutant("host-call-in-create-refused", "EMITS_IN_CREATE"),
     Mutant("call-arguments", "LOGS_NONSENSE"),
     Mutant("call-arguments", "BAD_HANDLE"),
@@ -67,9 +77,13 @@ LIFECYCLE = [
     Mutant("thread-tags", "CALLS_FROM_THREAD", ANY, edit=("gauge.yaml", "limits: {", "limits: {threads: 1, ")),
     Mutant("absent-extension-tolerated", "NEEDS_NO_GRANT"),
     Mutant("borrowed-slices-poisoned", "KEEPS_HEADER"),
+    Mutant("unknown-answers", "UNKNOWN_EMIT_IS_OK"),
+    Mutant("unknown-answers", "ABORTS_ON_UNKNOWN"),
+    Mutant("unknown-answers", "UNKNOWN_SEND_IS_DONE", plugin="valve"),
     Mutant("input-not-modified", "CHANGES_INPUT", "state-unknown-version", "state-garbage"),
     Mutant("leak-at-end", "LEAVES_OPEN"),
     Mutant("leak-at-end", "LEAVES_WRITE_OPEN", plugin="valve"),
+    Mutant("leak-at-end", "LEAKS_ONE_DESCRIPTOR", edit=("gauge.yaml", "limits: {", "limits: {threads: 1, ")),
 ]
 
 # D. Source semantics
@@ -78,23 +92,25 @@ SOURCE = [
     Mutant("check-bad-auth", "AUTH_PERMANENT", "token-expires-mid-sync"),
     Mutant("check-unreachable", "UNREACHABLE_PERMANENT", "truncated-answer"),
     Mutant("discover-valid", "DISCOVERS_TWICE"),
-    Mutant("read-snapshot", "LOSES_LAST_OF_PAGE", "mutations-detected"),
-    Mutant("every-stream-returns", "EMITS_NOTHING", "read-snapshot", "write-between-restarts", "state-migrate", "mutations-detected"),
+    Mutant("read-snapshot", "LOSES_LAST_OF_PAGE", "mutations-detected", *PREVIOUS),
+    Mutant("every-stream-returns", "EMITS_NOTHING", "read-snapshot", "write-between-restarts", "state-migrate", "mutations-detected", *PREVIOUS),
     Mutant("checkpoint-last", "NO_LAST_CHECKPOINT"),
     Mutant("record-matches-schema", "LEVEL_IS_TEXT", "mutations-detected"),
     Mutant("primary-key-unique", "EMITS_TWICE"),
-    Mutant("sequential-reads-consistent", "CHANCE_IN_RECORD", *WHOLE),
-    Mutant("read-idle", "POLLS_IDLE", "write-between-restarts", "mutations-detected"),
-    Mutant("resume-from-every-checkpoint", "SKIPS_ONE", "read-idle", "write-between-restarts", "mutations-detected", *RESUMING),
-    Mutant("write-between-restarts", "NEVER_ASKS_AGAIN", "state-migrate", "mutations-detected", *RESUMING),
+    Mutant("sequential-reads-consistent", "CHANCE_IN_RECORD", *WHOLE, "read-live"),
+    Mutant("read-idle", "POLLS_IDLE", "write-between-restarts", "mutations-detected", "read-live", "state-backward-compatible"),
+    Mutant("resume-from-every-checkpoint", "SKIPS_ONE", "read-idle", "write-between-restarts", "mutations-detected", *RESUMING, "read-live", "duplicates-bounded"),
+    Mutant("write-between-restarts", "NEVER_ASKS_AGAIN", "state-migrate", "mutations-detected", *RESUMING, "read-live", "state-backward-compatible"),
+    Mutant("read-live", "REMEMBERS_THE_END"),
+    Mutant("duplicates-bounded", "STEPS_BACK", warns=True),
     Mutant("state-unknown-version", "ANY_VERSION"),
     Mutant("state-garbage", "GARBAGE_IS_BEGINNING"),
     Mutant("state-garbage", "FORGETS_STATE", "state-unknown-version"),
     Mutant("state-stable", "TIME_IN_STATE", "credit-scarce"),
     Mutant("state-size-bounded", "STATE_GROWS"),
-    Mutant("state-migrate", "MIGRATION_FORGETS"),
+    Mutant("state-migrate", "MIGRATION_FORGETS", "state-backward-compatible"),
     Mutant("mutations-detected", "VERSION_STAYS"),
-    Mutant("mutations-detected", "DELETES_ARE_UPDATES"),
+    Mutant("mutations-detected", "DELETES_ARE_UPDATES", "state-backward-compatible"),
     Mutant("deliveries", "TAKES_A_DELIVERY_ONCE"),
     Mutant("delivery-garbage", "TAKES_NONSENSE"),
     Mutant("delivery-garbage", "SHRUGS_AT_NONSENSE"),
@@ -103,6 +119,7 @@ SOURCE = [
 # E. Crashes, credit, cancelling
 DELIVERY = [
     Mutant("kill9-sweep", "SAVES_BEFORE", "checkpoint-last", *RESUMING),
+    Mutant("prune-sweep", "TELLS_TOO_MUCH", plugin="queue"),
     Mutant("ack-delayed", "WAITS_FOR_EVER", "cancel-each-call", "fuzz-lifecycle"),
     Mutant("credit-scarce", "IMPATIENT"),
     Mutant("credit-never", "INSISTS", "fuzz-lifecycle", "cancel-each-call"),
@@ -121,6 +138,8 @@ EGRESS = [
     Mutant("redirect-cross-host", "REDIRECT_IS_OK"),
     Mutant("undeclared-request-handled", "RETRIES_DENIED"),
     Mutant("own-requests-declared", "UNDECLARED"),
+    Mutant("own-requests-declared", "SPOOFS_HOST"),
+    Mutant("own-requests-declared", "OWN_AUTHORIZATION"),
     Mutant("token-expires-mid-sync", "EXPIRED_IS_END"),
     Mutant("429-retry-after", "WAIT_IS_END"),
     Mutant("429-retry-after", "HAMMERS_WHEN_TOLD"),
@@ -137,7 +156,8 @@ EGRESS = [
 
 # G. Executors
 EXECUTOR = [
-    Mutant("execute-ok", "SAYS_DONE", "rejected-is-typed", "write-bad-auth", "idempotent-replay", "unknown-outcome-probe", plugin="valve"),
+    Mutant("execute-ok", "SAYS_DONE", "rejected-is-typed", "write-bad-auth", "idempotent-replay", "unknown-outcome-probe",
+           "unknown-answers", plugin="valve"),
     Mutant("every-action-tried", plugin="valve", edit=("valve.yaml", "actions:\n", "actions:\n  close: {summary: Closes it., effect: write, settle_ms: 0, "
            "writes: [{request: put, count_max: 1, path: {valve: valve}, body: set}], input: {type: object}}\n")),
     Mutant("rejected-is-typed", "NO_IS_UNKNOWN", plugin="valve"),
@@ -170,7 +190,7 @@ COMBINED = [
     Mutant("exports-only-entry entry-pure", "EXTRA_EXPORT ENTRY_CHANGES"),
     Mutant("descriptor-fields components-unique", "NAME_WITH_BLANK TWO_OF_A_NAME"),
     Mutant("discover-valid primary-key-unique", "DISCOVERS_TWICE EMITS_TWICE"),
-    Mutant("read-snapshot record-matches-schema", "LOSES_LAST_OF_PAGE LEVEL_IS_TEXT", "mutations-detected"),
+    Mutant("read-snapshot record-matches-schema", "LOSES_LAST_OF_PAGE LEVEL_IS_TEXT", "mutations-detected", *PREVIOUS),
     Mutant("leak-at-end redirect-cross-host", "LEAVES_OPEN REDIRECT_IS_OK"),
     Mutant("state-size-bounded mutations-detected", "STATE_GROWS VERSION_STAYS"),
     Mutant("restart-100 oversize-record", "LEAKS_MEMORY IGNORES_TOO_LARGE"),

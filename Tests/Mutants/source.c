@@ -1,8 +1,9 @@
 // A gauge's readings, by a feed of changes and by webhook: a source that keeps every rule, unless it is compiled with
-// -DM_SOMETHING, which breaks one. Tests/Mutants/mutants.py says which check of the conformance kit must notice.
+// -DM_SOMETHING, which breaks one, or with -DM_BEFORE, which makes the version before of it. Tests/Mutants/mutants.py says which check of the conformance kit must notice.
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <semaphore.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -13,7 +14,7 @@
 SLUICE_PLUGIN_NOTE
 #endif
 
-enum { PAGE_MAX = 100, STATE_VERSION = 1, STATE_MAX = 8192 };
+enum { PAGE_MAX = 100, STATE_VERSION = M(BEFORE) ? 0 : 1, STATE_MAX = 8192 };
 static char station[64];
 static int64_t limit;
 static bool was_cancelled;
@@ -54,6 +55,7 @@ static bool configured(sluice_slice_t config) {
     for (uint64_t i = 0; i < name.len; i++) {
         char c = ((const char *)name.ptr)[i];
         if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-')) return false;
+        if (M(REFUSES_X) && c == 'x') return false;
     }
     memcpy(station, name.ptr, name.len);
     station[name.len] = '\0';
@@ -108,6 +110,9 @@ static sluice_status_t emit_page(sluice_slice_t readings, int64_t *after, uint64
             return fail(SLUICE_E_TRANSIENT, "gauge.bad_reading", "The gauge gave a reading without id, seq, version or time.");
         }
         sluice_record_t *record = &records[*count];
+        static char keys[PAGE_MAX][80];
+        if (M(KEY_WITH_STATION)) record->key = (sluice_slice_t){keys[*count], (uint64_t)snprintf(keys[*count], sizeof keys[0], "%s/%.*s", station, (int)record->key.len, (const char *)record->key.ptr)};
+        if (M(KEYS_TURNED) && *count % 2 == 1) { sluice_slice_t other = records[*count - 1].key; records[*count - 1].key = record->key; record->key = other; }
         char *to = changed[*count];
         unsigned long long number = 0;
         if (M(CHANCE_IN_RECORD)) host->random(host, &number, sizeof number);
@@ -129,6 +134,7 @@ static sluice_status_t emit_page(sluice_slice_t readings, int64_t *after, uint64
         status = host->emit(host, &stream, records + done, *count - done, &accepted);
         done += accepted;
         if (M(INSISTS) && status == SLUICE_E_CANCELLED) continue;
+        if (M(UNKNOWN_EMIT_IS_OK) && status < SLUICE_E_UNSUPPORTED) { done = *count; status = SLUICE_OK; }
         if (M(IGNORES_TOO_LARGE) && status == SLUICE_E_TOO_LARGE) { done++; status = SLUICE_OK; continue; }
         if (status != SLUICE_OK) break;
     }
@@ -149,6 +155,7 @@ static sluice_status_t save(int64_t after) {
     char state[STATE_MAX];
     unsigned version = STATE_VERSION;
     int len = snprintf(state, sizeof state, "{\"after\":%lld}", (long long)(M(SKIPS_ONE) && after > 0 ? after + 1 : after));
+    if (M(BEFORE)) len = snprintf(state, sizeof state, "%lld", (long long)after);
     if (M(TIME_IN_STATE)) {
         int64_t now = 0;
         host->clock_now(host, SLUICE_CLOCK_MONOTONIC, &now);
@@ -173,6 +180,7 @@ static sluice_status_t read_state(const sluice_pull_t *pull, int64_t *after) {
     if (pull->state.len == 0 || M(FORGETS_STATE)) return SLUICE_OK;
     if (M(CHANGES_INPUT)) *(char *)(uintptr_t)pull->state.ptr = '{' ^ 1;
     if (M(CHANGES_INPUT)) return SLUICE_OK;
+    if (M(BEFORE) && pull->state_version == 0 && json_integer(pull->state, after) && *after >= 0) return SLUICE_OK;
     bool known = pull->state_version == STATE_VERSION || M(ANY_VERSION);
     if (M(CRASHES_ON_STATE) && pull->state.len > 200) abort();
     if (known && json_is(pull->state) && json_integer(json_member(pull->state, "after"), after) && *after >= 0) return SLUICE_OK;
@@ -195,6 +203,9 @@ static sluice_status_t pull_all(const sluice_pull_t *pull) {
     sluice_status_t status = read_state(pull, &after);
     if (status != SLUICE_OK) return status;
     if (M(NEVER_ASKS_AGAIN) && after > 0) return SLUICE_OK;
+    static int64_t caught_up = -1;
+    if (M(REMEMBERS_THE_END) && after == caught_up) return SLUICE_OK;
+    if (M(STEPS_BACK) && after > 2) after = 0;
     int idle = 0;
     for (;;) {
         answer_t answer = {0, {NULL, 0}};
@@ -225,6 +236,7 @@ static sluice_status_t pull_all(const sluice_pull_t *pull) {
         }
         if (!same(end, "true")) continue;
         if (M(POLLS_IDLE) && pull->state.len > 0 && ++idle < 50) continue;
+        caught_up = after;
         return SLUICE_OK;
     }
 }
@@ -247,6 +259,13 @@ static sluice_status_t pull(const sluice_source_t *source, const sluice_pull_t *
     return status;
 }
 
+static void *waits_for_ever(void *ignored) {
+    static sem_t never;
+    sem_init(&never, 0, 0);
+    sem_wait(&never);
+    return ignored;
+}
+
 static sluice_status_t check(const sluice_source_t *source) {
     (void)source;
     answer_t answer = {0, {NULL, 0}};
@@ -256,6 +275,11 @@ static sluice_status_t check(const sluice_source_t *source) {
         leak = malloc(65536);
         if (leak != NULL) memset(leak, 1, 65536);
     }
+    static int checks;
+    checks++;
+    if (M(LEAKS_DESCRIPTORS) || (M(LEAKS_ONE_DESCRIPTOR) && checks == 2)) eventfd(0, 0);
+    pthread_t stays;
+    if (M(LEAKS_THREADS)) pthread_create(&stays, NULL, waits_for_ever, NULL);
     if (M(CHECK_FAILS)) return fail(SLUICE_E_PERMANENT, "gauge.never", "It never works.");
     sluice_host_t copy = *host;
     sluice_slice_t code = text("gauge.check"), message = text("A check.");
@@ -271,6 +295,14 @@ static sluice_status_t check(const sluice_source_t *source) {
     }
     if (M(UNDECLARED)) {
         sluice_http_request_t request = {.struct_size = sizeof request, .endpoint = text("gauge"), .method = text("GET"), .path = text("/v1/health"), .slot = text("api")};
+        fetch_once(&request, &answer);
+    }
+    if (M(SPOOFS_HOST) || M(OWN_AUTHORIZATION)) {
+        sluice_pair_t header = {text(M(SPOOFS_HOST) ? "host" : "authorization"), text(M(SPOOFS_HOST) ? "other.example" : "Bearer mine")};
+        char path[160];
+        snprintf(path, sizeof path, "/v1/stations/%s/readings", station);
+        sluice_http_request_t request = {.struct_size = sizeof request, .endpoint = text("gauge"), .method = text("GET"), .path = text(path), .query = text("after=0"),
+                                         .headers = &header, .header_count = 1, .slot = text("api")};
         fetch_once(&request, &answer);
     }
     sluice_status_t status = page(0, &answer);
@@ -334,6 +366,8 @@ static sluice_status_t migrate(const sluice_source_t *source, const sluice_old_s
         return fail(SLUICE_E_PERMANENT, "gauge.bad_state", "The checkpoint is of no version that this plugin knows.");
     }
     char state[64];
+    if (M(MIGRATES_TO_BEGINNING)) after = 0;
+    if (M(MIGRATES_TOO_FAR)) after += after % 2;
     int len = snprintf(state, sizeof state, "{\"after\":%lld}", (long long)after);
     sluice_checkpoint_t today = {.struct_size = sizeof today, .state_version = STATE_VERSION, .watermark_ms = SLUICE_TIME_NONE,
                                  .stream = old->stream, .state = {state, (uint64_t)len}};
@@ -347,7 +381,7 @@ static const void *extension(const sluice_source_t *source, const char *id) {
     static const sluice_webhook_t webhook = {.struct_size = sizeof webhook, .receive = receive};
     static const sluice_state_migrate_t state_migrate = {.struct_size = sizeof state_migrate, .migrate = migrate};
     if (strcmp(id, SLUICE_EXT_WEBHOOK) == 0) return &webhook;
-    if (strcmp(id, SLUICE_EXT_STATE_MIGRATE) == 0) return &state_migrate;
+    if (strcmp(id, SLUICE_EXT_STATE_MIGRATE) == 0 && !M(NO_MIGRATION) && !M(BEFORE)) return &state_migrate;
     return NULL;
 }
 
@@ -385,6 +419,7 @@ static const sluice_descriptor_t *descriptor(uint32_t index) {
     (void)index;
     static sluice_descriptor_t gauge = {.struct_size = sizeof gauge, .id = {"gauge", 5}, .name = {"Gauge ", 5}, .version = {"1.1.0", 5}};
     if (M(OTHER_VERSION)) gauge.version = text("1.0.9");
+    if (M(BEFORE)) gauge.version = text("1.0.0");
     if (M(NAME_WITH_BLANK)) gauge.name = text("Gauge ");
     return &gauge;
 }

@@ -122,19 +122,37 @@ import Testing
     #expect(letters.map(\.code) == ["record.unknown_choice", "record.not_json"])
     #expect(letters.map(\.key) == ["D2", "D3"] && letters.map(\.index) == [1, 2])
     #expect(letters[0].reason == "The value at `stage`, \"Paused\", is none of Lead, Lost, Open, Won.")
+    #expect(try bench.deadLetterCounts() == ["crm": 2])
 
     try bench.replay(letters[0].id)
     letters = try bench.store.view { try DeadLetter.all(in: $0) }
     #expect(letters.map(\.attempts) == [1, 0])
+    #expect(try bench.deadLetterCounts() == ["crm": 2])
     try bench.activate { manifest in
       manifest = manifest.setting("mapping", "streams", "deals", "fields", "stage", "values", "Paused", to: "engaging")
     }
     try bench.replay(letters[0].id)
     #expect(try bench.store.view { try DeadLetter.all(in: $0) }.map(\.key) == ["D3"])
+    #expect(try bench.deadLetterCounts() == ["crm": 1])
+    let listed = try bench.store.view { try PerceptionQueries($0).deadLetters(countMax: 10) }
+    #expect(listed.map { $0["key"] } == ["D3"] && listed.allSatisfy { $0["payload"] == nil && $0["reason"] != nil })
     #expect(try bench.deal("D2")?["stage"] == "engaging")
     try bench.complete(day(1))
     #expect(bench.signals(1).map(\.subject.id) == ["D2"])
     #expect(try bench.value("perception.count", "versions/opportunity/crm/deals") == 3)
+    try bench.drop(letters[1].id)
+    #expect(try bench.deadLetterCounts() == [:] && bench.rows("perception.dead_letter").isEmpty)
+  }
+
+  @Test func `that are dead letters are listed to the last, a few at a time`() throws {
+    let bench = try Bench()
+    try bench.take("deals", (1...70).map { deal("D\($0)", ["stage": "Paused"]) })
+    try bench.take("deals", [deal("D1")], as: "stranger")
+    for count in [0, 1, 32, 33, 64, 70, 71, 100] {
+      let listed = try bench.store.view { try PerceptionQueries($0).deadLetters(countMax: count) }
+      #expect(listed.map { $0["key"] } == ((1...70).map { "D\($0)" } + ["D1"]).prefix(count).map { .string($0) })
+    }
+    #expect(try bench.deadLetterCounts() == ["crm": 70, "stranger": 1])
   }
 
   @Test func `of an instance that nobody enabled are dead letters`() throws {
@@ -157,6 +175,12 @@ import Testing
 extension Bench {
   func replay(_ id: String) throws {
     try apply(journal.append(.order, Order(verb: .replayDeadLetter, target: id, argument: nil, by: nil)))
+  }
+  func drop(_ id: String) throws {
+    try apply(journal.append(.order, Order(verb: .dropDeadLetter, target: id, argument: nil, by: nil)))
+  }
+  func deadLetterCounts() throws -> [String: Int64] {
+    try store.view { try PerceptionQueries($0).deadLetterCounts() }
   }
 }
 

@@ -229,6 +229,33 @@ struct `A worker` {
     pipe.close()
   }
 
+  @Test func `says why it does not start, though many that do not end at once`() async throws {
+    // One signal may tell of several ends, and of one before its last words were looked for.
+    let loop = EventLoop()
+    loop.start()
+    defer { loop.stop() }
+    var spec = WorkerSpec(program: built + "/sluice-worker", plugin: "/nowhere/library.so", role: .source)
+    if geteuid() == 0 { spec.identity = .init(user: 61_235, group: 61_235) }
+    let surroundings: @Sendable () -> Worker.Surroundings = {
+      Worker.Surroundings(wallClockMs: { 1 }, monotonicMs: { 1 }, random: { [UInt8](repeating: 4, count: $0) })
+    }
+    let codes = await withTaskGroup(of: String.self) { group in
+      for _ in 0..<80 {
+        group.addTask { [spec] in
+          await withCheckedContinuation { done in
+            loop.post {
+              _ = Worker(loop: loop, spec: spec, surroundings: surroundings(), loadTimeoutMs: 60_000) { ready in
+                if case .failure(let why) = ready { done.resume(returning: why.code) }
+              }
+            }
+          }
+        }
+      }
+      return await group.reduce(into: Set()) { $0.insert($1) }
+    }
+    #expect(codes == ["worker.load_failed.open_file"])
+  }
+
   @Test func `leaves nothing in the host when it has ended`() async throws {
     final class Weak: @unchecked Sendable { weak var worker: Worker? }
     let kept = Weak()

@@ -77,7 +77,7 @@ def test_pull(start):
             whole = w.run(PULL, gauge(readings(250)), name="readings")
             rest = w.run(PULL, gauge(readings(251)), name="readings", state=b"200", operation=3)
             assert [r[0] for r in whole.records] == [str(i) for i in range(1, 251)], whole.result
-            assert [c[0] for c in whole.checkpoints] == [b"100", b"200", b"250"]
+            assert [c[:2] for c in whole.checkpoints] == [(b"100", NO_WATERMARK), (b"200", NO_WATERMARK), (b"250", NO_WATERMARK), (b"250", NOW - 1)]
             assert [r[0] for r in rest.records] == [str(i) for i in range(201, 252)]
             assert whole.records[6][2] == 1489000000007 and json.loads(whole.records[6][5]) == readings(7)[6]
             return frames(whole), frames(rest)

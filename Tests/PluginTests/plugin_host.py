@@ -13,6 +13,7 @@ CONFIG, AUTH, RATE_LIMITED, TRANSIENT, PERMANENT, BUG = range(-1, -7, -1)
 DONE, REJECTED, RETRY_AFTER, UNKNOWN = range(1, 5)
 PROBE_DONE, ABSENT, CANNOT_TELL = range(1, 4)
 NO_WATERMARK = -(1 << 63)
+NOW = 1489017600000  # 2017-03-09, at midnight
 
 
 class Skipped(Exception):
@@ -119,6 +120,8 @@ class PluginWorker(Worker):
                 self.respond(run, Request(payload), upstream, bodies, operation, call)
             elif frame == HTTP_READ:
                 self.give(bodies, *struct.unpack("<II", payload), operation, call)
+            elif frame == CLOCK:
+                self.send(CLOCK_REPLY, struct.pack("<q", NOW), operation, call)
             elif frame == LOG:
                 cursor = Cursor(payload)
                 cursor.take("I")

@@ -57,6 +57,23 @@ import Testing
     #expect(try store.view { try $0.scan(space).map(\.0) } == keys.filter { $0 != "a\u{0}" })
   }
 
+  @Test(arguments: Adapter.allCases)
+  func `counts the first rows of a space by the text of a member, whatever else they hold`(adapter: Adapter) throws {
+    let store = try make(adapter)
+    try store.transaction { state in
+      let rows: [JSONValue] = [
+        ["by": "a"], ["by": "b\u{e9}\"", "c": 1], ["by": "a"], ["by": 7], ["c": 2], "by", ["by": "z"],
+      ]
+      for (index, row) in rows.enumerated() { try state.set(space, "\(index)", row) }
+      try state.set(Space("test.other"), "0", ["by": "a"])
+    }
+    try store.view { (view: any StateView) throws -> Void in
+      #expect(try view.tally(space, by: "by", countMax: 6) == ["a": 2, "b\u{e9}\"": 1, "": 3])
+      #expect(try view.tally(space, by: "by", countMax: .max)["z"] == 1)
+      #expect(try view.tally(Space("test.none"), by: "by", countMax: 10) == [:])
+    }
+  }
+
   @Test(arguments: Adapter.allCases) func `lists the spaces that hold a row, in order`(adapter: Adapter) throws {
     let store = try make(adapter)
     try store.transaction { state in

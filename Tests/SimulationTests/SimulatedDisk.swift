@@ -161,6 +161,9 @@ final class FadingStore: StateStore, @unchecked Sendable {  // confined to the o
     ) throws -> [(String, JSONValue)] {
       try inner.scan(space, from: from, until: until, reversed: reversed, countMax: countMax)
     }
+    func tally(_ space: Space, by member: String, countMax: Int) throws -> [String: Int] {
+      try inner.tally(space, by: member, countMax: countMax)
+    }
     func spaces() throws -> [Space] { try inner.spaces() }
     func set(_ space: Space, _ key: String, _ value: JSONValue) throws {
       replaced.append((space, key, try inner.value(space, key)))

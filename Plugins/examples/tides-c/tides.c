@@ -4,6 +4,7 @@
 #include "sluice/kit.h"
 
 enum { STATE_VERSION = 1, PAGE = 100 };
+#define DAY_MS INT64_C(86400000)
 
 static char station[64];
 
@@ -69,28 +70,37 @@ static sluice_status_t emit_page(const sluice_host_t *host, sluice_slice_t strea
     return *count > 0 ? sluice_emit(host, stream, records, (uint64_t)*count) : SLUICE_OK;
 }
 
+// What a pull that has caught up may promise: all of the days before the one it began on. The gauge knows a reading at once.
+static sluice_status_t complete_until(const sluice_host_t *host, int64_t *end) {
+    sluice_status_t status = sluice_answer(host->clock_now(host, SLUICE_CLOCK_WALL, end));
+    *end -= *end % DAY_MS + 1;
+    return status;
+}
+
 static sluice_status_t pull(const sluice_host_t *host, const sluice_pull_t *pull) {
-    int64_t last = 0;
+    int64_t last = 0, complete = 0;
     if (!sluice_is(pull->stream, "readings")) {
         return sluice_fail(host, SLUICE_E_CONFIG, "tides.unknown_stream", "The gauge has the stream `readings` and no other.");
     }
     if (pull->state.len > 0 && (pull->state_version != STATE_VERSION || !sluice_parse_integer(pull->state, &last))) {
         return sluice_fail(host, SLUICE_E_PERMANENT, "tides.bad_state", "The checkpoint is not one of this plugin's; reset it.");
     }
-    for (;;) {
+    sluice_status_t status = complete_until(host, &complete);
+    while (status == SLUICE_OK) {
         char state[24];
         sluice_slice_t list;
         int count;
         int64_t before = last;
-        sluice_status_t status = readings(host, last, PAGE, &list);
+        status = readings(host, last, PAGE, &list);
         if (status == SLUICE_OK) status = emit_page(host, pull->stream, list, &last, &count);
-        if (status != SLUICE_OK || count == 0) return status;
-        if (last <= before) return sluice_fail(host, SLUICE_E_TRANSIENT, "tides.no_progress", "The gauge gave the same readings again.");
+        if (status != SLUICE_OK) return status;
+        if (count > 0 && last <= before) return sluice_fail(host, SLUICE_E_TRANSIENT, "tides.no_progress", "The gauge gave the same readings again.");
         sluice_out_t text = sluice_out(state, sizeof state);
         sluice_put_integer(&text, last);
-        status = sluice_save(host, pull->stream, STATE_VERSION, sluice_out_slice(&text), SLUICE_TIME_NONE);
-        if (status != SLUICE_OK) return status;
+        status = sluice_save(host, pull->stream, STATE_VERSION, sluice_out_slice(&text), count > 0 ? SLUICE_TIME_NONE : complete);
+        if (count == 0) return status;
     }
+    return status;
 }
 
 static sluice_status_t receive(const sluice_host_t *host, const sluice_delivery_t *delivery) {

@@ -24,6 +24,7 @@ struct Tides: WebhookSource {
 
   func pull(_ pull: Pull<Stream>, host: any Host) throws {
     var last = try start(pull)
+    let complete = completeUntil(try host.now(.wall))
     while true {
       let found = try readings(after: last, limit: 100, host)
       // One that is left out would never come again: the checkpoint lies behind it.
@@ -31,13 +32,15 @@ struct Tides: WebhookSource {
         guard let record = record(reading) else { throw Self.oddAnswer }
         return record
       }
-      guard let newest = found.last?["id"]?.integer else { return }
+      guard let newest = found.last?["id"]?.integer else {
+        return try host.checkpoint(place(last, of: pull, completeUntil: complete))
+      }
       try host.emit(records, to: pull.stream)
       guard newest > last else {
         throw Failure.transient("tides.no_progress", "The gauge gave the same readings again.")
       }
       last = newest
-      try host.checkpoint(Checkpoint(stream: pull.stream, state: JSON.integer(last).bytes))
+      try host.checkpoint(place(last, of: pull))
     }
   }
 
@@ -54,6 +57,13 @@ struct Tides: WebhookSource {
       throw Failure.permanent("tides.bad_state", "The checkpoint is not one of this plugin's; reset it.")
     }
     return last
+  }
+
+  /// What a pull that has caught up may promise: all of the days before the one it began on. The gauge knows a reading at once.
+  private func completeUntil(_ began: Int64) -> Int64 { began - began % 86_400_000 - 1 }
+
+  private func place(_ last: Int64, of pull: Pull<Stream>, completeUntil: Int64? = nil) -> Checkpoint {
+    Checkpoint(stream: pull.stream, state: JSON.integer(last).bytes, watermarkMs: completeUntil)
   }
 
   private func readings(after last: Int64, limit: Int, _ host: any Host) throws -> [JSON] {

@@ -97,6 +97,10 @@ package final class MemoryStateStore: StateStore {
       let chosen = reversed ? Array(range.suffix(countMax).reversed()) : Array(range.prefix(countMax))
       return chosen.map { (table.keys[$0], table.values[$0]) }
     }
+    func tally(_ space: Space, by member: String, countMax: Int) -> [String: Int] {
+      let values = content.spaces[space.rawValue]?.values.prefix(countMax) ?? []
+      return values.reduce(into: [:]) { $0[$1[member]?.string ?? "", default: 0] += 1 }
+    }
     func spaces() -> [Space] {
       content.spaces.filter { !$0.value.keys.isEmpty }.keys.sorted(by: precedes).map { Space($0) }
     }

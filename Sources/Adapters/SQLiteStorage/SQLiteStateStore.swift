@@ -118,6 +118,16 @@ package final class SQLiteStateStore: StateStore {
       }
     }
 
+    func tally(_ space: Space, by member: String, countMax: Int) throws -> [String: Int] {
+      let sql = """
+        SELECT CASE json_type(value, ?1) WHEN 'text' THEN json_extract(value, ?1) ELSE '' END, count(*)
+        FROM (SELECT value FROM state WHERE space=?2 ORDER BY key LIMIT ?3) GROUP BY 1
+        """
+      let rows = try Row.fetchAll(
+        try db.cachedStatement(sql: sql), arguments: ["$.\"\(member)\"", space.rawValue, Int64(clamping: countMax)])
+      return Dictionary(uniqueKeysWithValues: rows.map { ($0[0], $0[1]) })
+    }
+
     func spaces() throws -> [Space] {
       try String.fetchAll(db, sql: "SELECT DISTINCT space FROM state ORDER BY space").map { Space($0) }
     }

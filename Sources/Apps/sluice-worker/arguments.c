@@ -19,7 +19,8 @@ static const char usage[] =
     "  --describe                  print what the library says of itself to fd 3 and stop\n"
     "  --cgroup DIR                join this control group (at most 4)\n"
     "  --threads-counted           a joined group holds the threads to their number\n"
-    "  --check WHAT                report poison|calls|newer-host|system-calls; for the conformance kit\n";
+    "  --check WHAT                report poison|calls|newer-host|system-calls|descriptors; for the conformance kit\n"
+    "  --fail-at N                 answer the Nth host call of each operation as no header says, and tell their number; for the same\n";
 
 static bool number(const char *text, uint64_t max, uint64_t *out) {
     char *end = NULL;
@@ -40,12 +41,14 @@ static bool numeric_option(const char *name, const char *value, options_t *out) 
     if (strcmp(name, "--address-bytes") == 0) return number(value, UINT64_MAX, &out->address_bytes);
     if (strcmp(name, "--cpu-seconds") == 0) return number(value, 1u << 30, &out->cpu_seconds);
     if (strcmp(name, "--files") == 0) return number(value, 1u << 16, &out->files) && out->files >= 8;
+    if (strcmp(name, "--fail-at") == 0) return number(value, UINT64_MAX, &out->fail_at) && (out->checking |= CHECK_FAILURE, true);
     return false;
 }
 
 static bool checking_option(const char *what, options_t *out) {
     static const struct { const char *name; uint32_t bit; } known[] = {
         {"poison", CHECK_POISON}, {"calls", CHECK_CALLS}, {"newer-host", CHECK_NEWER_HOST}, {"system-calls", CHECK_SYSCALLS},
+        {"descriptors", CHECK_DESCRIPTORS},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (strcmp(what, known[i].name) == 0) { out->checking |= known[i].bit; return true; }

@@ -2,6 +2,7 @@
 // `sluice.check.WHAT`. The plugin gets tables of its own here, whose calls look at what passes and then do the real thing.
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -16,6 +17,7 @@
 enum { POISON = 0xDB, HANDED_MAX = 16, KEPT_MAX = 64, REPORTS_MAX = 32, UNKNOWN_SLOTS = 8 };
 
 static uint32_t checking;
+static int files;
 static pthread_t main_thread;
 static bool threads_granted;
 static volatile int inside;
@@ -103,30 +105,41 @@ static sluice_status_t leave(const char *call, sluice_status_t status) {
     return status;
 }
 
+// Counted from the operation's beginning: one that is answered as no header says, and not done (ABI-5.16).
+enum { UNKNOWN_ANSWER = -77 };
+static uint64_t fail_at, call_count;
+static bool fails(void) { return !operation.creating && ++call_count == fail_at; }
+
 static sluice_status_t c_emit(const sluice_host_t *h, const sluice_slice_t *stream, const sluice_record_t *records,
                               uint64_t count, uint64_t *accepted) {
     enter(h, "emit");
+    if (fails()) return leave("emit", UNKNOWN_ANSWER);
     return leave("emit", host_table.emit(&host_table, stream, records, count, accepted));
 }
 static sluice_status_t c_checkpoint(const sluice_host_t *h, const sluice_checkpoint_t *checkpoint) {
     enter(h, "checkpoint");
+    if (fails()) return leave("checkpoint", UNKNOWN_ANSWER);
     return leave("checkpoint", host_table.checkpoint(&host_table, checkpoint));
 }
 static sluice_status_t c_wait_durable(const sluice_host_t *h) {
     enter(h, "wait_durable");
+    if (fails()) return leave("wait_durable", UNKNOWN_ANSWER);
     return leave("wait_durable", host_table.wait_durable(&host_table));
 }
 static sluice_status_t c_log(const sluice_host_t *h, uint32_t level, const sluice_slice_t *code,
                              const sluice_slice_t *message, const sluice_pair_t *fields, uint32_t count) {
     enter(h, "log");
+    if (fails()) return leave("log", UNKNOWN_ANSWER);
     return leave("log", host_table.log(&host_table, level, code, message, fields, count));
 }
 static sluice_status_t c_clock_now(const sluice_host_t *h, uint32_t clock, int64_t *out_ms) {
     enter(h, "clock_now");
+    if (fails()) return leave("clock_now", UNKNOWN_ANSWER);
     return leave("clock_now", host_table.clock_now(&host_table, clock, out_ms));
 }
 static sluice_status_t c_random(const sluice_host_t *h, void *bytes, uint64_t count) {
     enter(h, "random");
+    if (fails()) return leave("random", UNKNOWN_ANSWER);
     return leave("random", host_table.random(&host_table, bytes, count));
 }
 static uint32_t c_cancel_requested(const sluice_host_t *h) {
@@ -143,10 +156,12 @@ static int64_t c_deadline(const sluice_host_t *h) {
 }
 static sluice_status_t c_set_error(const sluice_host_t *h, const sluice_error_t *error) {
     enter(h, "set_error");
+    if (fails()) return leave("set_error", UNKNOWN_ANSWER);
     return leave("set_error", host_table.set_error(&host_table, error));
 }
 static sluice_status_t c_set_result(const sluice_host_t *h, const sluice_slice_t *json) {
     enter(h, "set_result");
+    if (fails()) return leave("set_result", UNKNOWN_ANSWER);
     return leave("set_result", host_table.set_result(&host_table, json));
 }
 
@@ -177,29 +192,34 @@ static void hand_response(sluice_http_response_t *r) {
 static sluice_status_t c_http_open(const sluice_host_t *h, const sluice_http_request_t *request,
                                    sluice_http_response_t *response) {
     enter(h, "http_open");
+    if (fails()) return leave("http_open", UNKNOWN_ANSWER);
     sluice_status_t status = http_table.http_open(&host_table, request, response);
     if (status == SLUICE_OK) hand_response(response);
     return leave("http_open", status);
 }
 static sluice_status_t c_http_read(const sluice_host_t *h, uint32_t handle, uint32_t window, sluice_slice_t *part) {
     enter(h, "http_read");
+    if (fails()) return leave("http_read", UNKNOWN_ANSWER);
     sluice_status_t status = http_table.http_read(&host_table, handle, window, part);
     if (status == SLUICE_OK) part->ptr = hand(part->ptr, part->len);
     return leave("http_read", status);
 }
 static sluice_status_t c_http_close(const sluice_host_t *h, uint32_t handle) {
     enter(h, "http_close");
+    if (fails()) return leave("http_close", UNKNOWN_ANSWER);
     return leave("http_close", http_table.http_close(&host_table, handle));
 }
 static sluice_status_t c_http_send(const sluice_host_t *h, const sluice_http_request_t *request,
                                    sluice_http_response_t *response) {
     enter(h, "http_send");
+    if (fails()) return leave("http_send", UNKNOWN_ANSWER);
     sluice_status_t status = http_table.http_send(&host_table, request, response);
     if (status == SLUICE_OK) hand_response(response);
     return leave("http_send", status);
 }
 static sluice_status_t c_rate_hint(const sluice_host_t *h, const sluice_rate_t *rate) {
     enter(h, "rate_hint");
+    if (fails()) return leave("rate_hint", UNKNOWN_ANSWER);
     return leave("rate_hint", rate_hint_table.rate_hint(&host_table, rate));
 }
 
@@ -273,6 +293,8 @@ static void on_refused(int number, siginfo_t *info, void *context) {
 void checking_begin(const options_t *options) {
     checking = options->checking;
     if (checking == 0) return;
+    files = (int)options->files;
+    fail_at = options->fail_at;
     main_thread = pthread_self();
     threads_granted = options->threads > 0;
     fill_tables();
@@ -281,11 +303,25 @@ void checking_begin(const options_t *options) {
     sigaction(SIGSYS, &action, NULL);
 }
 
+static void report_count(const char *what, unsigned long long count) {
+    char text[24];
+    snprintf(text, sizeof text, "%llu", count);
+    checking_report(what, text);
+}
+
+// Nobody outside can count them: the worker is not dumpable (proc(5)).
+static unsigned open_descriptors(void) {
+    unsigned open = 0;
+    for (int fd = 0; fd < files; fd++) open += fcntl(fd, F_GETFD) != -1;
+    return open;
+}
+
 // Before and after the plugin works on an input of the host's: what it was given must be as it was, and is gone afterwards.
 static uint8_t original[SLUICE_FRAME_BYTES_MAX];
 
 void checking_input(const uint8_t *bytes, size_t len) {
     if (checking != 0) memcpy(original, bytes, len);
+    call_count = 0;
 }
 
 void checking_done(uint8_t *bytes, size_t len) {
@@ -299,5 +335,8 @@ void checking_done(uint8_t *bytes, size_t len) {
         checking_report("syscall", text);
     }
     refused_count = 0;
-    if (!operation.creating) tell();
+    if (operation.creating) return;
+    if ((checking & CHECK_DESCRIPTORS) != 0) report_count("descriptors", open_descriptors());
+    if ((checking & CHECK_FAILURE) != 0) report_count("host-calls", call_count);
+    tell();
 }

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <link.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -64,6 +65,9 @@ const sluice_plugin_t *plugin_load(int plugin_fd, const options_t *options, prot
         load_failed(SLUICE_LOAD_DLOPEN, 0, text != NULL ? text : "dlopen");
     }
     close(plugin_fd);
+    // A debugger opens what it finds as the library's name: that of our descriptor is one of its own there, and it waits for ever.
+    struct link_map *map;
+    if (dlinfo(library, RTLD_DI_LINKMAP, &map) == 0) map->l_name = (char *)options->plugin;
 
     *(void **)&plugin_entry = dlsym(library, "sluice_plugin_entry");
     if (plugin_entry == NULL) load_failed(SLUICE_LOAD_SYMBOL, 0, "the library does not export sluice_plugin_entry");

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "worker.h"
@@ -19,6 +20,8 @@ int main(int argc, char **argv) {
     // Opened by who we are now; the worker's own user may not be able to reach the folder.
     int plugin_fd = open(options.plugin, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (plugin_fd < 0) load_failed(SLUICE_LOAD_OPEN_FILE, errno, options.plugin);
+    const char *path = realpath(options.plugin, NULL);
+    if (path != NULL) options.plugin = path;
 
     protections_t protections = {0, 0, 0};
     checking_begin(&options);

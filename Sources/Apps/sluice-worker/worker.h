@@ -26,6 +26,7 @@ typedef struct options {
     bool probe;             // print what the kernel offers and stop
     bool describe;          // print what the library says of itself and stop
     uint32_t checking;      // CHECK_*: what to watch the plugin for
+    uint64_t fail_at;       // the call of each operation that fails; 0: none, they are counted
     const char *groups[GROUPS_MAX];  // control groups to join, as folders
     uint32_t group_count;
     bool threads_counted;   // one of them holds the threads to their number
@@ -72,7 +73,7 @@ const sluice_plugin_t *plugin_load(int plugin_fd, const options_t *options, prot
 extern const sluice_plugin_t *(*plugin_entry)(void);
 
 // checking.c, for the conformance kit: what the plugin is watched for
-enum { CHECK_POISON = 1, CHECK_CALLS = 2, CHECK_NEWER_HOST = 4, CHECK_SYSCALLS = 8 };
+enum { CHECK_POISON = 1, CHECK_CALLS = 2, CHECK_NEWER_HOST = 4, CHECK_SYSCALLS = 8, CHECK_DESCRIPTORS = 16, CHECK_FAILURE = 32 };
 void checking_begin(const options_t *options);
 const sluice_host_t *checking_host(void);                        // what create() is given: host_table, or one that watches
 void checking_input(const uint8_t *bytes, size_t len);           // the plugin is about to be lent this

@@ -41,7 +41,9 @@ struct CheckPlugin: AsyncParsableCommand {
   @Option(help: "Do what this seed did: as --seed.") var reproduce: UInt64?
   @Option(help: "Only this check; may be given several times.") var only: [String] = []
   @Option(help: "What the upstream answers; NAME.check.yaml beside the manifest by itself.") var fixtures: String?
-  @Option(help: "The manifest of the version before, to compare with.") var previous: String?
+  @Option(
+    help: "The version before, to compare with: its manifest or library, or NAME@VERSION of an installed one.")
+  var previous: String?
   @Option(help: "Write the results as JUnit XML to this file.") var junit: String?
   @Option(help: "The data folder in which a plugin's name is looked up.") var dataDir = "./.sluice"
   @Flag(help: "Answer in JSON.") var json = false
@@ -58,7 +60,8 @@ struct CheckPlugin: AsyncParsableCommand {
   func run() async throws {
     if list { return printList() }
     let subject = try Subject(
-      path: try PluginPlace.path(plugin!, dataFolder: dataDir), fixtures: fixtures, previous: previous)
+      path: try PluginPlace.path(plugin!, dataFolder: dataDir), fixtures: fixtures,
+      previous: try previous.map { try PluginPlace.path($0, dataFolder: dataDir) })
     if let junit { try OperatorFile.checkWritable(junit) }
     var options = Kit.Options()
     options.level = Level(rawValue: level)!

@@ -45,9 +45,15 @@ struct RunPlugin: AsyncParsableCommand {
     defer { loop.stop() }
     let worker = Installation.options(dataFolder: ".", log: .init(write: { _ in })).workerProgram
     // A cassette has its own configuration, and needs nothing else.
+    var options = replay == nil ? try options(subject.manifest) : PluginRun.Options()
+    if debug {
+      options.pause = { id in
+        StandardStream.error("The worker is process \(id). Attach a debugger as root, then press Enter.\n")
+        _ = readLine()
+      }
+    }
     let run = PluginRun(
-      manifest: subject.manifest, library: subject.library,
-      options: replay == nil ? try options(subject.manifest) : PluginRun.Options(), program: worker, loop: loop)
+      manifest: subject.manifest, library: subject.library, options: options, program: worker, loop: loop)
     let telling = Telling(isTracing: trace)
     if let replay {
       try await run.play(
@@ -80,12 +86,6 @@ struct RunPlugin: AsyncParsableCommand {
       options.overrides[name] = base
     }
     options.operations = try operations(manifest)
-    if debug {
-      options.pause = { id in
-        StandardStream.error("The worker is process \(id). Attach a debugger as root, then press Enter.\n")
-        _ = readLine()
-      }
-    }
     return options
   }
 
@@ -126,7 +126,8 @@ private struct Telling: Sendable {
     case .call(let text): if isTracing { note(text) }
     case .started(let start): if isTracing { note("— \(start.kind) \(start.name)") }
     case .ended(let kind, .success(let result)):
-      let words = result.message.isEmpty ? "" : ": \(result.message) [\(result.code)]"
+      let late = result.status == .cancelled ? " at its deadline, `operation_timeout_ms` of the manifest's limits" : ""
+      let words = result.message.isEmpty ? late : ": \(result.message) [\(result.code)]"
       let json = result.json.isEmpty ? "" : " \(String(decoding: result.json, as: UTF8.self))"
       note("\(kind): \(result.outcome == 0 ? "\(result.status)" : "outcome \(result.outcome)")\(words)\(json)")
     case .ended(let kind, .failure(let failure)):

@@ -30,6 +30,23 @@ final class StopSignals: @unchecked Sendable {
   /// Returns when one has come, or the task is cancelled.
   func wait() async { await latch.wait() }
 
+  /// Returns when the work is done, or when one has come, whichever is first: nobody waits for the work then.
+  func unlessItComes(_ work: @escaping @Sendable () async throws -> Void) async throws {
+    let (ended, end) = AsyncThrowingStream.makeStream(of: Void.self)
+    Task {
+      do {
+        try await work()
+        end.finish()
+      } catch { end.finish(throwing: error) }
+    }
+    let waiting = Task {
+      await self.wait()
+      end.finish()
+    }
+    defer { waiting.cancel() }
+    for try await _ in ended {}
+  }
+
   /// - Returns: Whether one came within that time.
   func within(_ time: Duration) async -> Bool {
     await withTaskGroup(of: Void.self) { group in

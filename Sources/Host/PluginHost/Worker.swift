@@ -163,6 +163,8 @@ package final class Worker {
   }
 
   func ended(_ ending: ChildProcess.Ending) {
+    if !isReadingPaused { child.channel.readOut() }
+    child.errorOutput.readOut()
     child.channel.close()
     child.errorOutput.close()
     errors.close()

@@ -52,8 +52,12 @@ package struct WorkerSpec: Sendable {
     case newerHost = "newer-host"
     /// System calls that the sandbox refuses.
     case systemCalls = "system-calls"
+    /// How many descriptors are open at the end of each operation.
+    case descriptors
   }
   package var checking: [Checking] = []
+  /// The call of each operation, from 1, that is answered as no header says, and not done; with 0 they are only counted.
+  package var failAt: Int?
   /// How the codes of log lines begin in which the worker says what it found.
   package static let violationPrefix = "sluice.check."
 
@@ -74,6 +78,7 @@ package struct WorkerSpec: Sendable {
       if group.countsThreads { arguments.append("--threads-counted") }
     }
     for what in checking { arguments += ["--check", what.rawValue] }
+    if let failAt { arguments += ["--fail-at", "\(failAt)"] }
     if let identity { arguments += ["--uid", "\(identity.user)", "--gid", "\(identity.group)"] }
     return arguments + [plugin]
   }

@@ -1,4 +1,5 @@
 internal import CUv
+import Glibc
 
 /// One end of a pipe or socket pair.
 package final class ByteStream: HandleOwner {
@@ -53,6 +54,20 @@ package final class ByteStream: HandleOwner {
           self.ended()
         }
       })
+  }
+
+  /// Gives at once what has come and was not read: the peer's process is gone. Another one's end may have told of this one's,
+  /// by the same signal, before its last words were looked for.
+  package func readOut() {
+    var descriptor: uv_os_fd_t = -1
+    guard !isClosed,
+      uv_fileno(UnsafeMutableRawPointer(pipe).assumingMemoryBound(to: uv_handle_t.self), &descriptor) == 0
+    else { return }
+    while !isClosed {
+      let count = Glibc.read(descriptor, input.baseAddress!, input.count)
+      guard count > 0 else { return }
+      received([UInt8](UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(input)[0..<count])))
+    }
   }
 
   private final class Write {

@@ -139,6 +139,11 @@ package struct FabricStage: Stage {
     try view.scan(deadDeliveries, countMax: countMax).compactMap { key, row in named(row, key) }
   }
 
+  /// How many of them there are by the instance whose address they came to; at most so many are counted.
+  package static func deadDeliveryCounts(in view: any StateView, countMax: Int) throws -> [String: Int] {
+    try view.tally(deadDeliveries, by: "instance", countMax: countMax)
+  }
+
   static func named(_ row: JSONValue, _ key: String) -> JSONValue? {
     let parts = key.split(separator: "/", maxSplits: 1)
     guard let position = parts.first.flatMap({ UInt64($0) }).map({ Position($0) }) else { return nil }

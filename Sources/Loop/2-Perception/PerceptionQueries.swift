@@ -29,11 +29,34 @@ package struct PerceptionQueries {
     try DeadLetter.key(id: id).flatMap { try view.value(.deadLetter, $0) }.map { Self.named($0, id) }
   }
 
-  /// Records that did not fit, with their reasons, newest last.
+  /// Records that did not fit, with their reasons but without what they hold, newest last.
   package func deadLetters(countMax: Int) throws -> [JSONValue] {
-    try view.scan(.deadLetter, countMax: countMax).compactMap { _, row in
-      DeadLetter(row).map { Self.named(row, $0.id) }
+    var found: [JSONValue] = []
+    var from = ""
+    while found.count < countMax {
+      // A few at a time: each may hold as much as a record may.
+      let countMax = min(32, countMax - found.count)
+      let rows = try view.scan(.deadLetter, from: from, until: nil, reversed: false, countMax: countMax)
+      for case (_, .object(var row)) in rows {
+        guard let letter = DeadLetter(.object(row)) else { continue }
+        (row["payload"], row["mapped"]) = (nil, nil)
+        found.append(Self.named(.object(row), letter.id))
+      }
+      guard rows.count == countMax, let last = rows.last else { break }
+      from = last.0 + "\u{0}"
     }
+    return found
+  }
+
+  /// How many there are by their instance: by what was counted of them, since the letters may be many and large.
+  package func deadLetterCounts() throws -> [String: Int64] {
+    var counts: [String: Int64] = [:]
+    for (key, value) in try view.scan(.count, prefix: "dead_letters") {
+      let parts = RowKey.parts(key)
+      guard parts.count > 1, let count = value.integer else { continue }
+      counts[parts[1], default: 0] += parts[0] == "dead_letters" ? count : -count
+    }
+    return counts.filter { $0.value != 0 }
   }
 
   private static func named(_ row: JSONValue, _ id: String) -> JSONValue {

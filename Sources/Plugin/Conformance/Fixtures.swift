@@ -4,8 +4,8 @@ package import Domain
 /// What the kit needs to know of an upstream that it plays itself: `NAME.check.yaml` beside the manifest.
 ///
 /// - `config`: a configuration that works.
-/// - `upstream`: answers by request id; the first whose `path` and `query` fit is given. `changes` come before them once
-///   the plugin has caught up.
+/// - `upstream`: answers by request id; the first whose `path` and `query` fit is given. One with `until` is given no longer
+///   once the upstream was told so by that request. `changes` come before them once the plugin has caught up.
 /// - `changed`: of what was known, how much `changes` update and delete, by stream.
 /// - `expect`: how many records a whole pull of each stream gives.
 /// - `deliveries`: webhook deliveries, and how many records each gives.
@@ -20,6 +20,12 @@ package struct Fixtures: Sendable {
     let status: Int
     let headers: [(name: String, value: String)]
     let body: [UInt8]
+    /// The request by which the upstream is told to forget this.
+    var until: Told?
+  }
+  struct Told: Sendable, Hashable {
+    let request: String
+    let path: [String: String]
   }
   struct Delivery: Sendable {
     let id: String
@@ -44,7 +50,7 @@ package struct Fixtures: Sendable {
     let state: [UInt8]
   }
 
-  let config: JSONValue
+  var config: JSONValue
   let rules: [Rule]
   let changes: [Rule]
   let changed: [String: Changed]
@@ -110,13 +116,20 @@ package struct Fixtures: Sendable {
   private static func rules(_ r: DocumentReader) throws(DocumentError) -> [Rule] {
     var rules: [Rule] = []
     for item in try r.items() {
-      try item.allow(["request", "path", "query", "status", "headers", "body"])
+      try item.allow(["request", "path", "query", "status", "headers", "body", "until"])
+      var until: Told?
+      if item["until"].isPresent {
+        try item["until"].allow(["request", "path"])
+        until = Told(
+          request: try item["until"]["request"].string("the id of a request of the manifest"),
+          path: try texts(item["until"]["path"]))
+      }
       rules.append(
         Rule(
           request: try item["request"].string("the id of a request of the manifest"), path: try texts(item["path"]),
           query: try texts(item["query"]),
           status: item["status"].isPresent ? try item["status"].integer(in: 200...599) : 200,
-          headers: try headers(item["headers"]), body: body(item["body"])))
+          headers: try headers(item["headers"]), body: body(item["body"]), until: until))
     }
     return rules
   }

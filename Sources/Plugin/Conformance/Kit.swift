@@ -8,7 +8,7 @@ package import UVLoop
 /// Every check, in the order of reports. The one place where a check is added.
 extension Check {
   package static let all: [Check] =
-    library + descriptor + lifecycle + source + delivery + egress + executor + chance
+    library + descriptor + previous + lifecycle + source + delivery + egress + executor + chance
 }
 
 /// Checks one plugin.
@@ -63,7 +63,8 @@ package struct Kit: Sendable {
       }
     }
     return Report(
-      plugin: subject.manifest.name, version: subject.manifest.version, asked: options.level, seed: options.seed,
+      plugin: subject.manifest.name, version: subject.manifest.version,
+      abi: LibraryNote.find(subject.image).map { "\($0.major).\($0.minor)" }, asked: options.level, seed: options.seed,
       results: chosen.compactMap { results[$0.name] }, isWhole: options.only.isEmpty,
       spentMs: SystemSources.monotonicMs() - begin)
   }

@@ -54,6 +54,11 @@ struct Observed: Sendable {
     events.compactMap { $0.violation(of: kind) }
   }
 
+  /// How many descriptors the worker had open at its end; nil when it was not asked to tell.
+  var openDescriptors: Int? { violations(of: "descriptors").last.flatMap { Int($0) } }
+  /// How many calls of the host it made that may fail; 0 when the worker was not asked to tell.
+  var hostCalls: Int { violations(of: "host-calls").last.flatMap { Int($0) } ?? 0 }
+
   var status: OperationResult.Status? { try? result.get().status }
   var outcome: Int { (try? result.get().outcome) ?? 0 }
   var isOK: Bool { status == .ok }

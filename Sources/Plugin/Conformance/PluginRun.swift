@@ -49,6 +49,9 @@ package struct PluginRun: Sendable {
   package let metrics = Metrics()
 
   package init(manifest: Manifest, library: String, options: Options, program: String, loop: EventLoop) {
+    var manifest = manifest
+    // Of requests as well: a worker that a debugger holds reads no answer.
+    if options.pause != nil { manifest.limits.operationTimeoutMs = 86_400_000 }
     self.manifest = manifest
     self.library = library
     self.options = options
@@ -196,7 +199,7 @@ package struct PluginRun: Sendable {
             return
           }
           var start = start
-          start.deadlineMs = options.pause == nil ? manifest.limits.operationTimeoutMs : 86_400_000
+          start.deadlineMs = manifest.limits.operationTimeoutMs
           let (session, ended) = begin(worker, start)
           worker.run(start, handler: session) { result in
             ended(result)

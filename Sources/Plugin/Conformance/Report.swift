@@ -5,6 +5,8 @@ package import Domain
 package struct Report: Sendable {
   package let plugin: String
   package let version: String
+  /// The ABI version that the library's note states; nil without a note.
+  package let abi: String?
   package let asked: Level
   package let seed: UInt64
   package let results: [CheckResult]
@@ -43,12 +45,13 @@ package struct Report: Sendable {
       .filter { $0.0 > 0 }.map { ", \($0.0) \($0.1)" }.joined()
     let level = !isWhole ? "some checks only" : claim
     return
-      "sluice conformance: \(level) | \(plugin) \(version) | ABI 1.0 | \(counts) | seed \(seed) | \(spentMs / 1_000).\(spentMs / 100 % 10) s"
+      "sluice conformance: \(level) | \(plugin) \(version) | ABI \(abi ?? "unknown") | \(counts) | seed \(seed) | \(spentMs / 1_000).\(spentMs / 100 % 10) s"
   }
 
   package var json: JSONValue {
     [
-      "plugin": .string(plugin), "version": .string(version), "asked": .string(asked.rawValue),
+      "plugin": .string(plugin), "version": .string(version),
+      "abi": abi.map { .string($0) } ?? .null, "asked": .string(asked.rawValue),
       "level": reached.map { .string($0.rawValue) } ?? .null, "seed": .string("\(seed)"), "spent_ms": .integer(spentMs),
       "passed": .bool(isGood),
       "checks": .array(

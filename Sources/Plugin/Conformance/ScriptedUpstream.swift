@@ -16,6 +16,8 @@ final class ScriptedUpstream: Sendable {
     var effects: [String: Int] = [:]
     var missing: Set<String> = []
     var first: [Fixtures.Rule] = []
+    /// Requests of effect `ack`, by what they name; nil while it forgets nothing.
+    var told: [(request: String, names: [String: String])]?
   }
   private let content = Mutex(Content())
   private let manifest: Manifest
@@ -33,10 +35,12 @@ final class ScriptedUpstream: Sendable {
   func base(_ endpoint: String) -> String { "http://127.0.0.1:\(server.port)/~\(endpoint)" }
 
   func behaves(_ behaviour: Behaviour?) { content.withLock { $0.behaviour = behaviour } }
-  /// From now on the fixtures' `changes` come first.
-  func changes() { content.withLock { $0.hasChanged = true } }
+  /// From now on the fixtures' `changes` come first, or no longer.
+  func changes(_ hasChanged: Bool = true) { content.withLock { $0.hasChanged = hasChanged } }
   /// Rules that come before all others, until others are given.
   func puts(first rules: [Fixtures.Rule]) { content.withLock { $0.first = rules } }
+  /// From now on it forgets what it is told to.
+  func forgets() { content.withLock { $0.told = [] } }
   /// How many writes had an effect.
   var effects: Int { content.withLock { $0.effects.values.reduce(0, +) } }
   /// Requests for which there is no answer in the fixtures.
@@ -68,6 +72,7 @@ final class ScriptedUpstream: Sendable {
       return answer
     }
     guard let answer = byRule(request, declared, names) else { return missing(request) }
+    if declared.effect == .ack { content.withLock { $0.told?.append((declared.id, names)) } }
     if declared.effect == .write { content.withLock { $0.effects["without a key", default: 0] += 1 } }
     return answer
   }
@@ -75,11 +80,18 @@ final class ScriptedUpstream: Sendable {
   private func byRule(
     _ request: UpstreamRequest, _ declared: Manifest.Request, _ names: [String: String]
   ) -> UpstreamAnswer? {
-    let (first, hasChanged) = content.withLock { ($0.first, $0.hasChanged) }
+    let (first, hasChanged, told) = content.withLock { ($0.first, $0.hasChanged, $0.told ?? []) }
     let rules = first + (hasChanged ? fixtures.changes : []) + fixtures.rules
     let pairs = request.pairs
     let rule = rules.first { rule in
-      rule.request == declared.id && rule.path.allSatisfy { names[$0.key] == $0.value }
+      if let until = rule.until,
+        told.contains(where: { told in
+          told.request == until.request && until.path.allSatisfy { told.names[$0.key] == $0.value }
+        })
+      {
+        return false
+      }
+      return rule.request == declared.id && rule.path.allSatisfy { names[$0.key] == $0.value }
         && rule.query.allSatisfy { $0.value.isEmpty ? pairs[$0.key] == nil : pairs[$0.key] == $0.value }
     }
     guard let rule else { return nil }

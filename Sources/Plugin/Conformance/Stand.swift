@@ -70,12 +70,13 @@ final class Stand: Sendable {
     var extensions = ["sluice.http/1", "sluice.rate-hint/1"]
     var recordBytesMax: Int?
     var checking: [WorkerSpec.Checking] = []
+    var failAt: Int?
     /// What it may ask for; the subject's own manifest when nil.
     var manifest: Manifest?
     init() {}
     var isPlain: Bool {
-      config == nil && component.isEmpty && role == nil && recordBytesMax == nil && checking.isEmpty && manifest == nil
-        && extensions == Setup().extensions
+      config == nil && component.isEmpty && role == nil && recordBytesMax == nil && checking.isEmpty && failAt == nil
+        && manifest == nil && extensions == Setup().extensions
     }
   }
 
@@ -109,7 +110,7 @@ final class Stand: Sendable {
     spec.memoryBytes = manifest.limits.memoryBytes
     spec.threads = manifest.limits.threads
     spec.graceMs = min(manifest.limits.graceMs, 1_000)
-    spec.checking = setup.checking
+    (spec.checking, spec.failAt) = (setup.checking, setup.failAt)
     if geteuid() == 0 {
       // A user of its own for each worker, as in the product: limits of processes and threads are counted by user.
       let count = workers.withLock { workers -> Int in
@@ -182,6 +183,11 @@ final class Stand: Sendable {
 
   /// A stand like this one, at the beginning.
   func twin() throws -> Stand { try Stand(subject, check: name, seed: seed, program: program, loop: loop) }
+
+  /// A stand of another plugin for the same check.
+  func other(_ subject: Subject) throws -> Stand {
+    try Stand(subject, check: name, seed: seed, program: program, loop: loop)
+  }
 
   func close() async {
     for live in workers.withLock({ $0.live }) { await end(live) }

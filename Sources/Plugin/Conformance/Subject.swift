@@ -10,14 +10,14 @@ package struct Subject: Sendable {
   package let library: String
   package let image: [UInt8]
   package let fixtures: Fixtures
-  /// The manifest of the version before, when there is one.
-  package let previous: (manifest: Manifest, document: JSONValue)?
+  /// The version before, when there is one.
+  package let previous: Previous?
   /// Checks that the author leaves out, and why.
   package let skipped: [String: String]
 
   package init(
     manifest: Manifest, document: JSONValue, library: String, image: [UInt8], fixtures: Fixtures,
-    previous: (manifest: Manifest, document: JSONValue)? = nil, skipped: [String: String] = [:]
+    previous: Previous? = nil, skipped: [String: String] = [:]
   ) {
     self.manifest = manifest
     self.document = document

@@ -9,7 +9,7 @@ extension Subject {
   /// Finds what belongs to a plugin: its manifest, its library, and beside them `NAME.check.yaml`.
   /// - Parameters:
   ///   - path: A manifest or a library. A library's manifest stands beside it and names it.
-  ///   - previous: The manifest of the version before.
+  ///   - previous: The manifest or the library of the version before.
   /// - Throws: `KitError`, `DocumentError`, `OperatorFileError`.
   package init(path: String, fixtures: String? = nil, previous: String? = nil) throws {
     let manifestPath = path.hasSuffix(".so") ? try Self.manifest(of: path) : path
@@ -17,14 +17,39 @@ extension Subject {
     let (manifest, document) = try Self.stamped(manifestPath)
     let beside = (manifestPath as NSString).deletingPathExtension + ".check.yaml"
     let fixturesPath = fixtures ?? (FileManager.default.fileExists(atPath: beside) ? beside : nil)
-    let before = try previous.map { try Self.stamped($0, needsLibrary: false) }
     let library = folder.isEmpty ? manifest.library.file : folder + "/" + manifest.library.file
+    let image = try OperatorFile.read(library)
     self.init(
-      manifest: manifest, document: document, library: OperatorFile.absolute(library),
-      image: try OperatorFile.read(library),
+      manifest: manifest, document: document, library: OperatorFile.absolute(library), image: image,
       fixtures: try fixturesPath.map { try Fixtures(Self.document($0)) } ?? .none,
-      previous: before.map { (manifest: $0.0, document: $0.1) }, skipped: manifest.skippedChecks)
+      previous: try previous.map { try Self.previous($0, of: image) }, skipped: manifest.skippedChecks)
   }
+
+  /// - Parameter image: The library that is checked: beside an older manifest of the same name it is not that one's.
+  private static func previous(_ path: String, of image: [UInt8]) throws -> Previous {
+    let manifestPath = path.hasSuffix(".so") ? try manifest(of: path) : path
+    let (manifest, document) = try stamped(manifestPath, needsLibrary: false)
+    let file = ((manifestPath as NSString).deletingLastPathComponent as NSString).appendingPathComponent(
+      manifest.library.file)
+    let version = manifest.version
+    let library: Previous.Library
+    if let older = try? OperatorFile.read(file) {
+      let isStamped = manifest.library.sha256.hex != unstamped
+      if older == image {
+        library = .lacking(reason: "The library beside the manifest of \(version) is the one that is checked.")
+      } else if isStamped, SHA256.digest(older) != manifest.library.sha256 {
+        library = .lacking(reason: "The library beside the manifest of \(version) is not the one that it names.")
+      } else {
+        library = .found(path: OperatorFile.absolute(file), image: older)
+      }
+    } else {
+      library = .lacking(reason: "The library of \(version) is not beside its manifest.")
+    }
+    return Previous(manifest: manifest, document: document, library: library)
+  }
+
+  /// What stands for the digest of a library that need not be there.
+  private static let unstamped = String(repeating: "0", count: 64)
 
   private static func document(_ path: String) throws -> SourceDocument {
     try YAMLFile.document(try OperatorFile.text(path), name: (path as NSString).lastPathComponent)
@@ -53,7 +78,7 @@ extension Subject {
     var library = root["library"]?.object ?? [:]
     let file = ((path as NSString).deletingLastPathComponent as NSString).appendingPathComponent(
       library["file"]?.string ?? "")
-    let digest = needsLibrary ? SHA256.digest(try OperatorFile.read(file)).hex : String(repeating: "0", count: 64)
+    let digest = needsLibrary ? SHA256.digest(try OperatorFile.read(file)).hex : unstamped
     library["sha256"] = .string(digest)
     root["library"] = .object(library)
     let whole = document.with(.object(root))

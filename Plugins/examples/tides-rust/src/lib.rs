@@ -5,6 +5,7 @@ use sluice::prelude::*;
 
 const STATE_VERSION: u32 = 1;
 const PAGE: i64 = 100;
+const DAY_MS: i64 = 86_400_000;
 
 struct Tides {
     station: String,
@@ -29,26 +30,21 @@ impl Source for Tides {
 
     fn pull(&mut self, pull: &Pull, host: &Host) -> Result<()> {
         let mut last = start(pull)?;
+        let complete = complete_until(host.now(sluice::Clock::Wall)?);
         loop {
             let found = self.readings(last, PAGE, host)?;
             // One that is left out would never come again: the checkpoint lies behind it.
             let records = found.iter().map(record).collect::<Option<Vec<_>>>().ok_or_else(odd_answer)?;
             let newest = match found.last().and_then(|r| r.get("id")?.as_integer()) {
                 Some(id) => id,
-                None => return Ok(()),
+                None => return save(host, pull, last, Some(complete)),
             };
             host.emit(&pull.stream, &records)?;
             if newest <= last {
                 return Err(Failure::transient("tides.no_progress", "The gauge gave the same readings again."));
             }
             last = newest;
-            let state = last.to_string();
-            host.checkpoint(&Checkpoint {
-                stream: &pull.stream,
-                state: state.as_bytes(),
-                state_version: STATE_VERSION,
-                watermark_ms: None,
-            })?;
+            save(host, pull, last, None)?;
         }
     }
 }
@@ -84,6 +80,15 @@ fn start(pull: &Pull) -> Result<i64> {
     state.filter(|_| pull.state_version == STATE_VERSION).ok_or_else(|| {
         Failure::permanent("tides.bad_state", "The checkpoint is not one of this plugin's; reset it.")
     })
+}
+
+/// What a pull that has caught up may promise: all of the days before the one it began on. The gauge knows a reading at once.
+fn complete_until(began: i64) -> i64 { began - began % DAY_MS - 1 }
+
+fn save(host: &Host, pull: &Pull, last: i64, watermark_ms: Option<i64>) -> Result<()> {
+    let state = last.to_string();
+    let place = Checkpoint { stream: &pull.stream, state: state.as_bytes(), state_version: STATE_VERSION, watermark_ms };
+    Ok(host.checkpoint(&place)?)
 }
 
 fn record(reading: &Json) -> Option<Record> {

@@ -170,7 +170,7 @@ package final class Metrics: Sendable {
     ("sluice_deliveries_total", "counter", "Webhook deliveries, by outcome."),
     (
       "sluice_dead_letters", "gauge",
-      "Records and deliveries that wait for somebody to mend what refused them; of a tenant 10,000 of each at most."
+      "Records and deliveries that wait for somebody to mend what refused them; of a tenant's deliveries 10,000 at most."
     ),
     ("sluice_rate_remaining", "gauge", "What the upstream says is left of an endpoint's request budget."),
     ("sluice_journal_position", "gauge", "The last durable position of a tenant."),

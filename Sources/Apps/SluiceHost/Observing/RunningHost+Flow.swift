@@ -42,14 +42,14 @@ extension RunningHost {
 
 extension TenantRuntime {
   /// How many dead letters there are of each instance that is enabled or was, or whose address a delivery came to. At most
-  /// 10,000 records and as many deliveries are counted.
+  /// 10,000 deliveries are counted.
   nonisolated func deadLetters() throws -> [String: Int64] {
     try view { view in
       var counts = Dictionary(uniqueKeysWithValues: try view.scan(FabricStage.instances).map { ($0.0, Int64(0)) })
-      let letters =
-        try PerceptionQueries(view).deadLetters(countMax: 10_000)
-        + FabricStage.deadDeliveries(in: view, countMax: 10_000)
-      for letter in letters { counts[letter["instance"]?.string ?? "", default: 0] += 1 }
+      counts.merge(try PerceptionQueries(view).deadLetterCounts(), uniquingKeysWith: +)
+      for (instance, count) in try FabricStage.deadDeliveryCounts(in: view, countMax: 10_000) {
+        counts[instance, default: 0] += Int64(count)
+      }
       return counts
     }
   }

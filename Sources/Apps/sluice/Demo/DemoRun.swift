@@ -49,6 +49,7 @@ final class DemoRun {
     while let today = day {
       lastDay = today
       try await process(today, host)
+      if stop.hasArrived { return try await end(on: today, host, edge) }
       count += 1
       if screen.isDue(count, of: total) { try await show(host, today, count, of: total) }
       if options.auto {
@@ -119,10 +120,11 @@ final class DemoRun {
     screen.progress(try await DemoFigures(host, day: day, number: number, of: total, elapsedMs: elapsedMs))
   }
 
-  /// Returns when everything that the day gave has been perceived, decided, judged and, where allowed, done.
+  /// Returns when everything that the day gave has been perceived, decided, judged and, where allowed, done; or when
+  /// somebody wants the demo to end: a day whose source was paused by hand is never over.
   private func process(_ day: BusinessDay, _ host: RunningHost) async throws {
     try await host.instance(Self.tenant, Self.source).poke()
-    try await host.whenProcessed(Self.tenant, day)
+    try await stop.unlessItComes { try await host.whenProcessed(Self.tenant, day) }
   }
 
   /// Answers what the day holds, and returns when what was approved is done.

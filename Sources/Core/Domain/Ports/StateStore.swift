@@ -20,6 +20,9 @@ package protocol StateView: AnyObject {
   func value(_ space: Space, _ key: String) throws -> JSONValue?
   /// Pairs with `from <= key < until` in key order (or the reverse), at most `countMax`.
   func scan(_ space: Space, from: String, until: String?, reversed: Bool, countMax: Int) throws -> [(String, JSONValue)]
+  /// How many of a space's first `countMax` rows have each text as this member, the empty one for none. It lays out no row:
+  /// many large ones take no memory.
+  func tally(_ space: Space, by member: String, countMax: Int) throws -> [String: Int]
   /// Every space that holds a row, in order of their names.
   func spaces() throws -> [Space]
 }

@@ -27,6 +27,30 @@ extension Check {
       return .fine
     },
     Check(
+      "prune-sweep", .standard, "ABI-5.7",
+      "Killed at any call while its upstream forgets what it is told to, it loses nothing.",
+      unless: Subject.forgetsNothing
+    ) { stand in
+      for (stream, whole) in try await stand.pullAll() {
+        for place in stand.some(Array(1...max(1, whole.callCount)), 16) {
+          // Each time another upstream: what was told to the one before may still be on its way.
+          let one = try stand.twin()
+          one.upstream.forgets()
+          var conduct = Conduct()
+          conduct.killAt = place
+          let cut = await one.pull(try await one.ready(), stream, conduct)
+          let durable = cut.before(checkpoint: cut.checkpoints.count - 1)
+          let rest = try await one.resume(stream, from: cut.checkpoints.last)
+          await one.close()
+          let missing = Content([durable, rest]).missing(of: Content([whole]))
+          guard missing.isEmpty else {
+            throw Fault("\(stream): killed at call \(place), its upstream had forgotten \(listed(missing)).")
+          }
+        }
+      }
+      return .fine
+    },
+    Check(
       "ack-delayed", .standard, "ABI-5.7", "While durability is waited for it can be cancelled.",
       unless: Subject.isNoSource
     ) { stand in
@@ -182,6 +206,17 @@ extension Check {
       return .fine
     },
   ]
+}
+
+extension Subject {
+  static let forgetsNothing: @Sendable (Subject) -> String? = { subject in
+    if let reason = isNoSource(subject) { return reason }
+    guard subject.manifest.requests.contains(where: { $0.effect == .ack }) else {
+      return "It lets its upstream forget nothing."
+    }
+    return subject.fixtures.rules.contains { $0.until != nil }
+      ? nil : "The fixtures say of nothing until when it is kept."
+  }
 }
 
 extension Stand {

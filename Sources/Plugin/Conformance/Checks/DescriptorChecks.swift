@@ -122,47 +122,6 @@ extension Check {
       guard idle.isEmpty else { throw Fault("Declared and used by nothing: \(listed(idle)).") }
       return .fine
     },
-    Check(
-      "spec-backward-compatible", .standard, "MAN-2",
-      "It takes every configuration that the version before took.",
-      unless: Subject.isFirst
-    ) { stand in
-      let before = stand.subject.previous!
-      var samples = SchemaSamples(chance: stand.chances())
-      var tried = 0
-      for _ in 0..<100 {
-        guard let sample = samples.value(before.document["config"] ?? ["type": "object"]) else { break }
-        guard (try? before.manifest.config.check(sample)) != nil else { continue }
-        tried += 1
-        do throws(ArgumentSchema.Misfit) { try stand.subject.manifest.config.check(sample) } catch {
-          throw Fault(
-            "\(sample.canonicalText) was a configuration of \(before.manifest.version): `\(error.path)` is \(error.reason) now."
-          )
-        }
-      }
-      return tried >= 50 ? .fine : .warning("Only \(tried) configurations could be made up.")
-    },
-    Check(
-      "catalog-backward-compatible", .standard, "MAN-2",
-      "It still has the streams, keys and actions of the version before.",
-      unless: Subject.isFirst
-    ) { stand in
-      let (before, now) = (stand.subject.previous!.manifest, stand.subject.manifest)
-      let streams = before.streams.map(\.name.rawValue).filter { name in
-        !now.streams.contains { $0.name.rawValue == name }
-      }
-      let actions = before.actions.map(\.name).filter { now.action($0) == nil }
-      guard streams.isEmpty, actions.isEmpty else { throw Fault("Gone: \(listed(streams + actions)).") }
-      for (stream, mapped) in before.mapping["streams"]?.object ?? [:] {
-        for (field, old) in mapped["fields"]?.object ?? [:] {
-          guard let new = now.mapping["streams"]?[stream]?["fields"]?[field] else {
-            throw Fault("\(stream).\(field) is gone.")
-          }
-          guard new["type"] == old["type"] else { throw Fault("\(stream).\(field) has another type.") }
-        }
-      }
-      return .fine
-    },
   ]
 }
 
@@ -176,9 +135,6 @@ extension Manifest.Slot {
 extension Subject {
   static func required(_ subject: Subject) -> [String] {
     subject.configSchema["required"]?.array?.compactMap(\.string) ?? []
-  }
-  static let isFirst: @Sendable (Subject) -> String? = {
-    $0.previous == nil ? "There is no earlier version here." : nil
   }
 }
 

@@ -5,7 +5,9 @@ import PluginHost
 
 // C: order of calls, threads, memory.
 extension Check {
-  static let lifecycle: [Check] = [
+  static let lifecycle = ordering + holding
+
+  private static let ordering: [Check] = [
     Check(
       "operations-any-order", .basic, "ABI-3.3", "Operations come in any order, one after the other, in one worker."
     ) { stand in
@@ -66,21 +68,6 @@ extension Check {
       }
       return .fine
     },
-    Check("restart-100", .standard, "ABI-3.3", "A hundred operations in one worker leave its memory flat.") { stand in
-      let live = try await stand.ready()
-      var early: Int?
-      for round in 1...100 {
-        try await stand.operation(.check, live).succeeded("Check \(round)")
-        if stand.subject.isSource, let stream = stand.streams.first, round % 5 == 0 {
-          try await stand.pull(live, stream).succeeded("Pull \(round / 5)")
-        }
-        if round == 40 { early = live.residentBytes }
-      }
-      guard let early, let late = live.residentBytes else { return .warning("The worker's memory could not be read.") }
-      let grown = late - early
-      guard grown <= 1 << 20 else { throw Fault("Its memory grew by \(grown >> 10) KiB over 60 operations.") }
-      return .fine
-    },
     Check("host-call-in-create-refused", .basic, "ABI-3.1", "create() makes no requests and emits nothing.") { stand in
       try await stand.watches([.calls], for: "create")
     },
@@ -139,31 +126,61 @@ extension Check {
       }
       return .fine
     },
-    Check("input-not-modified", .standard, "ABI-5.14", "It changes nothing that the host lent it.") { stand in
-      try await stand.watches([.calls], for: "input")
-    },
-    Check("leak-at-end", .standard, "ABI-6.15", "Every response that it opens it closes.", unless: Subject.asksNobody) {
-      stand in
-      let live = try await stand.ready()
-      var all = [("A check", try await stand.operation(.check, live).succeeded("A check"))]
-      for stream in stand.subject.isSource ? stand.streams : [] {
-        all.append(("A pull of \(stream)", try await stand.pull(live, stream).succeeded("A pull of \(stream)")))
-      }
-      for call in stand.subject.isExecutor ? stand.subject.fixtures.calls : [] {
-        for kind in [OperationStart.Kind.dryRun, .execute, .probe] {
-          let what = "\(kind) of \(call.action)"
-          all.append((what, try await stand.act(kind, live, call).alive(what)))
+    Check(
+      "unknown-answers", .standard, "ABI-5.16",
+      "A call of the host that is answered as no header says, whichever it is, is a failure and never taken for done."
+    ) { stand in
+      var counting = Stand.Setup()
+      counting.failAt = 0
+      for (stream, whole) in stand.subject.isSource ? try await stand.pullAll(counting) : [] {
+        for place in stand.some(Array(1...max(1, whole.hostCalls)), 16) {
+          try await stand.failsAt(place, stream, whole)
         }
       }
-      for (what, observed) in all where observed.opened != observed.closed {
-        throw Fault("\(what) opened \(observed.opened) responses and closed \(observed.closed).")
+      for call in stand.subject.isExecutor ? stand.subject.fixtures.calls : [] {
+        let whole = try await stand.act(.execute, try await stand.ready(counting), call).alive(call.action)
+        for place in stand.some(Array(1...max(1, whole.hostCalls)), 8) { try await stand.failsAt(place, call) }
       }
       return .fine
+    },
+    Check("input-not-modified", .standard, "ABI-5.14", "It changes nothing that the host lent it.") { stand in
+      try await stand.watches([.calls], for: "input")
     },
   ]
 }
 
 extension Stand {
+  /// A pull whose so-manieth call of the host fails. Nothing of that call was taken.
+  fileprivate func failsAt(_ place: Int, _ stream: String, _ whole: Observed) async throws(Fault) {
+    var setup = Setup()
+    setup.failAt = place
+    let live = try await ready(setup)
+    let what = "A pull of \(stream) whose call \(place) of the host failed"
+    let cut = try await pull(live, stream).alive(what)
+    await end(live)
+    guard cut.isOK else { return }
+    // It went on without it: then it was of no weight.
+    let came = Content([cut]).versions
+    let missing = Content([whole]).versions.values.filter { came[$0.key] == nil }.map(\.keyText).sorted()
+    guard missing.isEmpty else { throw Fault("\(what) ended with OK, and \(listed(missing)) never came.") }
+    guard cut.checkpoints.count >= whole.checkpoints.count else {
+      throw Fault("\(what) ended with OK, and without one of its checkpoints.")
+    }
+  }
+
+  fileprivate func failsAt(_ place: Int, _ call: Fixtures.Call) async throws(Fault) {
+    var setup = Setup()
+    setup.failAt = place
+    let live = try await ready(setup)
+    let before = upstream.effects
+    let what = "\(call.action), whose call \(place) of the host failed,"
+    let observed = try await act(.execute, live, call, key: "key-\(call.action)-fails-\(place)").alive(what)
+    await end(live)
+    guard observed.outcome != 1 || upstream.effects > before else {
+      throw Fault("\(what) said that it is done; nothing was written.")
+    }
+  }
+
   /// Does everything once, with the worker watching, and throws what it found of one kind.
   func watches(_ what: [WorkerSpec.Checking], for kind: String) async throws(Fault) -> Finding {
     var setup = Setup()

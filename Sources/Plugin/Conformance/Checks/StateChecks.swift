@@ -38,6 +38,47 @@ extension Check {
       return .fine
     },
     Check(
+      "read-live", .standard, "ABI-3.3", "What changes between two pulls of one worker comes with the second.",
+      unless: Subject.hasNoChanges
+    ) { stand in
+      let live = try await stand.ready()
+      var pulled: [(stream: String, Observed)] = []
+      for stream in stand.streams {
+        pulled.append((stream, try await stand.pull(live, stream).succeeded("A pull of \(stream)")))
+      }
+      stand.upstream.changes()
+      for (stream, before) in pulled {
+        let after = try await stand.pull(live, stream, from: before.checkpoints.last).succeeded(
+          "A second pull of \(stream)")
+        let missing = Content([before, after]).missing(of: Content([try await stand.resume(stream, from: nil)]))
+        guard missing.isEmpty else {
+          throw Fault("\(stream): \(listed(missing)) changed, and the same worker did not see it.")
+        }
+      }
+      return .fine
+    },
+    Check(
+      "duplicates-bounded", .standard, "ABI-7.1",
+      "From a checkpoint nothing comes again but what came since the one before it.", unless: Subject.isNoSource
+    ) { stand in
+      var warnings: [String] = []
+      for (stream, whole) in try await stand.pullAll() where whole.checkpoints.count >= 2 {
+        for index in stand.some(Array(1..<whole.checkpoints.count), 6) {
+          let known = Set(whole.before(checkpoint: index - 1).records)
+          let late = Set(whole.records.dropFirst(whole.before(checkpoint: index - 1).records.count))
+          let again = try await stand.resume(stream, from: whole.checkpoints[index]).records.filter {
+            known.contains($0) && !late.contains($0)
+          }
+          guard !again.isEmpty else { continue }
+          warnings.append(
+            "\(stream): from checkpoint \(index + 1) \(again.count) records come again that are older than the checkpoint before it, such as \(again[0].keyText)."
+          )
+          break
+        }
+      }
+      return .noted(warnings)
+    },
+    Check(
       "state-unknown-version", .standard, "ABI-7.9",
       "A checkpoint of another version is refused by name, or understood.", unless: Subject.isNoSource
     ) { stand in
@@ -105,17 +146,8 @@ extension Check {
     ) { stand in
       for old in stand.subject.fixtures.states {
         let whole = try await stand.resume(old.stream, from: nil)
-        let live = try await stand.ready()
-        var start = OperationStart(kind: .migrate)
-        (start.name, start.state, start.stateVersion) = (old.stream, old.state, old.version)
-        let migrated = try await stand.run(live, start).alive("Migrating a state of version \(old.version)")
-        await stand.end(live)
-        var point = Observed.Checkpoint(stream: old.stream, state: old.state, version: old.version, watermarkMs: nil)
-        if migrated.status != .unsupported {
-          try migrated.succeeded("Migrating a state of version \(old.version)")
-          guard let new = migrated.checkpoints.last else { throw Fault("A migrated state was not handed over.") }
-          point = new
-        }
+        let point = try await stand.migrated(
+          .init(stream: old.stream, state: old.state, version: old.version, watermarkMs: nil))
         // What it gives from there must be the end of what it gives from the beginning.
         let rest = try await stand.resume(old.stream, from: point)
         let keys = whole.records.map(\.keyText)
