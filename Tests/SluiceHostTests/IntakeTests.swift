@@ -3,8 +3,9 @@ import ConnectorFabric
 import Cryptography
 import Domain
 import Foundation
-import SluiceHost
 import Testing
+
+@testable import SluiceHost
 
 let built =
   ProcessInfo.processInfo.environment["SLUICE_C_BUILD"] ?? FileManager.default.currentDirectoryPath + "/.build/c"
@@ -51,6 +52,26 @@ func journaledKeys(_ host: RunningHost) async throws -> [String: Int] {
 @Suite(
   .enabled(if: FileManager.default.fileExists(atPath: built + "/sluice-worker"), "run `make c-worker c-plugins` first"))
 struct `Intake` {
+  @Test(.timeLimit(.minutes(1)))
+  func `of a connector that is paused in mid-pull rests when the pull has ended, not when the next one is due`()
+    async throws
+  {
+    let folder = temporaryFolder()
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let host = try await RunningHost(options(folder))
+    try await host.createTenant(demo)
+    try await host.run()
+    var enabling = try counter(["records": 50_000, "payload_bytes": 200])
+    enabling.schedule = ["interval_ms": 86_400_000]
+    try await host.enable(enabling, for: demo, by: nil)
+    try await host.whenSpawned(atLeast: 1)
+    try await host.pause(enabling.instance, reason: "a look", for: demo, by: nil)
+    let instance = try await host.instance(demo, enabling.instance)
+    await instance.whenPaused()
+    #expect(await instance.state == .paused(reason: "a look"))
+    try await host.stop()
+  }
+
   @Test func `brings every record of a source into the journal once and goes on after a restart`() async throws {
     let folder = temporaryFolder()
     var host = try await RunningHost(options(folder))

@@ -130,6 +130,8 @@ package actor ConnectorInstance {
   func pause(for reason: String) {
     pausedFor = reason
     if loopTask == nil { state = .paused(reason: reason) }
+    // It may be on its way to rest until the next pull is due.
+    isPoked = true
     wake()
   }
 
