@@ -34,13 +34,28 @@ def walk(folder, environment, script, seconds=120):
             os.killpg(going.pid, signal.SIGKILL)
 
 
-def test_author_from_nothing(rig):
+def test_author_in_c_from_nothing(rig):
     """the way that the guide prints for authors leads as it is printed from `plugin new` to an enabled connector that pulls"""
-    if not shutil.which("cc"):
-        raise Skip("needs cc")
+    author_from_nothing(rig, "c", "cc")
+
+
+def test_author_in_swift_from_nothing(rig):
+    """the same way with the one word changed to swift"""
+    author_from_nothing(rig, "swift", "swiftc")
+
+
+def test_author_in_rust_from_nothing(rig):
+    """the same way with the one word changed to rust"""
+    author_from_nothing(rig, "rust", "cargo")
+
+
+def author_from_nothing(rig, language, compiler):
+    if not shutil.which(compiler):
+        raise Skip(f"needs {compiler}")
     (_, upstream), (_, author), (_, operator), *_ = way("write-a-connector.md")
     folder, gauge, listen = rig.path("nothing"), str(free_port()), f"127.0.0.1:{free_port()}"
-    expect("up --data-dir data &" in operator and author.count("8099") == 1, "the guide's words for port and host")
+    expect("up --data-dir data &" in operator and author.count("8099") == 1 and author.count("--lang c ") == 1, "the guide's words for language, port and host")
+    author = author.replace("--lang c ", f"--lang {language} ")
     with open(os.path.join(folder, "upstream.py"), "w") as f:
         f.write(upstream.replace("8099", gauge))
     # What is printed is there in a moment; a person who is too quick looks again.
@@ -53,7 +68,7 @@ def test_author_from_nothing(rig):
     expect(os.path.exists(f"{prefix}/share/doc/sluice/guides/write-a-connector.md"), "the guide is installed")
     server = subprocess.Popen([sys.executable, "upstream.py"], cwd=folder, stderr=subprocess.DEVNULL)
     try:
-        said = walk(folder, environment, script.replace("8099", gauge))
+        said = walk(folder, environment, script.replace("8099", gauge), seconds=300)
         expect("gauge-1.0.0.sluice" in said, f"the pack's name: {said[-3000:]}")
         expect("brest-3 (3, found by name)" in said, f"the last reading as an account: {said[-3000:]}")
         expect_equal(said.split("left: ")[1].splitlines()[0], "Nothing.", f"dead letters ({said[-3000:]})")
