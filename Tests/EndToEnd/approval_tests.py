@@ -39,7 +39,7 @@ int gettimeofday(struct timeval *restrict now, void *restrict zone) {
 
 
 class Clock:
-    """A wall clock for one host that can be put forward while it runs."""
+    """A wall clock for one host that can be put forward, and back by a negative number, while it runs."""
 
     def __init__(self, rig):
         self.path = os.path.join(rig.folder, "ahead")
@@ -49,7 +49,7 @@ class Clock:
 
     def put_forward(self, seconds):
         with open(self.path, "r+b" if os.path.exists(self.path) else "wb") as f:
-            f.write(seconds.to_bytes(8, "little"))
+            f.write(seconds.to_bytes(8, "little", signed=True))
 
 
 def holding(rig, **options):

@@ -119,6 +119,58 @@ def approve(host, held, token):
     wait_for(lambda: host.is_quiet() and not host.queued(), "the approved call was carried out")
 
 
+def test_disk_full_in_mid_commit(rig):
+    """a disk that runs full in the middle of a commit takes nothing in half: the source is told and waits, what was durable stays, and with room again all of it comes in, nothing twice but what came since the last checkpoint"""
+    host = rig.host()
+    with small_disk(rig, host.folder) as disk:
+        path = os.path.join(host.folder, "sluice.yaml")
+        with open(path, "w") as f:
+            f.write(f"sluice: 1\ndisk:\n  low_water_bytes: 1048576\n  ballast_bytes: {BALLAST_MB << 20}\njournal:\n  pack: false\n")
+        host.options = ("--config", path)
+        host.start()
+        rig.closing.append(host.kill)
+        host.ask("tenant.create")
+        filler = Filler(disk)
+        host.ask("connector.enable", name="counter", instance="c", config={"records": RECORDS, "payload_bytes": RECORD_BYTES, "batch": 10, "incompressible": True})
+
+        # Somebody else takes the rest while commits are under way: they meet the end before the watermark does.
+        wait_for(lambda: host.check_alive() or len(copies(host, "c")) >= RECORDS // 10, "the pull is under way", 30, 0.001)
+        filler.leave(0)
+
+        def told():
+            """Why nothing comes in: what the source waits for when its commit met the end, the whole host's words when applying did."""
+            host.check_alive()
+            state = host.ask("connector.list")[0]["state"]
+            status, _, body = request(host.address, "GET", "/readyz", headers={"Host": host.address})
+            said = f"{state}; {body.decode().strip()}"
+            return said if free_bytes(disk) < 1 << 20 and status == 503 and "intake pauses" in said else None
+        wait_for(told, lambda: f"the host says that the disk is full: {host.reply('connector.list')}, {free_bytes(disk):,} bytes free", 60)
+        said, held = told(), len(copies(host, "c"))
+        expect(0 < held < RECORDS, f"{held} of {RECORDS} records: the disk was not full in the middle")
+        # A host that dies there finds no room to begin with, and says so; what it has is as it was.
+        host.kill()
+        host.state.close()
+        filler.leave(0)
+        try:
+            host.start()
+        except HostDied as death:
+            # Of files of the log, the words of the file system: none of them says that anything is damaged.
+            expect("[storage.disk_full]" in str(death) or "No space left" in str(death), f"why it does not begin: {death}")
+            expect("backup" not in str(death), f"what to do: {death}")
+            host.state.close()
+            filler.go()
+            host.start()
+        filler.go()
+        wait_for(lambda: host.check_alive() or len(copies(host, "c")) == RECORDS, lambda: f"all comes in: {len(copies(host, 'c'))} of {RECORDS}; {host.reply('connector.list')}", 120)
+        found = copies(host, "c")
+        expect_equal(sorted(found), list(range(RECORDS)), "records")
+        twice = sum(1 for count in found.values() if count > 1)
+        done = sluice("doctor", "--deep", "--data-dir", host.data)
+        expect_equal(done.returncode, 0, f"exit of doctor --deep ({done.stdout}{done.stderr})")
+        host.stop()
+        return f"{held} of {RECORDS} before the end of the disk; {twice} came twice; it said: {said}"
+
+
 # A disk whose every flush takes as many milliseconds as the file says now.
 SLOW = """
 #define _GNU_SOURCE

@@ -1,5 +1,6 @@
 """An upstream that refuses, stalls, lies or breaks off, and what becomes of reading and of writing then."""
 
+from approval_tests import Clock
 from rig import *
 from serving import Handler, Serving
 from secret_tests import findings, forms
@@ -326,3 +327,39 @@ def test_echoed_credential_is_scrubbed(rig):
     expect_equal(findings(scenario.folder, [token]), [], "files that hold the token")
     scenario.host.stop()
     expect_equal(findings(scenario.folder, [token]), [], "files that hold the token after the host has ended")
+
+
+def test_clock_leaps(rig):
+    """a wall clock that is put a day and a year forward, and back again, amid pulls, effects and pauses that the upstream asks for, loses nothing, does nothing twice, and lets nobody wait for the time to come round"""
+    clock = Clock(rig)
+    scenario = rig.scenario(mode="act", world=("--seed", Settings.seed, "--opportunities", 150, "--days", 8, "--webhook-loss", "0.3"))
+    host = scenario.host
+    scenario.start(environment=clock.environment)
+    leaps = []
+    for seconds in (86_400, 0, -86_400, 366 * 86_400, -366 * 86_400, 30, 0):
+        # Slow answers and pauses, so that the clock leaps while something waits: for an answer, for its turn, for the day.
+        scenario.world.faults({"match": "GET /api/v1/opportunities", "kind": "slow_ms", "slow_ms": 200, "times": 2},
+                              {"match": "GET /api/v1/accounts", "kind": "status", "status": 429, "retry_after": 1, "times": 1},
+                              {"match": "PATCH /api/v1/opportunities", "kind": "slow_ms", "slow_ms": 200, "times": 2})
+        host.ask("connector.run", instance="crm")
+        wait_for(lambda: scenario.connector().startswith("pull") or scenario.host.ticked() >= scenario.world.day, "a pull is under way", 30, 0.002)
+        clock.put_forward(seconds)
+        scenario.process_day()
+        leaps.append(scenario.connector())
+        if scenario.world.finished:
+            break
+        scenario.world.close_day()
+    expect(not any(state.startswith("parked") for state in leaps), f"states after leaps: {leaps}")
+    scenario.run()
+    scenario.catch_up()
+    scenario.check_records()
+    effects = scenario.check_effects()
+    expect(effects, "nothing was done: the test tells nothing")
+    scenario.check_sound()
+    clock.put_forward(0)
+    host.stop()
+    host.start(environment=clock.environment)
+    scenario.set_up()
+    scenario.catch_up()
+    scenario.check_records()
+    return f"{len(effects)} effects"

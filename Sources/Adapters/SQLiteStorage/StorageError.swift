@@ -48,6 +48,8 @@ extension StorageError {
   /// Runs `body`; what SQLite refuses in it is said of this file, in our words.
   static func naming<Result>(_ path: String, _ purpose: Purpose, _ body: () throws -> Result) throws -> Result {
     do { return try body() } catch let error as DatabaseError {
+      // Nothing is wrong with the file: nobody is to replace it by an older one.
+      if error.isForWantOfSpace { throw DiskFull(path: path) }
       throw StorageError(error, path: path, purpose: purpose)
     }
   }

@@ -42,5 +42,7 @@ package struct DiskFull: OperatorError, Equatable {
   package init(path: String) { self.path = path }
   package var code: String { "storage.disk_full" }
   package var message: String { "The disk of \(path) is full; nothing was written." }
-  package var remedy: String { "Free space; what waits is written by itself." }
+  package var remedy: String {
+    "Free space; what waits is written by itself, by the host that runs or by the next one to start."
+  }
 }
