@@ -286,12 +286,10 @@ def test_slow_plugin_is_named(rig):
     return f"{waited} s"
 
 
-HINTED = """const sluice_rate_hint_t *rates = host->get_extension(host, SLUICE_EXT_RATE_HINT);
-    const sluice_http_t *http = host->get_extension(host, SLUICE_EXT_HTTP);
+HINTED = """const sluice_http_t *http = host->get_extension(host, SLUICE_EXT_HTTP);
     int64_t now = 0;
     host->clock_now(host, SLUICE_CLOCK_WALL, &now);
-    sluice_rate_t rate = {.struct_size = sizeof rate, .endpoint = sluice_text("api"), .limit = 10, .remaining = 0, .reset_at_ms = now + 1500};
-    if (rates->rate_hint(host, &rate) != SLUICE_OK) return SLUICE_E_BUG;
+    if (sluice_hint(host, "api", 10, 0, now + 1500) != SLUICE_OK) return SLUICE_E_BUG;
     sluice_http_request_t asked = {.struct_size = sizeof asked, .endpoint = sluice_text("api"), .method = sluice_text("GET"), .path = sluice_text("/x")};
     sluice_http_response_t response = {.struct_size = sizeof response};
     if (http->http_send(host, &asked, &response) != SLUICE_OK || response.status != 302) return SLUICE_E_BUG;

@@ -45,6 +45,15 @@ static inline sluice_status_t sluice_save(const sluice_host_t *host, sluice_slic
     return sluice_answer(host->checkpoint(host, &checkpoint));
 }
 
+// Tells the host what the upstream said of its limits: until `reset_at_ms` the endpoint gets at most `remaining` requests,
+// evenly. A host without sluice.rate-hint/1 has nobody to be told.
+static inline sluice_status_t sluice_hint(const sluice_host_t *host, const char *endpoint, int64_t limit, int64_t remaining,
+                                          int64_t reset_at_ms) {
+    const sluice_rate_hint_t *rates = (const sluice_rate_hint_t *)host->get_extension(host, SLUICE_EXT_RATE_HINT);
+    sluice_rate_t rate = {sizeof rate, 0, sluice_text(endpoint), limit, remaining, reset_at_ms};
+    return rates == NULL ? SLUICE_OK : sluice_answer(rates->rate_hint(host, &rate));
+}
+
 // Refuses keys that nobody reads: a misspelled key must not be silently ignored. `keys` ends with NULL.
 static inline sluice_status_t sluice_config_allow(const sluice_host_t *host, sluice_slice_t config, const char *const *keys) {
     char found[SLUICE_NAME_BYTES_MAX], message[512];
