@@ -385,16 +385,22 @@ def test_room_of_the_host(rig):
     with open(path, "w") as f:
         f.write(f"sluice: 1\nintake: {{bytes_max: {1 << 20}}}\n")
     host.options = ("--config", path)
-    host.start()
-    for tenant in ("loud", "quiet"):
-        host.ask("tenant.create", tenant=tenant)
     count, records, held = 12, 4_000, []
+    manifest = os.path.join(Settings.programs, "plugins", "counter.yaml")
+    config = os.path.join(host.folder, "loud.json")
+    with open(config, "w") as f:
+        json.dump({"records": records, "payload_bytes": 1000}, f)
+    words = [("tenant", "create", tenant) for tenant in ("loud", "quiet")]
+    words += [("connector", "enable", manifest, "--as", f"loud{number}", "--config", config, "--tenant", "loud") for number in range(count)]
+    # Before the host runs, so that all of them begin with it: one after the other, each flood might be over when the next begins.
+    for command in words:
+        done = sluice(*command, "--data-dir", host.data)
+        expect_equal(done.returncode, 0, f"exit of {command[:2]} ({done.stderr})")
+    host.start()
 
     def waited():
         held.append(host.metric("sluice_intake_held_bytes", tenant="loud"))
         return sum(host.metric("sluice_wait_seconds_total", instance=f"loud/loud{n}", cause="intake_limit") for n in range(count))
-    manifest = os.path.join(Settings.programs, "plugins", "counter.yaml")
-    # Beside all that follows: on a busy machine a flood may be over before the last of them is enabled.
     ended = threading.Event()
     rig.closing.append(ended.set)
 
@@ -404,8 +410,6 @@ def test_room_of_the_host(rig):
                 waited()
     watcher = threading.Thread(target=look)
     watcher.start()
-    for number in range(count):
-        host.ask("connector.enable", tenant="loud", name=manifest, instance=f"loud{number}", config={"records": records, "payload_bytes": 1000})
     wait_for(lambda: waited() > 0 and max(held) > 0, lambda: f"somebody holds records and waits for room: {max(held)} held", 60)
     begun = time.monotonic()
     host.ask("connector.enable", tenant="quiet", name=manifest, instance="quiet", config={"records": 5_000, "payload_bytes": 1000})
