@@ -1,4 +1,5 @@
 """The conformance kit: our own plugins pass it, plugins that are broken on purpose do not, and each fault has its name."""
+import glob
 import hashlib
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ from mutants import ANY, MUTANTS
 
 ABI = os.path.join(PROJECT, "Sources", "Plugin", "CSluicePlugin", "include")
 FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", f"-I{ABI}"]
-FILES = {"gauge": ("source.c", "gauge.yaml", "gauge-1.0.yaml", "gauge.check.yaml"), "valve": ("executor.c", "valve.yaml", "valve.check.yaml"),
+FILES = {"gauge": ("source.c", "gauge.yaml", "gauge-1.0.yaml", "gauge.check.yaml"), "valve": ("executor.c", "valve.yaml", "valve-0.9.yaml", "valve.check.yaml"),
          "queue": ("queue.c", "queue.yaml", "queue.check.yaml")}
 
 
@@ -55,12 +56,13 @@ def before(rig):
 
 
 def previous(manifest, library):
-    """What a check of the gauge is compared with: the manifest of the version before, its library beside it."""
-    older = os.path.join(os.path.dirname(manifest), "gauge-1.0.yaml")
-    if not os.path.exists(older):
-        return ()
-    shutil.copy(library, os.path.dirname(manifest))
-    return ("--previous", older)
+    """What a check is compared with: the manifest of the version before, where there is one, and the library of the gauge's beside it."""
+    folder = os.path.dirname(manifest)
+    for older in glob.glob(os.path.join(folder, "*-[0-9].[0-9].yaml")):
+        if "gauge" in older:
+            shutil.copy(library, folder)
+        return ("--previous", older)
+    return ()
 
 
 def failing(report):

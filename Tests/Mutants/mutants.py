@@ -54,6 +54,7 @@ DESCRIPTOR = [
     Mutant("spec-backward-compatible", edit=("gauge.yaml", "{1,63}", "{5,63}")),
     Mutant("spec-backward-compatible", "REFUSES_X"),
     Mutant("catalog-backward-compatible", edit=("gauge-1.0.yaml", "streams:", "streams:\n  - {name: levels, delivery: replayable}")),
+    Mutant("inputs-backward-compatible", plugin="valve", edit=("valve.yaml", "maximum: 100}", "maximum: 50}")),
     Mutant("keys-backward-compatible", "KEY_WITH_STATION", "state-backward-compatible"),
     Mutant("keys-backward-compatible", "KEYS_TURNED", "state-backward-compatible"),
     Mutant("state-backward-compatible", "MIGRATES_TOO_FAR"),
@@ -172,7 +173,7 @@ EXECUTOR = [
     Mutant("dry-run-no-effect", "DRY_RUN_SAYS_NOTHING", plugin="valve"),
     Mutant("strange-arguments", "CHANGES_BODY", plugin="valve"),
     # A pattern that cannot be written by chance does not end the trying.
-    Mutant("strange-arguments", "CHANGES_BODY", plugin="valve", edit=("valve.yaml", "^[a-z0-9-]{1,32}$", "^v-[0-9]{1,8}$")),
+    Mutant("strange-arguments", "CHANGES_BODY", "inputs-backward-compatible", plugin="valve", edit=("valve.yaml", "^[a-z0-9-]{1,32}$", "^v-[0-9]{1,8}$")),
     Mutant("unknown-argument-shape", "CRASHES_ON_SHAPE", plugin="valve"),
 ]
 

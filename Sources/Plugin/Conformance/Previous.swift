@@ -45,6 +45,9 @@ extension Subject {
   static let isFirst: @Sendable (Subject) -> String? = {
     $0.previous == nil ? "There is no earlier version here." : nil
   }
+  static let hadNoActions: @Sendable (Subject) -> String? = {
+    $0.previous?.manifest.actions.isEmpty == true ? "The version before had no actions." : nil
+  }
   static let hasNoEarlierSource: @Sendable (Subject) -> String? = { subject in
     isNoSource(subject) ?? isFirst(subject) ?? subject.previous?.lacking
   }

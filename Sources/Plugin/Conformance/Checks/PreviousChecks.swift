@@ -52,6 +52,34 @@ extension Check {
       return .fine
     },
     Check(
+      "inputs-backward-compatible", .standard, "MAN-2",
+      "Each action takes every input that it took in the version before.",
+      unless: { Subject.isFirst($0) ?? Subject.hadNoActions($0) }
+    ) { stand in
+      let (before, now) = (stand.subject.previous!.manifest, stand.subject.manifest)
+      var samples = SchemaSamples(chance: stand.chances())
+      var untried: [String] = []
+      for old in before.actions {
+        // An action that is gone is the fault of another check.
+        guard let new = now.action(old.name) else { continue }
+        let known = stand.subject.fixtures.calls.first { $0.action == old.name }?.input
+        let (was, takes) = (try ArgumentSchema(old.input), try ArgumentSchema(new.input))
+        var tried = 0
+        for _ in 0..<100 {
+          guard let input = samples.value(old.input, like: known) else { break }
+          guard (try? was.check(input)) != nil else { continue }
+          tried += 1
+          do throws(ArgumentSchema.Misfit) { try takes.check(input) } catch {
+            throw Fault(
+              "\(input.canonicalText) was an input of \(old.name) in \(before.version): `\(error.path)` is \(error.reason) now."
+            )
+          }
+        }
+        if tried < 50 { untried.append(old.name) }
+      }
+      return untried.isEmpty ? .fine : .warning("Too few inputs could be made up for \(listed(untried)).")
+    },
+    Check(
       "keys-backward-compatible", .standard, "MAN-2",
       "What the version before gave has the same key now, by pull and by delivery.",
       unless: Subject.hasNoEarlierSource
