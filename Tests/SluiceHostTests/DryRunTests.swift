@@ -94,7 +94,7 @@ struct `A dry run that was stopped` {
 }
 
 extension RunningHost {
-  fileprivate func dryTrial(_ enabling: Enabling) throws -> ConnectorInstance {
+  func dryTrial(_ enabling: Enabling) throws -> ConnectorInstance {
     let manifest = try Manifest(SourceDocument(name: enabling.source, value: enabling.manifest, marks: [:]))
     let trial = aside(enabling, manifest, demo, try tenant(demo), isDryRun: true)
     pool.begin(trial.route)

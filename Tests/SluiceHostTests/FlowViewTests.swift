@@ -70,7 +70,7 @@ private func sentence(_ waits: [String: Int64], held: String? = nil, halvings: [
         == "The bottleneck is the request budget of crm: crm waited 93 % of the last 10 s for its turn, since the upstream asked for a pause (Retry-After)."
     )
     #expect(
-      sentence(["throttled": 6_000], held: "rate").contains("its requests reach the rate that the manifest allows"))
+      sentence(["throttled": 6_000], held: "rate").contains("its requests reach the rate that its limits allow"))
     #expect(sentence(["throttled": 6_000], held: "hint").contains("little is left of its budget"))
     #expect(sentence(["throttled": 6_000], held: "places").contains("as many requests are under way as may be"))
     #expect(

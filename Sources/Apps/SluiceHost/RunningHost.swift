@@ -158,6 +158,7 @@ package actor RunningHost {
   package func run() async throws {
     isRunningInstances = true
     flowWatch.start(on: loop)
+    pool.startPinging()
     let enforcement = LimitEnforcement.prepare(options.settings.controlGroups)
     self.enforcement = enforcement
     await pool.use(enforcement.groups)

@@ -87,7 +87,6 @@ extension Worker {
       FrameCodec.withBytes(surroundings.random(Int(count))) { bytes in
         send { sluice_encode_random_reply(bytes, operation, frame.call, $0, $1) }
       }
-    case SLUICE_FRAME_PONG: break
     default:
       kill(
         for: .brokeProtocol(

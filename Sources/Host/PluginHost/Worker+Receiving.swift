@@ -62,6 +62,8 @@ extension Worker {
           text: FrameCodec.text(message.text)))
     case (.configuring, SLUICE_FRAME_RESULT):
       if let message = decode(frame, sluice_frame_result_t(), sluice_decode_result) { configured(message) }
+    case (.idle, SLUICE_FRAME_PONG), (.running, SLUICE_FRAME_PONG):
+      if let token = decode(frame, UInt64(0), sluice_decode_pong) { ponged(token) }
     case (.running(let running), _) where frame.operation == running.id: handle(frame, of: running)
     case (.configuring, SLUICE_FRAME_LOG): break  // said while nobody listens
     case (.configuring, SLUICE_FRAME_CLOCK), (.configuring, SLUICE_FRAME_RANDOM): answer(frame, operationCount)
@@ -77,7 +79,7 @@ extension Worker {
   /// What a thread of the plugin may still say when its operation has just ended; anything else would be lost records.
   private static func mayBeLate(_ type: sluice_frame_type_t) -> Bool {
     switch type {
-    case SLUICE_FRAME_LOG, SLUICE_FRAME_RATE_HINT, SLUICE_FRAME_HTTP_CLOSE, SLUICE_FRAME_PONG: true
+    case SLUICE_FRAME_LOG, SLUICE_FRAME_RATE_HINT, SLUICE_FRAME_HTTP_CLOSE: true
     default: false
     }
   }

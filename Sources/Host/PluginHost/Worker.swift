@@ -56,6 +56,8 @@ package final class Worker {
   var isKilledFor: WorkerFailure?
   var granted = (records: 0, bytes: 0)
   private var limitMs = 0
+  /// The last PING that was sent, and whether its PONG is still to come.
+  private var ping = (token: UInt64(0), isUnanswered: false)
   /// Called once, when the process has ended or was never there.
   package var onEnd: () -> Void = {}
   package var processID: Int32 { child.processID }
@@ -148,6 +150,22 @@ package final class Worker {
       kill(for: .hung(afterMs: spec.graceMs, limitMs: limitMs))
     }
   }
+
+  /// Asks an idle worker whether it is still there, and ends one that has not answered when it is asked again. One that
+  /// runs an operation has a deadline instead, as it does not listen while its plugin computes.
+  /// - Returns: Why it was ended; nil when it was not.
+  package func pingIdle() -> WorkerFailure? {
+    guard isIdle, isKilledFor == nil else { return nil }
+    if ping.isUnanswered {
+      kill(for: .unresponsive)
+      return .unresponsive
+    }
+    ping = (ping.token + 1, true)
+    send { sluice_encode_ping(ping.token, $0, $1) }
+    return nil
+  }
+
+  func ponged(_ token: UInt64) { if token == ping.token { ping.isUnanswered = false } }
 
   /// Ends the process now.
   package func stop() { kill(for: .stopped) }

@@ -147,6 +147,8 @@ package enum WorkerFailure: OperatorError, Equatable {
   case died(signal: Int?, exitCode: Int?, lastWords: String)
   /// It ran for the limit, was told to stop, and had not `afterMs` later.
   case hung(afterMs: Int, limitMs: Int)
+  /// Idle, and yet a PING was not answered until the next was due.
+  case unresponsive
   case overLimit(WorkerLimit)
   /// It died of a signal when little was left of its address space: that may be why, and need not.
   case maybeOutOfMemory(signal: Int, bytes: Int, lastWords: String)
@@ -166,6 +168,7 @@ package enum WorkerFailure: OperatorError, Equatable {
     case .exceededCredit: "worker.exceeded_credit"
     case .died: "worker.died"
     case .hung: "worker.hung"
+    case .unresponsive: "worker.unresponsive"
     case .overLimit(let limit): "worker.over_limit.\(limit.name)"
     case .maybeOutOfMemory: "worker.maybe_over_limit.memory"
     case .stopped: "worker.stopped"
@@ -186,6 +189,7 @@ package enum WorkerFailure: OperatorError, Equatable {
     case .died(nil, let code, let words): "The worker ended with code \(code ?? 0).\(Self.quoted(words))"
     case .hung(let ms, let limit):
       "The operation did not stop \(ms) ms after its deadline, \(limit) ms; the worker was killed."
+    case .unresponsive: "The worker had nothing to do and did not answer its host; it was killed."
     case .overLimit(let limit): "The worker needed more than its limit of \(limit.value) and was ended."
     case .maybeOutOfMemory(let signal, let bytes, let words):
       "The worker died of signal \(signal) with little left of its address space, \(WorkerLimit.memory(bytes: bytes).value): that may be why."
@@ -202,6 +206,8 @@ package enum WorkerFailure: OperatorError, Equatable {
     case .died: "Sluice starts it again with growing pauses; after six failures in a row the instance is parked."
     case .hung:
       "Raise `operation_timeout_ms` under `limits` of the instance, or in the plugin's manifest, if an operation's work is that long, and enable it again; else, and when it hung in loading or in its configuration, report it to the plugin's author."
+    case .unresponsive:
+      "Nothing to do: the next operation gets a new worker. If it comes again, report it to the plugin's author, whose library keeps its worker from listening between operations."
     case .overLimit(let limit):
       "Raise `\(limit.key)` under `limits` of the instance, or in the plugin's manifest, if the work needs it, and enable it again; else report it to the plugin's author."
     case .maybeOutOfMemory:

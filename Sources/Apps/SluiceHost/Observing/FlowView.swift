@@ -123,7 +123,7 @@ extension FlowView.Wait {
     switch (cause, recent.held) {
     case ("throttled", "retry_after"): "the upstream asked for a pause (Retry-After)"
     case ("throttled", "hint"): "the upstream says that little is left of its budget"
-    case ("throttled", "rate"): "its requests reach the rate that the manifest allows to all who share the credential"
+    case ("throttled", "rate"): "its requests reach the rate that its limits allow to all who share the credential"
     case ("throttled", "places"):
       halved(recent).map { "only \(recent.limit) may be under way at once after \($0)" }
         ?? "as many requests are under way as may be"

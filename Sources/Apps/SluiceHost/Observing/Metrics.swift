@@ -166,6 +166,7 @@ package final class Metrics: Sendable {
     ("sluice_throttle_refused_total", "counter", "Requests refused since too many of their tenant waited."),
     ("sluice_operations_total", "counter", "Operations of workers, by kind and ending; dry runs are a kind."),
     ("sluice_worker_spawns_total", "counter", "Worker processes started."),
+    ("sluice_worker_unresponsive_total", "counter", "Idle workers that did not answer a ping and were killed."),
     ("sluice_sandbox_refusals_total", "counter", "What the sandbox refused plugins, by system call or limit."),
     ("sluice_deliveries_total", "counter", "Webhook deliveries, by outcome."),
     (

@@ -40,7 +40,7 @@ extension WorkerPool {
       if onLoop.numbers.isEmpty { onLoop.tellNoneLives() }
     }
     box.worker = worker
-    onLoop.slots[route.workerKey] = Slot(worker: worker, session: nil)
+    onLoop.slots[route.workerKey] = Slot(route: route, worker: worker, session: nil)
   }
   private final class WorkerBox { weak var worker: Worker? }
 

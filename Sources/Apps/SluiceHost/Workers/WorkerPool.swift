@@ -33,6 +33,7 @@ final class WorkerPool: Sendable {
     var dryRuns: Set<String> = []
     var logs: [String: PluginLog] = [:]
     var refusals: [String: ToldRefusals] = [:]
+    var pings: LoopTimer?
     var whenNoneLives: (() -> Void)?
     func tellNoneLives() {
       let tell = whenNoneLives
@@ -41,6 +42,7 @@ final class WorkerPool: Sendable {
     }
   }
   struct Slot {
+    let route: InstanceRoute
     var worker: Worker?
     var session: OperationSession?
   }
@@ -188,6 +190,7 @@ final class WorkerPool: Sendable {
   func close() async {
     await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
       loop.post { [self] in
+        onLoop.pings?.close()
         for slot in onLoop.slots.values { slot.worker?.stop() }
         onLoop.slots = [:]
         onLoop.dryRuns = []
