@@ -65,9 +65,10 @@ test: test-deps debug lint ## Run everything that CI runs
 	@$(MAKE) --no-print-directory e2e-test
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; TMPDIR=$$folder swift test $(SWIFT_FLAGS) --skip-build
 
-verify: test ## Everything that CI runs, every crash point of the sweep, and a crowd of a thousand
+verify: test ## Everything that CI runs, every crash point of the sweep, a crowd of a thousand and ten thousand crashes
 	@$(MAKE) --no-print-directory e2e-test ONLY=crash WHOLE=1
 	@$(MAKE) --no-print-directory e2e-test ONLY=crowd WHOLE=1
+	@$(MAKE) --no-print-directory e2e-test ONLY=containment.test_host_stays_flat WHOLE=1
 
 # What was built is installed as it is, so that whoever installs as root builds nothing as root.
 $(RELEASE)/sluice:

@@ -186,6 +186,28 @@ def test_nothing_is_forgotten_that_is_not_durable(rig):
     return "; ".join(notes)
 
 
+def test_host_dies_as_it_tells(rig):
+    """a host dies right before and right after it tells such a queue to forget: the queue was told no more than that, and no item comes twice, as all of it was durable"""
+    host, queue = queue_host(rig, "t", "saved")
+    told = 0
+    for visit in range(1, 6):
+        for point, last in (("ack.before_send", visit - 1), ("ack.after_send", visit)):
+            with contextlib.suppress(HostDied):
+                host.start(crash=f"{point}:{visit}")
+            wait_for(lambda: not host.alive(), f"the host dies at {point}:{visit}", 60)
+            host.process.wait()
+            host.state.close()
+            queue.settle()
+            told += last
+            expect_equal(len(queue.tellings), told, f"how often the queue was told when the host had died at {point}:{visit}")
+            expect(queue.forgotten <= durable(host), f"killed at {point}:{visit} the queue has forgotten {queue.forgotten}, and {durable(host)} is durable")
+    host.start()
+    drained(host)
+    wait_for(lambda: queue.forgotten == ITEMS, lambda: f"the queue forgets all: {queue.forgotten} of {ITEMS}", 60)
+    expect_equal(check_copies(host, queue), 0, "items that came twice")
+    return f"10 deaths, told {len(queue.tellings)} times of {ITEMS // PAGE} pages"
+
+
 def test_worker_killed_amid_pulls(rig):
     """workers of such a queue are killed amid their pulls, again and again: no item is lost, and nothing that had a durable checkpoint before a kill comes after it"""
     host, queue = queue_host(rig, "w", "saved")

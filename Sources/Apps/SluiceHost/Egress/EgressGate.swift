@@ -40,6 +40,7 @@ package final class EgressGate {
   private let metrics: Metrics
   private let throttles: Throttles
   private let tokens: AccessTokens
+  let crash: any CrashInjector
 
   private let clock: any HostClock
 
@@ -48,6 +49,7 @@ package final class EgressGate {
     authoritiesFile: String? = nil
   ) {
     self.clock = clock
+    self.crash = crash
     self.vault = vault
     self.metrics = metrics
     client = EgressClient(loop: loop, authoritiesFile: authoritiesFile)

@@ -1,5 +1,6 @@
 import ConnectorFabric
 import Cryptography
+import Domain
 package import PluginHost
 import WholeLoop
 
@@ -36,8 +37,13 @@ extension OperationSession {
     // A worker that lies may use a handle twice: what it had, and the place that it holds among others', is given back.
     exchanges.removeValue(forKey: request.handle)?.cancel()
     exchanges[request.handle] = gate.send(request, admitted: admitted, route: route) { [weak self] in
-      if admitted.declared.effect == .write { write = self?.keepWrite(request) }
+      switch admitted.declared.effect {
+      case .write: write = self?.keepWrite(request)
+      case .ack: self?.gate.crash.reach(.ackBeforeSend)
+      case .read: break
+      }
     } answered: { [weak self] result in
+      if admitted.declared.effect == .ack { self?.gate.crash.reach(.ackAfterSend) }
       guard let self, !self.isOver else { return }
       isAnswered()
       keepTrouble(result)

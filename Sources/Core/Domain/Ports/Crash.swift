@@ -17,6 +17,9 @@ package enum CrashPoint: String, CaseIterable, Sendable {
   case tokenAfterKept = "token.after_kept"
   case effectBeforeSend = "effect.before_send"
   case effectAfterSend = "effect.after_send"
+  /// A connector tells its upstream to forget what is durable here: before it leaves, and once there is an answer.
+  case ackBeforeSend = "ack.before_send"
+  case ackAfterSend = "ack.after_send"
   /// A new segment learns what the ones before knew: leases, packs, what was let go.
   case rollBeforeCommit = "roll.before_commit"
   case rollAfterCommit = "roll.after_commit"
@@ -67,11 +70,13 @@ package enum CrashPoint: String, CaseIterable, Sendable {
   case erasureBeforeDone = "erasure.before_done"
   case erasureAfterDone = "erasure.after_done"
 
-  /// Whether every host comes by in its first days. The others are met by an operator's command, or once a segment is full.
+  /// Whether every host comes by in its first days. The others are met by an operator's command, once a segment is full, or
+  /// by a connector whose upstream forgets.
   package var isDaily: Bool {
-    !["roll.", "pack.", "trim.", "backup.", "restore.", "plugin.", "upgrade.", "migration.", "erasure."].contains {
-      rawValue.hasPrefix($0)
-    }
+    let others = [
+      "ack.", "roll.", "pack.", "trim.", "backup.", "restore.", "plugin.", "upgrade.", "migration.", "erasure.",
+    ]
+    return !others.contains { rawValue.hasPrefix($0) }
   }
 }
 
