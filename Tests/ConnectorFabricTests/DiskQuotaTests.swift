@@ -18,25 +18,49 @@ import Testing
   }
 
   @Test func `is what the last order says, or the host's default`() throws {
-    let store = MemoryStateStore()
-    var position: UInt64 = 0
-    func order(_ argument: String?) throws -> DiskQuota? {
-      position += 1
-      let order = Order(verb: .setDiskQuota, target: "demo", argument: argument, by: nil)
-      let content = NewEntry(
-        id: Digest([UInt8](repeating: UInt8(position), count: 32))!, kind: .order, cause: nil, recordedAtMs: 1,
-        body: try JSONValue(encoding: order).canonicalBytes)
-      let entry = Entry(
-        partition: .tenant(TenantID(rawValue: "demo")!), position: Position(position), content: content)
-      return try store.transaction { state in
-        _ = try FabricStage().apply(entry, to: state)
-        return try DiskQuota.of(state)
-      }
+    let orders = Orders(.setDiskQuota)
+    func follow(_ argument: String?) throws -> DiskQuota? { try orders.follow(argument) { try DiskQuota.of($0) } }
+    #expect(try follow(QuotaArgument.amount(5).text) == DiskQuota(bytes: 5))
+    #expect(try follow(QuotaArgument.unlimited.text) == DiskQuota(bytes: nil))
+    #expect(try follow(QuotaArgument.standard.text) == nil)
+    _ = try follow("7")
+    #expect(try follow("garbage") == nil)
+  }
+}
+
+@Suite struct `A quota of instances` {
+  @Test func `is what the last order says, or the host's default`() throws {
+    let orders = Orders(.setInstanceQuota)
+    func follow(_ argument: String?) throws -> InstanceQuota? {
+      try orders.follow(argument) { try InstanceQuota.of($0) }
     }
-    #expect(try order(DiskQuota.argument(DiskQuota(bytes: 5))) == DiskQuota(bytes: 5))
-    #expect(try order(DiskQuota.argument(DiskQuota(bytes: nil))) == DiskQuota(bytes: nil))
-    #expect(try order(DiskQuota.argument(nil)) == nil)
-    _ = try order("7")
-    #expect(try order("garbage") == nil)
+    #expect(try follow(QuotaArgument.amount(5).text) == InstanceQuota(count: 5))
+    #expect(try follow(QuotaArgument.unlimited.text) == InstanceQuota(count: nil))
+    #expect(try follow(QuotaArgument.standard.text) == nil)
+    _ = try follow("0")
+    #expect(try follow("1000001") == nil)
+  }
+}
+
+/// Orders of one verb, applied one after the other.
+private final class Orders {
+  private let store = MemoryStateStore()
+  private let verb: Order.Verb
+  private var position: UInt64 = 0
+
+  init(_ verb: Order.Verb) { self.verb = verb }
+
+  func follow<Found>(_ argument: String?, _ find: (any StateView) throws -> Found) throws -> Found {
+    position += 1
+    let order = Order(verb: verb, target: "demo", argument: argument, by: nil)
+    let content = NewEntry(
+      id: Digest([UInt8](repeating: UInt8(position), count: 32))!, kind: .order, cause: nil, recordedAtMs: 1,
+      body: try JSONValue(encoding: order).canonicalBytes)
+    let entry = Entry(
+      partition: .tenant(TenantID(rawValue: "demo")!), position: Position(position), content: content)
+    return try store.transaction { state in
+      _ = try FabricStage().apply(entry, to: state)
+      return try find(state)
+    }
   }
 }

@@ -110,6 +110,54 @@ def test_limits_of_an_instance(rig):
     scenario.check_records()
 
 
+def test_quota_of_instances(rig):
+    """a tenant has no more connectors enabled than its quota lets it, by command line or by file and however many try at once; at its quota it changes, pauses, upgrades and disables what it has"""
+    scenario = ready(rig)
+    host, manifest = scenario.host, os.path.join(scenario.plugins, "crm.yaml")
+
+    def quota(text):
+        done = sluice("tenant", "quota", "demo", f"--instances={text}", "--data-dir", host.data)
+        return done.returncode, done.stderr.split("]")[0].split("[")[-1]
+
+    def enabling(name, *words):
+        return ("connector", "enable", manifest, "--as", name, "--endpoint", f"crm={scenario.world.url}", "--allow-private", *words, "--data-dir", host.data)
+
+    def enabled():
+        return sorted(row["instance"] for row in host.ask("connector.list") if row["state"] != "disabled")
+    had = enabled()
+    for text in ("-1", "many", "1.5", "1000001"):
+        expect_equal(quota(text), (1, "tenant.bad_instance_quota"), f"quota {text!r}")
+    expect_equal(sluice("tenant", "quota", "demo", "--data-dir", host.data).returncode, 1, "exit of a quota of nothing")
+    expect_equal(quota(str(len(had) + 1))[0], 0, "exit of a quota")
+    trying = [subprocess.Popen([program("sluice"), *enabling(f"more-{number}")], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for number in range(5)]
+    told = [(process.communicate(timeout=60)[1], process.returncode) for process in trying]
+    expect_equal(sorted(code for _, code in told), [0, 1, 1, 1, 1], f"exits of five at once: {told}")
+    expect_equal(sum("[tenant.instance_quota]" in text for text, _ in told), 4, f"refusals: {told}")
+    more, = set(enabled()) - set(had)
+    head = host.head()
+    folder = os.path.join(scenario.folder, "files")
+    shutil.copytree(scenario.rules(), folder)
+    os.makedirs(os.path.join(folder, "connectors"))
+    for name in (*had, more, "yet-another"):
+        with open(os.path.join(folder, "connectors", f"{name}.yaml"), "w") as file:
+            json.dump({"connector": manifest, "endpoints": {"crm": scenario.world.url}, "allow_private": True}, file)
+    done = sluice("apply", "-f", folder, "--yes", "--data-dir", host.data)
+    expect((done.returncode, "[tenant.instance_quota]" in done.stderr) == (1, True), f"apply beyond the quota: {done.stderr}")
+    expect(host.head() == head and enabled() == sorted([*had, more]), "apply beyond the quota changed something")
+    # A quota below what there is takes nothing away, and is in nobody's way.
+    expect_equal(quota("0")[0], 0, "exit of a quota of none")
+    expect_equal(sluice(*enabling(more, "--limit", "concurrency=1")).returncode, 0, "exit of a change at the quota")
+    for word in ("pause", "resume", "disable"):
+        expect_equal(sluice("connector", word, more, "--data-dir", host.data).returncode, 0, f"exit of connector {word}")
+    done = sluice(*enabling(more))
+    expect((done.returncode, "[tenant.instance_quota]" in done.stderr) == (1, True), f"enabled again beyond the quota: {done.stderr}")
+    shown = host.ask("tenant.show", tenant="demo")
+    expect_equal((shown["instances"], shown["instance_quota"]), (len(had), 0), "connectors and quota as shown")
+    expect_equal(quota("none")[0], 0, "exit without a quota")
+    expect_equal(sluice(*enabling(more)).returncode, 0, "exit once there is no quota")
+    expect_equal(quota("default")[0], 0, "exit of the host's quota")
+
+
 def test_checkpoints_by_hand(rig):
     """a stream that begins anew brings everything again and changes nothing; a checkpoint is set and reset only while its connector rests"""
     scenario = ready(rig)

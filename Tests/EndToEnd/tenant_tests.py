@@ -151,7 +151,7 @@ def test_quota(rig):
     host = scenario.host
     config = os.path.join(scenario.folder, "sluice.yaml")
     with open(config, "w") as f:
-        f.write("sluice: 1\ndisk:\n  tenant_quota_bytes: 1099511627776\n")
+        f.write("sluice: 1\ndisk:\n  tenant_quota_bytes: 1099511627776\ninstances:\n  tenant_quota: 50\n")
     host.options = ("--config", config)
     scenario.start()
     neighbour(host)
@@ -162,6 +162,7 @@ def test_quota(rig):
     host.ask("ledger.publish")
     used = row(host)
     expect_equal(used["disk_quota_bytes"], 1 << 40, "the default of sluice.yaml")
+    expect_equal((used["instances"], used["instance_quota"]), (len(host.ask("connector.list")), 50), "connectors, and the default of sluice.yaml")
     sizes = {os.path.basename(path): os.path.getsize(path) for path in glob.glob(os.path.join(host.data, "journal", "*"))}
     expect(0 < used["disk"]["journal"] <= sum(sizes.values()) and used["disk"]["database"] > 0 and used["disk"]["ledger"] > 0, f"what it takes: {used['disk']}, journal {sizes}")
     for text in ("", "much", "-1", "10 GB", "99999999999TiB", "1e3"):

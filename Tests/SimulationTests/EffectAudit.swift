@@ -271,7 +271,7 @@ private struct Books {
       revived[id] = nil
       if order.by == nil { withdrawn[id] = place }
     case .replayDeadLetter, .dropDeadLetter, .setCheckpoint, .trim, .suspendTenant, .resumeTenant, .eraseTenant,
-      .setDiskQuota:
+      .setDiskQuota, .setInstanceQuota:
       break
     }
   }

@@ -15,6 +15,7 @@ import Testing
       "sluice": 1, "listen": "127.0.0.1:0", "behind_tls": true, "sandbox": "degraded",
       "disk": ["low_water_bytes": 10, "ballast_bytes": 0, "tenant_quota_bytes": 7],
       "journal": ["segment_bytes": 65_536], "intake": ["bytes_max": 1_048_576],
+      "instances": ["tenant_quota": 3],
     ])
     #expect(
       full.listen == "127.0.0.1:0" && full.isBehindTLS && full.isDegradedSandboxAllowed
@@ -40,6 +41,7 @@ import Testing
     let days = ["demo", "keeps", "any"].map { kept.rawDays(of: TenantID(rawValue: $0)!) }
     #expect(days == [30, nil, 400] && HostSettings().rawDays(of: TenantID(rawValue: "demo")!) == nil)
     #expect(full.disk.lowWaterBytes == 10 && full.disk.ballastBytes == 0 && full.disk.tenantQuotaBytes == 7)
+    #expect(full.tenantInstancesMax == 3 && full.json["instances"]?["tenant_quota"]?.integer == 3)
   }
 
   @Test(
@@ -49,6 +51,7 @@ import Testing
       (["sluice": 1, "behind_tls": "yes"], "behind_tls"),
       (["sluice": 1, "disk": ["low_water_bytes": -1]], "disk.low_water_bytes"),
       (["sluice": 1, "disk": ["tenant_quota_bytes": -1]], "disk.tenant_quota_bytes"),
+      (["sluice": 1, "instances": ["tenant_quota": -1]], "instances.tenant_quota"),
       (["sluice": 1, "public_url": "sluice.example.com"], "public_url"),
       (["sluice": 1, "public_url": "https://sluice.example.com?x"], "public_url"),
       (["sluice": 1, "proxy": ["client_certificate_header": "x-c"]], "proxy.addresses"),

@@ -51,6 +51,8 @@ package struct HostSettings: Sendable, Equatable {
     package var tenants: [TenantID: Int] = [:]
   }
   package var retention = Retention()
+  /// How many enabled connectors a tenant may have, where nobody has said so for it; nil: as many as there are.
+  package var tenantInstancesMax: Int?
   /// The way out.
   package var egress = WayOut()
 
@@ -71,7 +73,7 @@ extension HostSettings {
     let root = DocumentReader(document)
     try root.allow([
       "sluice", "listen", "behind_tls", "public_url", "proxy", "sandbox", "control_groups", "disk", "intake", "journal",
-      "retention", "egress",
+      "retention", "egress", "instances",
     ])
     _ = try root["sluice"].integer(in: Self.formatVersion...Self.formatVersion)
     if root["listen"].isPresent { listen = try Self.address(root["listen"]) }
@@ -93,6 +95,12 @@ extension HostSettings {
       try Self.read(disk["ballast_bytes"], 0...(1 << 40), into: &self.disk.ballastBytes)
       let quota = disk["tenant_quota_bytes"]
       if quota.isPresent { self.disk.tenantQuotaBytes = try quota.integer(in: 0...Int(DiskQuota.bytesMax)) }
+    }
+    let instances = root["instances"]
+    if instances.isPresent {
+      try instances.allow(["tenant_quota"])
+      let quota = instances["tenant_quota"]
+      if quota.isPresent { tenantInstancesMax = try quota.integer(in: 0...Int(InstanceQuota.countMax)) }
     }
     let intake = root["intake"]
     if intake.isPresent {
@@ -188,7 +196,9 @@ extension HostSettings {
       "disk": [
         "low_water_bytes": .integer(Int64(disk.lowWaterBytes)), "ballast_bytes": .integer(Int64(disk.ballastBytes)),
         "tenant_quota_bytes": disk.tenantQuotaBytes.map { .integer(Int64($0)) } ?? .null,
-      ], "intake": ["bytes_max": .integer(Int64(intakeBytesMax))],
+      ],
+      "instances": ["tenant_quota": tenantInstancesMax.map { .integer(Int64($0)) } ?? .null],
+      "intake": ["bytes_max": .integer(Int64(intakeBytesMax))],
       "journal": [
         "segment_bytes": .integer(Int64(segmentBytesMax)), "pack": .bool(isPacking),
         "pack_bytes": .integer(Int64(packBytesMax)),

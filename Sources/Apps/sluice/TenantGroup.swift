@@ -53,12 +53,17 @@ struct TenantGroup: ParsableCommand {
   }
   struct Quota: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Set how much of the disk a tenant may use before its intake pauses.")
+      abstract:
+        "Set how much of the disk a tenant may use before its intake pauses, and how many connectors it may have."
+    )
     @OptionGroup var everywhere: Everywhere
     @Argument var name: String
-    @Option(help: "10GiB, 500MB, a number of bytes; none; or default, for what sluice.yaml says.") var disk: String
+    @Option(help: "10GiB, 500MB, a number of bytes; none; or default, for what sluice.yaml says.") var disk: String?
+    @Option(help: "So many may be enabled at once; none; or default, for what sluice.yaml says.") var instances: String?
     func run() async throws {
-      try await everywhere.ask("tenant.quota", ["tenant": .string(name), "disk": .string(disk)])
+      try await everywhere.ask(
+        "tenant.quota",
+        ["tenant": .string(name), "disk": disk.map { .string($0) }, "instances": instances.map { .string($0) }])
     }
   }
   struct Erase: AsyncParsableCommand {

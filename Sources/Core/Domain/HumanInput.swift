@@ -76,6 +76,8 @@ package struct Order: Codable, Equatable, Sendable {
     case eraseTenant
     /// How much of the disk the tenant may use: argument a number of bytes, `none`, or `default` for the host's.
     case setDiskQuota
+    /// How many enabled connectors the tenant may have: argument a number, `none`, or `default` for the host's.
+    case setInstanceQuota
   }
   package let verb: Verb
   /// `all`, `tool:NAME`, `playbook:NAME`, `account:NAME`, `owner:NAME`; the id of a dead letter or action; a stream; or the

@@ -16,22 +16,12 @@ package struct DiskQuota: Codable, Equatable, Sendable {
   /// - Returns: nil where the host's default counts.
   package static func of(_ view: any StateView) throws -> DiskQuota? { try view.value(space, key)?.decode() }
 
-  /// The argument of the order that sets it.
-  package static func argument(_ quota: DiskQuota?) -> String {
-    quota.map { $0.bytes.map(String.init) ?? "none" } ?? "default"
-  }
-
   static func follow(_ order: Order, _ state: any StateTransaction) throws {
-    let quota: DiskQuota
-    switch order.argument {
-    case "none": quota = DiskQuota(bytes: nil)
-    case let text?:
-      // What is no number leaves the host's default, as `default` does.
-      guard let bytes = Int64(text), (0...bytesMax).contains(bytes) else { return try state.remove(space, key) }
-      quota = DiskQuota(bytes: bytes)
-    case nil: return try state.remove(space, key)
+    switch QuotaArgument(order.argument, max: bytesMax) {
+    case .standard: try state.remove(space, key)
+    case .unlimited: try state.set(space, key, try JSONValue(encoding: DiskQuota(bytes: nil)))
+    case .amount(let bytes): try state.set(space, key, try JSONValue(encoding: DiskQuota(bytes: bytes)))
     }
-    try state.set(space, key, try JSONValue(encoding: quota))
   }
 
   /// A size as people write it: `10GiB`, `500MB`, a number of bytes.

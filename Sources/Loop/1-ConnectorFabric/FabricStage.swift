@@ -45,6 +45,7 @@ package struct FabricStage: Stage {
     case .dropDeadLetter:
       if let key = Self.deadKey(ofLetter: order.target) { try state.remove(Self.deadDeliveries, key) }
     case .setDiskQuota: try DiskQuota.follow(order, state)
+    case .setInstanceQuota: try InstanceQuota.follow(order, state)
     default: break
     }
   }

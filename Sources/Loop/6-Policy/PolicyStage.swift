@@ -101,7 +101,9 @@ package struct PolicyStage: Stage {
       try Standing.remove(id, state)
     case .resolveUnknown: try resolve(order, entry, state)
     case .suspendTenant, .resumeTenant: try Suspension.follow(order, entry, state)
-    case .undo, .replayDeadLetter, .dropDeadLetter, .setCheckpoint, .trim, .eraseTenant, .setDiskQuota: break
+    case .undo, .replayDeadLetter, .dropDeadLetter, .setCheckpoint, .trim, .eraseTenant, .setDiskQuota,
+      .setInstanceQuota:
+      break
     }
   }
 

@@ -80,7 +80,7 @@ package struct ActionStage: Stage {
       case .undo: try takeBack(order, entry, state)
       case .resolveUnknown: if let id = Digest(hex: order.target) { try report(id, entry, state) }
       case .kill, .unkill, .replayDeadLetter, .dropDeadLetter, .setCheckpoint, .trim, .suspendTenant, .resumeTenant,
-        .eraseTenant, .setDiskQuota:
+        .eraseTenant, .setDiskQuota, .setInstanceQuota:
         break
       }
     } catch let refusal as ActionRefusal {

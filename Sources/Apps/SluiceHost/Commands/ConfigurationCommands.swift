@@ -23,7 +23,7 @@ extension HostCommand {
       if let asking = connectors.first(where: { !$0.asked.isEmpty }), !call.flag("accept") {
         throw UpgradeError.moreAuthority(instance: asking.instance, asked: asking.asked.count)
       }
-      try await call.host.checkTools(after: connectors, of: tenant)
+      try await call.host.checkInForce(after: connectors, of: tenant)
       let changes = steps.filter { $0.change != .unchanged }.map { ($0.kind, name: $0.name, document: $0.document) }
       try await call.host.activate(changes, for: tenant, by: call.user)
       for step in connectors { try await call.host.carryOut(step, for: tenant, by: call.user) }

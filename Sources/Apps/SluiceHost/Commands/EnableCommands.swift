@@ -10,7 +10,7 @@ extension HostCommand {
       let tenant = try call.tenant()
       let (enabling, manifest) = try await call.host.enabling(from: call.arguments)
       let step = try await call.host.step(to: enabling, manifest, of: tenant)
-      try await call.host.checkTools(after: [step], of: tenant)
+      try await call.host.checkInForce(after: [step], of: tenant)
       let findings = try await call.host.findings(enabling, manifest, tenant)
       // Neither is it tried with more than was granted: its requests would bear the secrets that are stored.
       let isGranted = step.asked.isEmpty || call.flag("accept")

@@ -34,19 +34,23 @@ extension HostCommand {
       return try await call.host.tenantRow(try call.tenant())
     },
     HostCommand(
-      "tenant.quota", "Set how much of the disk a tenant may use", role: nil, whileSuspended: .answered
+      "tenant.quota", "Set how much of the disk and how many connectors a tenant may use", role: nil,
+      whileSuspended: .answered
     ) { call in
-      let text = try call.string("disk")
-      let quota: DiskQuota?
-      switch text {
-      case "default": quota = nil
-      case "none": quota = DiskQuota(bytes: nil)
-      default:
-        guard let bytes = DiskQuota.size(text) else { throw TenantRefusal.badSize(text) }
-        quota = DiskQuota(bytes: bytes)
+      let (disk, instances) = (call.optional("disk"), call.optional("instances"))
+      let bytes = try disk.map { text in
+        guard let quota = quota(text, by: DiskQuota.size) else { throw TenantRefusal.badSize(text) }
+        return quota
       }
+      let count = try instances.map { text in
+        let quota = quota(text) { Int64($0).flatMap { (0...InstanceQuota.countMax).contains($0) ? $0 : nil } }
+        guard let quota else { throw TenantRefusal.badCount(text) }
+        return quota
+      }
+      if bytes == nil, count == nil { throw TenantRefusal.noQuota }
       let tenant = try call.tenant()
-      _ = try await call.order(.setDiskQuota, target: tenant.rawValue, argument: DiskQuota.argument(quota))
+      if let bytes { _ = try await call.order(.setDiskQuota, target: tenant.rawValue, argument: bytes.text) }
+      if let count { _ = try await call.order(.setInstanceQuota, target: tenant.rawValue, argument: count.text) }
       return try await call.host.tenantRow(tenant)
     },
     HostCommand(
@@ -86,4 +90,12 @@ extension HostCommand {
       return ["slot": .string(try call.string("slot"))]
     },
   ]
+  /// - Returns: nil for what is neither a word nor an amount.
+  private static func quota(_ text: String, by amount: (String) -> Int64?) -> QuotaArgument? {
+    switch text {
+    case "default": .standard
+    case "none": .unlimited
+    default: amount(text).map { .amount($0) }
+    }
+  }
 }

@@ -55,15 +55,15 @@ extension RunningHost {
       instance: wanted.instance, change: change, enabling: wanted, upgrade: upgrade, lacking: lacking)
   }
 
-  /// Whether the tools of all of them together can be offered.
-  func checkTools(after steps: [ConnectorStep], of tenant: TenantID) throws {
+  /// Whether all of them together can be in force.
+  func checkInForce(after steps: [ConnectorStep], of tenant: TenantID) throws {
     let wanted = try steps.compactMap { step -> Enabling? in
       if let enabling = step.enabling { return enabling }
       var gone = try enabling(of: step.instance, tenant)
       gone.settings.enabled = false
       return gone
     }
-    try checkTools(with: wanted, of: tenant)
+    try checkInForce(with: wanted, of: tenant)
   }
 
   func carryOut(_ step: ConnectorStep, for tenant: TenantID, by user: UserID?) async throws {

@@ -65,6 +65,8 @@ package struct Enabling: Codable, Sendable, Equatable {
     self.limits = limits
   }
 
+  static func isEnabled(_ document: JSONValue) -> Bool { document["settings"]?["enabled"]?.bool == true }
+
   /// Whether the other one is the same but for a pause.
   func differsOnlyByPause(from other: Enabling) -> Bool {
     var (left, right) = (self, other)

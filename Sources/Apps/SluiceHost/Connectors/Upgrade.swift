@@ -126,7 +126,7 @@ extension RunningHost {
         source: upgrade.old.source, manifest: upgrade.old.manifest, folder: upgrade.old.folder,
         config: upgrade.old.config, checkpoints: try checkpoints(of: upgrade.old, runtime))
     }
-    try checkTools(with: [new], of: tenant)
+    try checkInForce(with: [new], of: tenant)
     options.crash.reach(.upgradeBeforeCommit)
     try await journal(new, places.filter { $0.new != $0.old }, of: instance, for: tenant, by: user)
     options.crash.reach(.upgradeAfterCommit)

@@ -17,6 +17,7 @@ extension RunningHost {
     let runtime = try self.tenant(tenant)
     let (terms, pause) = (runtime.terms, runtime.intakePause())
     let mode = try runtime.view { try Rules.mode($0) }
+    let instances = try runtime.view { try $0.scan(FabricStage.instances) }.count { Enabling.isEnabled($0.1) }
     let counts = runtime.use?.counts ?? DiskUse.Counts()
     return [
       "tenant": .string(tenant.rawValue), "state": .string(terms.suspension == nil ? "active" : "suspended"),
@@ -29,6 +30,7 @@ extension RunningHost {
         ]
       } ?? .null,
       "disk_bytes": .integer(counts.total), "disk_quota_bytes": terms.quotaBytes.map { .integer($0) } ?? .null,
+      "instances": .integer(Int64(instances)), "instance_quota": terms.instancesMax.map { .integer($0) } ?? .null,
       "disk": [
         "journal": .integer(counts.journal), "database": .integer(counts.database), "ledger": .integer(counts.ledger),
       ],

@@ -26,7 +26,7 @@ extension RunningHost {
     let runtime = TenantRuntime(
       tenant: tenant, journal: journal, store: try SQLiteStateStore(path: path + "/state.db", crash: options.crash),
       assembly: assembly, metrics: metrics, past: past(of: tenant), reserve: reserve, use: use,
-      quotaBytesDefault: options.settings.disk.tenantQuotaBytes.map { Int64($0) }, clock: options.clock)
+      standardTerms: TenantTerms(options.settings), clock: options.clock)
     try await runtime.start()
     let actions = ActionRunner(
       tenant: runtime, pool: pool, policy: assembly.policy, idSecret: try vault.idSecret(.tenant(tenant)),
@@ -68,12 +68,27 @@ extension RunningHost {
       ending: try TenantErasure.ending(of: tenant, in: folder), isErased: true)
   }
 
-  /// What would be in force must still be a catalogue of tools: an entry that cannot be applied would stop the tenant.
-  /// - Throws: `ToolError`.
-  func checkTools(with changed: [Enabling], of tenant: TenantID) throws {
-    let rows = try self.tenant(tenant).view { try $0.scan(FabricStage.instances) }
+  /// What would be in force must still be a catalogue of tools, as an entry that cannot be applied would stop the tenant, and
+  /// no more connectors than it may have.
+  /// - Throws: `ToolError`, `InstanceQuotaReached`.
+  func checkInForce(with changed: [Enabling], of tenant: TenantID) throws {
+    let runtime = try self.tenant(tenant)
+    let rows = try runtime.view { try $0.scan(FabricStage.instances) }
     var documents = Dictionary(rows.map { ($0.0, $0.1) }) { first, _ in first }
-    for enabling in changed { documents[enabling.instance.rawValue] = try JSONValue(encoding: enabling) }
+    // What somebody else is about to journal counts already.
+    let prefix = "\(tenant)/"
+    var enabled = Set(changing.keys.filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) })
+    enabled.formUnion(documents.filter { Enabling.isEnabled($0.value) }.keys)
+    let before = enabled.count
+    for enabling in changed {
+      let name = enabling.instance.rawValue
+      documents[name] = try JSONValue(encoding: enabling)
+      if enabling.settings.enabled { enabled.insert(name) } else { enabled.remove(name) }
+    }
+    // A quota that was lowered takes nothing away, and keeps nobody from changing what there is.
+    if let most = runtime.terms.instancesMax, enabled.count > max(before, Int(most)) {
+      throw InstanceQuotaReached(tenant: tenant, wanted: enabled.count, quota: most)
+    }
     _ = try ToolCatalogue.assemble(
       from: documents.compactMap { name, document in
         InstanceID(rawValue: name).map { (instance: $0, document: document) }

@@ -30,7 +30,7 @@ extension TenantRuntime {
   nonisolated var terms: TenantTerms { held.withLock { $0 } }
 
   nonisolated func readTerms() throws {
-    let terms = try store.view { try TenantTerms($0, quotaBytesDefault: quotaBytesDefault) }
+    let terms = try store.view { try TenantTerms($0, standard: standardTerms) }
     held.withLock { $0 = terms }
   }
 

@@ -23,7 +23,7 @@ package actor TenantRuntime {
   nonisolated let clock: any HostClock
   /// What it takes of the disk, and how much it may when nobody has said so for this tenant.
   nonisolated let use: DiskUse?
-  nonisolated let quotaBytesDefault: Int64?
+  nonisolated let standardTerms: TenantTerms
   /// As of what is applied.
   nonisolated let held = Mutex(TenantTerms())
   struct Progress {
@@ -53,7 +53,7 @@ package actor TenantRuntime {
   package init(
     tenant: TenantID, journal: SQLiteJournal, store: any StateStore, assembly: LoopAssembly, metrics: Metrics,
     past: TrimmedPast? = nil, reserve: any DiskReserve = UnlimitedDisk(), use: DiskUse? = nil,
-    quotaBytesDefault: Int64? = nil, clock: any HostClock = SystemClock()
+    standardTerms: TenantTerms = TenantTerms(), clock: any HostClock = SystemClock()
   ) {
     self.tenant = tenant
     self.clock = clock
@@ -64,7 +64,7 @@ package actor TenantRuntime {
     self.past = past
     self.reserve = reserve
     self.use = use
-    self.quotaBytesDefault = quotaBytesDefault
+    self.standardTerms = standardTerms
     partition = .tenant(tenant)
   }
 

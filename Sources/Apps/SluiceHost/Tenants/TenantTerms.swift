@@ -4,18 +4,26 @@ import Foundation
 import Policy
 
 /// What an operator has said of a whole tenant.
-struct TenantTerms: Equatable, Sendable {
+package struct TenantTerms: Equatable, Sendable {
   var suspension: Suspension?
   /// nil: as much of the disk as there is.
   var quotaBytes: Int64?
+  /// How many enabled connectors it may have; nil: as many as there are.
+  var instancesMax: Int64?
 
-  init() {}
+  package init() {}
 
-  /// - Parameter quotaBytesDefault: What counts where nobody has said anything for this tenant.
-  init(_ view: any StateView, quotaBytesDefault: Int64?) throws {
+  /// What counts where nobody has said anything for a tenant.
+  init(_ settings: HostSettings) {
+    quotaBytes = settings.disk.tenantQuotaBytes.map { Int64($0) }
+    instancesMax = settings.tenantInstancesMax.map { Int64($0) }
+  }
+
+  init(_ view: any StateView, standard: TenantTerms) throws {
     suspension = try Suspension.of(view)
-    let quota = try DiskQuota.of(view)
-    quotaBytes = quota == nil ? quotaBytesDefault : quota?.bytes
+    let (disk, instances) = (try DiskQuota.of(view), try InstanceQuota.of(view))
+    quotaBytes = disk == nil ? standard.quotaBytes : disk?.bytes
+    instancesMax = instances == nil ? standard.instancesMax : instances?.count
   }
 }
 
@@ -50,6 +58,21 @@ struct DiskQuotaReached: IntakePause, Equatable {
   }
 }
 
+/// Why one more connector of a tenant is not enabled.
+struct InstanceQuotaReached: OperatorError, Equatable {
+  let tenant: TenantID
+  let wanted: Int
+  let quota: Int64
+
+  var code: String { "tenant.instance_quota" }
+  var message: String {
+    "The tenant \(tenant) would have \(wanted) enabled connectors, and its quota is \(quota). Nothing was changed."
+  }
+  var remedy: String {
+    "Disable one that is not needed, or raise the quota: `sluice tenant quota \(tenant) --instances NUMBER`."
+  }
+}
+
 /// Why a tenant is not suspended, resumed or erased now.
 enum TenantRefusal: OperatorError, Equatable {
   case busy(TenantID)
@@ -57,6 +80,8 @@ enum TenantRefusal: OperatorError, Equatable {
   case notConfirmed(TenantID, given: String)
   case backupUnderWay(TenantID)
   case badSize(String)
+  case badCount(String)
+  case noQuota
   case badReason
 
   var code: String {
@@ -66,6 +91,8 @@ enum TenantRefusal: OperatorError, Equatable {
     case .notConfirmed: "tenant.not_confirmed"
     case .backupUnderWay: "tenant.backup_under_way"
     case .badSize: "tenant.bad_quota"
+    case .badCount: "tenant.bad_instance_quota"
+    case .noQuota: "tenant.no_quota"
     case .badReason: "tenant.bad_reason"
     }
   }
@@ -78,6 +105,8 @@ enum TenantRefusal: OperatorError, Equatable {
     case .backupUnderWay(let tenant):
       "A backup is being made, which would hold the tenant \(tenant). Nothing was done."
     case .badSize(let text): "\"\(text.prefix(40))\" is no size of a disk quota."
+    case .badCount(let text): "\"\(text.prefix(40))\" is no number of connectors."
+    case .noQuota: "Neither a quota of the disk nor one of connectors was given."
     case .badReason: "Why it is suspended must be said, in \(Suspension.reasonLengthMax) characters at most."
     }
   }
@@ -90,6 +119,8 @@ enum TenantRefusal: OperatorError, Equatable {
     case .backupUnderWay: "Wait until it is made, and ask again."
     case .badSize:
       "Give a number of bytes, or one with KiB, MiB, GiB or TiB: 10GiB; `none`, or `default` for the host's."
+    case .badCount: "Give a number up to \(InstanceQuota.countMax); `none`, or `default` for the host's."
+    case .noQuota: "Give `--disk SIZE`, `--instances NUMBER`, or both."
     case .badReason: "Give `--reason TEXT`; whoever asks for something meanwhile is told."
     }
   }
