@@ -24,10 +24,9 @@ import Testing
     return store
   }
 
-  private func make(_ store: some StateStore, at position: Position) throws -> StateSnapshot.Made {
-    let made = try store.view { try StateSnapshot.make(of: $0, tenant, at: position, sealer: sealer) }
-    try FileObjectStore(root: folder).write([(StateSnapshot.path(tenant, position), made.bytes)])
-    return made
+  private func make(_ store: some StateStore, at position: Position) throws -> StateSnapshot.Written {
+    let objects = try FileObjectStore(root: folder)
+    return try store.view { try StateSnapshot.write(of: $0, tenant, at: position, to: objects, sealer: sealer) }
   }
 
   private func read(_ partition: Partition? = nil, at position: Position) throws -> (Digest, MemoryStateStore) {
@@ -52,6 +51,32 @@ import Testing
     #expect(texts(found) == texts(store))
     try store.transaction { try $0.set(Space("b"), "é", 1) }
     #expect(try make(store, at: Position(9)).digest != made.digest)
+  }
+
+  @Test func `is written a block at a time, however large the state is`() throws {
+    let store = try state(9_000)
+    let objects = PartsOnly()
+    let written = try store.view {
+      try StateSnapshot.write(of: $0, tenant, at: Position(7), to: objects, sealer: sealer)
+    }
+    let most = 1 << 20
+    #expect(written.rows == 9_001 && objects.parts.count > 5)
+    #expect(objects.parts.allSatisfy { $0 < most + 4_096 })
+  }
+
+  @Test func `that cannot be written to its end is not there`() throws {
+    struct Full: Sealer {
+      func seal(_ plaintext: [UInt8], for partition: Partition, context: [UInt8]) throws -> [UInt8] {
+        guard String(decoding: context, as: UTF8.self).hasSuffix(" 0") else { throw POSIXError(.ENOSPC) }
+        return plaintext
+      }
+      func open(_ sealed: [UInt8], for partition: Partition, context: [UInt8]) -> [UInt8] { sealed }
+    }
+    let (store, objects) = (try state(5_000), try FileObjectStore(root: folder))
+    #expect(throws: POSIXError.self) {
+      try store.view { try StateSnapshot.write(of: $0, tenant, at: Position(7), to: objects, sealer: Full()) }
+    }
+    #expect(try objects.list("") == [])
   }
 
   @Test func `is refused when a byte was changed, it was cut off, or it is another one's, and named`() throws {
@@ -84,4 +109,19 @@ import Testing
     #expect(throws: SnapshotError.self) { try read(at: Position(8)) }
     #expect(throws: SnapshotError.self) { try read(at: Position(9)) }
   }
+}
+
+/// Notes how large the parts are in which an object is written.
+private final class PartsOnly: ObjectStore, @unchecked Sendable {
+  private(set) var parts: [Int] = []
+
+  func read(_ path: String) -> [UInt8]? { nil }
+  func read(_ path: String, from offset: Int, count: Int) -> [UInt8]? { nil }
+  func size(_ path: String) -> Int? { nil }
+  func write(_ objects: [(path: String, bytes: [UInt8])]) { parts += objects.map(\.bytes.count) }
+  func write<Result>(_ path: String, by body: (([UInt8]) throws -> Void) throws -> Result) throws -> Result {
+    try body { parts.append($0.count) }
+  }
+  func list(_ prefix: String) -> [String] { [] }
+  func remove(_ path: String) {}
 }

@@ -74,6 +74,27 @@ package final class FileObjectStore: ObjectStore {
     for folder in folders { try synchronize(folder) }
   }
 
+  package func write<Result>(
+    _ path: String, by body: (_ append: ([UInt8]) throws -> Void) throws -> Result
+  ) throws -> Result {
+    try check(path)
+    let target = "\(root)/\(path)"
+    let folder = (target as NSString).deletingLastPathComponent
+    let folders = try makeFolder(folder).union([folder])
+    let file = try openAside(target)
+    defer { close(file) }
+    let result: Result
+    do {
+      result = try body { try append($0, to: file, target) }
+      guard fsync(file) == 0, rename(target + ".new", target) == 0 else { throw failure(target) }
+    } catch {
+      unlink(target + ".new")
+      throw error
+    }
+    for folder in folders { try synchronize(folder) }
+    return result
+  }
+
   /// More files than this are made durable together, with whatever else was written to the file system.
   private static let synchronizedOneByOneMax = 8
 
@@ -104,22 +125,30 @@ package final class FileObjectStore: ObjectStore {
   }
 
   private func writeAside(_ target: String, _ bytes: [UInt8], synchronized: Bool) throws {
-    let aside = target + ".new"
-    let file = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-    guard file >= 0 else { throw failure(target) }
+    let file = try openAside(target)
     defer { close(file) }
+    do { try append(bytes, to: file, target) } catch {
+      unlink(target + ".new")
+      throw error
+    }
+    if synchronized, fsync(file) != 0 { throw failure(target) }
+  }
+
+  /// Under a name that nobody reads.
+  private func openAside(_ target: String) throws -> Int32 {
+    let file = open(target + ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+    guard file >= 0 else { throw failure(target) }
+    return file
+  }
+
+  private func append(_ bytes: [UInt8], to file: Int32, _ target: String) throws {
     var written = 0
     while written < bytes.count {
       let count = bytes[written...].withUnsafeBytes { Foundation.write(file, $0.baseAddress, $0.count) }
       if count < 0, errno == EINTR { continue }
-      guard count > 0 else {
-        let failure = failure(target)
-        unlink(aside)
-        throw failure
-      }
+      guard count > 0 else { throw failure(target) }
       written += count
     }
-    if synchronized, fsync(file) != 0 { throw failure(target) }
   }
 
   private func synchronize(_ path: String) throws {

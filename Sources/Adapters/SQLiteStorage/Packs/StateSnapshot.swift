@@ -16,8 +16,7 @@ package enum StateSnapshot {
   private static let level: Int32 = 6
   private static let headBytes = 16
 
-  package struct Made: Sendable {
-    package let bytes: [UInt8]
+  package struct Written: Sendable {
     package let digest: Digest
     package let rows: Int
   }
@@ -32,24 +31,38 @@ package enum StateSnapshot {
     Array("sluice snapshot \(formatVersion) \(partition) \(position) \(number)".utf8)
   }
 
-  package static func make(
-    of view: any StateView, _ partition: Partition, at position: Position, sealer: any Sealer
-  ) throws -> Made {
+  /// Makes the snapshot durable, a block at a time: a state may be larger than memory.
+  package static func write(
+    of view: any StateView, _ partition: Partition, at position: Position, to objects: any ObjectStore,
+    sealer: any Sealer, crash: any CrashInjector = NoCrash()
+  ) throws -> Written {
+    let written = try objects.write(path(partition, position)) { append in
+      var head = ByteWriter()
+      head.bytes(magic)
+      head.u32(formatVersion)
+      head.u64(position.number)
+      try append(head.written)
+      let written = try blocks(of: view) { number, block in
+        let sealed = try sealer.seal(block, for: partition, context: context(partition, position, number))
+        var length = ByteWriter()
+        length.u32(UInt32(sealed.count))
+        try append(length.written + sealed)
+      }
+      crash.reach(.trimBeforeSnapshot)
+      return written
+    }
+    crash.reach(.trimAfterSnapshot)
+    return written
+  }
+
+  private static func blocks(of view: any StateView, give: (Int, [UInt8]) throws -> Void) throws -> Written {
     let sum = try SHA256Sum()
-    var out = ByteWriter()
-    out.bytes(magic)
-    out.u32(formatVersion)
-    out.u64(position.number)
     var (rows, count, number) = (ByteWriter(reserving: blockBytes), 0, 0)
     func close(isLast: Bool) throws {
       sum.add(rows.written)
       let frame = Zstandard.compress(rows.written, level: level)
       let codec: Codec = frame == nil ? .plain : .zstd
-      let sealed = try sealer.seal(
-        [isLast ? 1 : 0, UInt8(codec.rawValue)] + (frame ?? rows.written), for: partition,
-        context: context(partition, position, number))
-      out.u32(UInt32(sealed.count))
-      out.bytes(sealed)
+      try give(number, [isLast ? 1 : 0, UInt8(codec.rawValue)] + (frame ?? rows.written))
       (rows, number) = (ByteWriter(reserving: blockBytes), number + 1)
     }
     for space in try view.spaces() {
@@ -70,7 +83,7 @@ package enum StateSnapshot {
       }
     }
     try close(isLast: true)
-    return Made(bytes: out.written, digest: sum.finish(), rows: count)
+    return Written(digest: sum.finish(), rows: count)
   }
 
   /// Gives each row of a snapshot.

@@ -64,14 +64,12 @@ extension RunningHost {
     if let shortage = reserve.shortage() { throw shortage }
     let store = try self.tenant(tenant).store
     let (position, digest) = try await longWork.run { [vault, objects, crash = options.crash] _ in
-      let (position, made) = try store.viewApart { view in
+      try store.viewApart { view in
         let position = try LoopAssembly.applied(view)
-        return (position, try StateSnapshot.make(of: view, partition, at: position, sealer: vault))
+        let written = try StateSnapshot.write(
+          of: view, partition, at: position, to: objects, sealer: vault, crash: crash)
+        return (position, written.digest)
       }
-      crash.reach(.trimBeforeSnapshot)
-      try objects.write([(StateSnapshot.path(partition, position), made.bytes)])
-      crash.reach(.trimAfterSnapshot)
-      return (position, made.digest)
     }
     let firstKept = last.number + 1
     let trim = Trim(

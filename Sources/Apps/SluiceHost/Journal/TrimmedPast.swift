@@ -21,7 +21,11 @@ package struct TrimmedPast: Sendable {
     let position = Position(trim.snapshot)
     try store.transaction { state in
       for space in try state.spaces() {
-        for (key, _) in try state.scan(space) { try state.remove(space, key) }
+        var rows: [(String, JSONValue)]
+        repeat {
+          rows = try state.scan(space, from: "", until: nil, reversed: false, countMax: 1_000)
+          for (key, _) in rows { try state.remove(space, key) }
+        } while !rows.isEmpty
       }
       try check(trim) { try state.set($0, $1, $2) }
       guard try LoopAssembly.applied(state) == position else {
