@@ -105,7 +105,7 @@ def test_who_may_answer_what(rig):
         ("the one who asked", answer(host, loop, first), (403, "approval.own_request")),
         ("another call's hash", answer(host, anna, first, call_hash=second["call_hash"]), (409, "approval.call_changed")),
         ("half a hash", answer(host, anna, first, call_hash=first["call_hash"][:32]), (409, "command.bad_id")),
-        ("no hash", api(host, anna, "approval.approve", id=first["id"]), (409, "command.missing_argument")),
+        ("no hash", api(host, anna, "approval.approve", id=first["id"]), (400, "command.missing_argument")),
         ("a call that nobody made", answer(host, anna, first, id="0" * 64), (404, "approval.unknown")),
         ("the same call elsewhere", answer(host, stranger, first, tenant="other"), (404, "approval.unknown")),
     ]
@@ -216,7 +216,8 @@ def test_provenance_of_an_answer(rig):
     host = scenario.host
     token = user(host, "anna", "approver")
     sluice("approval", "approve", first["id"], "--call-hash", first["call_hash"], "--data-dir", host.data)
-    api(host, token, "approval.approve", id=second["id"], call_hash=second["call_hash"], through="console")
+    expect_equal(api(host, token, "approval.approve", id=second["id"], call_hash=second["call_hash"], through="console"), (400, "command.unknown_argument"), "a door of one's choice")
+    api(host, token, "approval.approve", id=second["id"], call_hash=second["call_hash"])
     through = {body["proposal"]: body["through"] for _, kind, body in host.ledgered() if kind == "choice"}
     expect_equal(through, {first["id"]: "cli", second["id"]: "api"}, "the doors")
     expect_equal(api(host, token, "approval.approve", id=third["id"], call_hash=third["call_hash"], note="n" * 900_000)[0], 409, "a note of 900 kB")

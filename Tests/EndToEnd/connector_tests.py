@@ -24,8 +24,9 @@ def test_pause_outlasts_a_restart(rig):
     pulls, head = scenario.pulls(), host.head()
     scenario.world.close_day()
     wait_for(lambda: host.metric("sluice_deliveries_total", outcome="accepted") > 0 or host.head() > head, "a webhook is taken in though the connector pauses", 20)
-    host.ask("connector.run", instance="crm")
-    expect_equal((scenario.connector(), scenario.pulls()), ("paused: quarter end", pulls), "a pull of a paused connector")
+    error = host.reply("connector.run", instance="crm")["error"]
+    expect((error["code"], "quarter end" in error["message"]) == ("connector.rests", True), f"a pull of a paused connector: {error}")
+    expect_equal((scenario.connector(), scenario.pulls()), ("paused: quarter end", pulls), "the connector after it")
     host.stop()
     host.start()
     wait_for(lambda: scenario.connector() == "paused: quarter end", lambda: f"it is paused after a restart: {scenario.connector()}")

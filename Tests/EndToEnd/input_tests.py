@@ -1,5 +1,6 @@
 """Bad files and wrong words: refused with the place and the reason, and with the right exit code."""
-from door_tests import CODE
+from approval_tests import api, user
+from door_tests import CODE, check_well
 from rig import *
 
 
@@ -214,6 +215,71 @@ def test_files_that_are_none(rig):
         expect(done.returncode == 1 and CODE.search(done.stderr), f"up on {path!r}: {done.returncode} {done.stderr}")
 
 
+def test_documents_that_are_none(rig):
+    """what the host reads must be a file of bounded size in UTF-8: a folder, a pipe that nobody writes to, a file that is missing, binary or too large is named and refused, and nobody waits for it"""
+    host = ready(rig)
+    paths = {name: os.path.join(rig.folder, name + ".yaml") for name in ("missing", "folder", "pipe", "binary", "large")}
+    os.mkdir(paths["folder"])
+    os.mkfifo(paths["pipe"])
+    with open(paths["binary"], "wb") as f:
+        f.write(b"\xff\xfe\x00")
+    with open(paths["large"], "wb") as f:
+        f.truncate(17 << 20)
+    codes = {"missing": "file.unreadable", "folder": "file.not_a_file", "pipe": "file.not_a_file", "binary": "file.not_text", "large": "file.too_large"}
+    for kind, path in paths.items():
+        rules = configuration(rig, kind)
+        playbook = os.path.join(rules, "playbooks", "odd.yaml")
+        os.symlink(path, playbook)
+        for words, named in ((("connector", "enable", path, "--data-dir", host.data), path), (("doctor", "--config", path), path), (("up", "--config", path, "--data-dir", host.data), path),
+                             (("apply", "-f", rules, "--yes", "--data-dir", host.data), playbook)):
+            done = sluice(*words, seconds=20)
+            expect(done.returncode == 1 and f"[{codes[kind]}]" in done.stderr and named in done.stderr, f"{' '.join(words)}: {done.returncode} {done.stderr}")
+    for path, code in (("/nope", "config.no_folder"), (paths["binary"], "config.not_a_folder")):
+        done = sluice("apply", "-f", path, "--yes", "--data-dir", host.data)
+        expect((done.returncode, f"[{code}]" in done.stderr, path + "/" in done.stderr) == (1, True, False), f"apply -f {path}: {done.stderr}")
+    check_well(host)
+
+
+def test_more_than_a_host_takes(rig):
+    """a number that JSON does not carry and a secret that is too large or no text are refused before they are sent"""
+    host = ready(rig)
+    words = ("--data-dir", host.data)
+    done = sluice("connector", "enable", "crm", "--interval-ms", str(2**53 + 1), *words)
+    expect((done.returncode, "[command.bad_argument]" in done.stderr, "schedule.interval_ms" in done.stderr) == (1, True, True), f"a large number: {done.stderr}")
+    secret = os.path.join(rig.folder, "secret")
+    for content, code in ((b"a" * (17 << 20), "file.too_large"), (b"\x01" * (16 << 20), "command.too_large"), (b"\xff\xfe", "file.not_text")):
+        with open(secret, "wb") as f:
+            f.write(content)
+        with open(secret, "rb") as f:
+            done = subprocess.run([program("sluice"), "secret", "set", "crm", "api", *words], stdin=f, capture_output=True, text=True)
+        expect((done.returncode, f"[{code}]" in done.stderr) == (1, True), f"a secret of {len(content)} bytes: {done.stderr}")
+    check_well(host)
+
+
+def test_connector_that_does_not_run(rig):
+    """what needs a running connector says that no host runs, or that it is disabled or paused and why, and changes nothing"""
+    host = ready(rig)
+    host.ask("connector.enable", name="crm", endpoints={"crm": "http://127.0.0.1:1"}, allow_private=True)
+
+    def refused(code, *names):
+        for words in (("pause", "crm", "--drain"), ("run", "crm"), ("hook", "crm")):
+            done = sluice("connector", *words, "--data-dir", host.data)
+            expect((done.returncode, f"[{code}]" in done.stderr) == (1, True) and all(n in done.stderr for n in names), f"connector {' '.join(words)}: {done.stderr}")
+    host.ask("connector.pause", instance="crm", reason="quarter end")
+    done = sluice("connector", "run", "crm", "--data-dir", host.data)
+    expect((done.returncode, "[connector.rests]" in done.stderr, "quarter end" in done.stderr) == (1, True, True), f"a run while it is paused: {done.stderr}")
+    host.ask("connector.resume", instance="crm")
+    host.stop()
+    refused("connector.no_host", host.data)
+    shown = json.loads(sluice("connector", "show", "crm", "--data-dir", host.data, "--json").stdout)
+    expect_equal((shown["settings"].get("pausedFor"), shown["state"]), (None, "not running"), "the connector after a pause that was refused")
+    top = sluice("top", "--once", "--data-dir", host.data).stdout
+    expect("No host runs" in top and "Nothing waits" not in top, f"top without a host: {top}")
+    host.start()
+    host.ask("connector.disable", instance="crm")
+    refused("connector.disabled")
+
+
 def test_configuration_fits_its_schema(rig):
     """an instance's configuration that its manifest's schema does not allow is refused with the key; a port beyond 65535 too"""
     host = ready(rig)
@@ -250,3 +316,53 @@ def test_apply_is_one_change(rig):
     expect_equal({name: change for name, change in told.items() if change != "unchanged"}, {gone: "removed", changed: "changed"}, "what apply did")
     expect_equal(host.head() - entries, 2, "entries that apply made")
     expect_equal({row["name"] for row in host.ask("policy.list") if row["kind"] == "playbooks" and row["state"] == "in force"}, names - {gone}, "playbooks in force")
+
+
+def test_users_come_and_go(rig):
+    """a user belongs to a tenant that exists; a role that is revoked counts no more, and a user that is removed is nobody at once"""
+    host = ready(rig)
+    done = sluice("user", "create", "zed", "--role", "operator", "--tenant", "nosuch", "--data-dir", host.data)
+    expect((done.returncode, "[host.unknown]" in done.stderr) == (1, True), f"a user of no tenant: {done.stderr}")
+    token = user(host, "anna", "operator", "auditor")
+    expect_equal(api(host, token, "ledger.publish")[0], 200, "what an operator may")
+    words = ("--data-dir", host.data)
+    expect_equal(sluice("user", "revoke", "anna", "--role", "operator", *words).returncode, 0, "exit of user revoke")
+    expect_equal(api(host, token, "ledger.publish"), (403, "command.not_allowed"), "what she may no more")
+    expect_equal(api(host, token, "signal.list")[0], 200, "what she may still")
+    expect("[identity.no_role]" in sluice("user", "revoke", "anna", "--role", "operator", *words).stderr, "a role that she has not")
+    expect_equal(sluice("user", "remove", "anna", *words).returncode, 0, "exit of user remove")
+    expect_equal((api(host, token, "signal.list"), host.ask("user.list")), ((401, "api.not_identified"), []), "a user who is gone")
+    expect("[identity.no_user]" in sluice("user", "remove", "anna", *words).stderr, "a user who is gone is removed")
+
+
+def test_every_tenant_is_looked_at(rig):
+    """doctor --deep looks at every tenant unless one is named"""
+    host = ready(rig)
+    host.ask("tenant.create", tenant="acme")
+    done = sluice("doctor", "--deep", "--json", "--data-dir", host.data)
+    expect_equal(sorted((row["tenant"], row["same"]) for row in json.loads(done.stdout)), [("acme", True), ("demo", True)], "the tenants")
+    done = sluice("doctor", "--deep", "--tenant", "acme", "--json", "--data-dir", host.data)
+    expect_equal(json.loads(done.stdout)["same"], True, "one tenant")
+
+
+def test_strange_files_in_the_folder(rig):
+    """a stray file among the tenants is told of and left; a checkpoint that is none stops the start with its path, and is signed anew once it is moved away"""
+    host = ready(rig)
+    host.ask("kill", target="all", reason="something to publish")
+    host.ask("ledger.publish")
+    host.stop()
+    stray = os.path.join(host.data, "tenants", "notes.txt")
+    open(stray, "w").close()
+    checkpoint = os.path.join(host.data, "tenants", "demo", "ledger", "checkpoint")
+    with open(checkpoint) as f:
+        was = f.read().splitlines()[:3]
+    with open(checkpoint, "w") as f:
+        f.write("garbage")
+    done = sluice("tenant", "list", "--data-dir", host.data)
+    expect(done.returncode == 1 and "[ledger.checkpoint_damaged]" in done.stderr and checkpoint in done.stderr, f"a checkpoint that is none: {done.stderr}")
+    os.remove(checkpoint)
+    host.start()
+    expect("host.odd_tenant" in host.log_text() and stray in host.log_text(), "the stray file is not told of")
+    expect_equal(host.ask("ledger.verify")["sound"], True, "the log")
+    with open(checkpoint) as f:
+        expect_equal(f.read().splitlines()[:3], was, "the checkpoint that was signed anew")

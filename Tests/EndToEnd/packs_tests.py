@@ -297,7 +297,7 @@ def test_trimming(rig):
     host.stop()
     for path in (host.data, kept.restore(backup)[0]):
         kept.check_sound(path)
-    answer = json.loads(ask(0, "doctor", "--deep", "--data-dir", host.data).stdout)
+    answer, = json.loads(ask(0, "doctor", "--deep", "--data-dir", host.data).stdout)
     expect_equal(answer["from"], trim["snapshot"] + 1, "where doctor begins")
     ask(1, "decision", "replay", decision, "--data-dir", host.data, names=("[journal.trimmed]", trim["snapshot"] + 1))
     # The order is proven by the log: its payload names digest, rule and who asked.

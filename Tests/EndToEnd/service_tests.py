@@ -83,7 +83,7 @@ def test_ready(rig):
         file.write(f"sluice: 1\ndisk: {{low_water_bytes: {1 << 50}, ballast_bytes: 0}}\n")
     host.options = ("--config", settings)
     host.start()
-    expect("[host.not_ready]" in refused() and "low" in refused(), f"a disk that is low stands in the way: {refused()}")
+    expect("[host.not_ready]" in refused() and "pauses below" in refused() and ".." not in refused(), f"a disk that is low stands in the way: {refused()}")
 
 
 def test_the_unit_is_sound(rig):

@@ -231,6 +231,12 @@ def test_connectors_as_files(rig):
         said = apply(files(rig, {"another": text(one), "tides": wrong}), code=1)
         expect(f"[{code}]" in said, f"a wrong file: {said}")
         expect_equal(sorted(r["instance"] for r in host.ask("connector.list")), ["other", "tides"], f"connectors after {code}")
+    for more, place in (("schedule: {cron: '61 * * * *'}", "connectors/tides.yaml:5"), ("schedule: {cron: '@daily', time_zone: Nowhere/City}", "connectors/tides.yaml:5"),
+                        ("limits: {memory_bytes: 1}", "connectors/tides.yaml:5"), ("", "connectors/tides.yaml:2")):
+        wrong = text(one, more=more) if more else text(one).replace("allow_private: true", "")
+        said = apply(files(rig, {"another": text(one), "tides": wrong}), code=1)
+        expect(place in said and (more or "`allow_private: true`" in said), f"the place of {more or 'a private address'}: {said}")
+    expect("connectors/tides.yaml:1" in apply(files(rig, {"tides": text("tides@7")}), code=1), "the place of a version that is not there")
     expect("[config.invalid]" in apply(files(rig, {"Wrong Name": text(one)}), code=1), "a file whose name is none")
     folder = files(rig, {"tides": text(version(rig, "2.0.0"))})
     code, shown = on_terminal(("apply", "-f", folder, "--data-dir", host.data), ("Do that? [y/N] ", b"y\n"))

@@ -122,6 +122,7 @@ package struct Edge: Sendable {
     switch error.code {
     case "command.not_allowed", "approval.not_an_approver", "approval.own_request": 403
     case "command.unknown", "host.unknown", "approval.unknown": 404
+    case "command.no_arguments", "command.missing_argument", "command.bad_argument", "command.unknown_argument": 400
     case "command.failed": 500
     default: 409
     }

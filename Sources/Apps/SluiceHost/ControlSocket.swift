@@ -132,7 +132,10 @@ package enum ControlClient {
     defer { Foundation.close(peer) }
     let connected = try ControlAddress.with(path) { address, length in connect(peer, address, length) }
     guard connected == 0 else { return nil }
-    ControlLine.write(peer, (["command": .string(command), "arguments": arguments] as JSONValue).canonicalBytes)
+    let request = (["command": .string(command), "arguments": arguments] as JSONValue).canonicalBytes
+    // The host would hang up on more, and that would look like its end.
+    guard request.count < ControlLine.bytesMax else { throw CommandError.tooLarge(bytesMax: ControlLine.bytesMax) }
+    ControlLine.write(peer, request)
     guard let line = ControlLine.read(peer) else {
       throw CommandError.refused(
         code: "command.cut_off", message: "The host ended before it answered.",

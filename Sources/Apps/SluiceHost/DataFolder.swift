@@ -96,6 +96,20 @@ package final class DataFolder: Sendable {
 
   package func file(_ name: String) -> String { path + "/" + name }
 
+  /// Whose folders there are, in order of name. What is none of them is somebody's slip: it is told of, and left.
+  func tenants(told log: HostLog) throws -> [TenantID] {
+    let home = try folder("tenants")
+    return try FileManager.default.contentsOfDirectory(atPath: home).sorted().compactMap { name in
+      var isFolder: ObjCBool = false
+      let isThere = FileManager.default.fileExists(atPath: "\(home)/\(name)", isDirectory: &isFolder)
+      if isThere, isFolder.boolValue, let tenant = TenantID(rawValue: name) { return tenant }
+      log.warning(
+        "host.odd_tenant", "This is no tenant's folder, and is left alone. Move it to where it belongs.",
+        ["path": "\(home)/\(name)"])
+      return nil
+    }
+  }
+
   /// Makes a folder inside, readable by its owner only.
   package func folder(_ name: String) throws -> String {
     let folder = path + "/" + name

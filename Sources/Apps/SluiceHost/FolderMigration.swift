@@ -84,9 +84,9 @@ package struct FolderMigration {
       path = "\(data).format-\(found)-\(time).backup"
     }
     let writer = try BackupWriter(path: path, staging: folder.file(DataFolder.staging), crash: options.crash)
-    let tenants = try FileManager.default.contentsOfDirectory(atPath: try folder.folder("tenants")).sorted()
+    let tenants = try folder.tenants(told: options.log).filter { !erasures.contains($0) }
     _ = try await writer.write(
-      try tenants.compactMap(TenantID.init(rawValue:)).filter { !erasures.contains($0) }.map { try source($0, folder) },
+      try tenants.map { try source($0, folder) },
       of: .init(
         journal: journal, keystore: keystore, vault: vault, erasures: erasures, dataFolder: folder.path,
         objects: try FileObjectStore(root: folder.path), dataFormat: found),

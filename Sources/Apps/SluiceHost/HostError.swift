@@ -3,7 +3,8 @@ package import Domain
 /// Why a host refuses a name.
 package enum HostError: OperatorError, Equatable {
   case exists(String)
-  case unknown(String)
+  /// - Parameter list: The command that lists what there is.
+  case unknown(String, list: String)
   case erased(TenantID)
 
   package var code: String {
@@ -17,14 +18,14 @@ package enum HostError: OperatorError, Equatable {
     switch self {
     case .exists(let what): "\(what) exists already."
     case .erased(let tenant): "The tenant \(tenant) was erased; its name is not used again."
-    case .unknown(let what): "There is no \(what.hasPrefix("the ") ? String(what.dropFirst(4)) : what) here."
+    case .unknown(let what, _): "There is no \(what.hasPrefix("the ") ? String(what.dropFirst(4)) : what) here."
     }
   }
   package var remedy: String {
     switch self {
     case .exists: "Choose another name, or use the one that exists."
     case .erased: "Choose another name."
-    case .unknown: "List what there is: `sluice tenant list`, `sluice connector list`."
+    case .unknown(_, let list): "List what there is: `sluice \(list)`."
     }
   }
 }

@@ -139,7 +139,19 @@ extension HostSettings {
     guard parts.count == 2, let port = Int(parts[1]), (0...65_535).contains(port) else {
       throw reader.error("\"\(text.prefix(60))\"", allowed: "host:port, for example 127.0.0.1:7070")
     }
+    guard isAddress(String(parts[0])) else {
+      throw reader.error(
+        "\"\(text.prefix(60))\", and \(parts[0].prefix(60)) is the name of no address",
+        allowed: "host:port, for example 127.0.0.1:7070")
+    }
     return text
+  }
+
+  /// Whether it is an address, or this machine knows one by that name.
+  private static func isAddress(_ host: String) -> Bool {
+    var found: UnsafeMutablePointer<addrinfo>?
+    defer { if let found { freeaddrinfo(found) } }
+    return getaddrinfo(host, nil, nil, &found) == 0
   }
 
   package static let publicURLForm = "https://host[:port][/path], without query, e.g. https://sluice.example.com"

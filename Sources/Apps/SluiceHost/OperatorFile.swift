@@ -17,6 +17,38 @@ package enum OperatorFile {
     let file = open(path, O_RDONLY | O_CLOEXEC)
     guard file >= 0 else { throw OperatorFileError.unreadable(path: path, reason: PlainReason.text(errno)) }
     defer { close(file) }
+    return try read(file, path, bytesMax)
+  }
+
+  /// What is piped into the command.
+  package static func standardInput(bytesMax: Int = bytesMax) throws -> [UInt8] {
+    try read(STDIN_FILENO, "standard input", bytesMax)
+  }
+
+  /// A document that the host itself reads: a file and nothing else, as a pipe would hold everybody up, and none that is too
+  /// large, which is known before anything of it is read.
+  package static func document(_ path: String, bytesMax: Int = bytesMax) throws -> String {
+    let file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard file >= 0 else { throw OperatorFileError.unreadable(path: path, reason: PlainReason.text(errno)) }
+    defer { close(file) }
+    var status = stat()
+    guard fstat(file, &status) == 0 else {
+      throw OperatorFileError.unreadable(path: path, reason: PlainReason.text(errno))
+    }
+    switch status.st_mode & S_IFMT {
+    case S_IFREG: break
+    case S_IFDIR: throw OperatorFileError.notAFile(path: path, what: "a folder")
+    case S_IFIFO: throw OperatorFileError.notAFile(path: path, what: "a pipe")
+    default: throw OperatorFileError.notAFile(path: path, what: "a device")
+    }
+    guard status.st_size <= bytesMax else { throw OperatorFileError.tooLarge(path: path, bytesMax: bytesMax) }
+    guard let text = String(validating: try read(file, path, bytesMax), as: UTF8.self) else {
+      throw OperatorFileError.notText(path: path)
+    }
+    return text
+  }
+
+  private static func read(_ file: Int32, _ path: String, _ bytesMax: Int) throws -> [UInt8] {
     var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 65_536)
     while true {
@@ -27,6 +59,12 @@ package enum OperatorFile {
       bytes += buffer.prefix(count)
       guard bytes.count <= bytesMax else { throw OperatorFileError.tooLarge(path: path, bytesMax: bytesMax) }
     }
+  }
+
+  /// Whether nobody but its owner may read or write it.
+  package static func isPrivate(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path, &status) == 0 && status.st_mode & 0o077 == 0
   }
 
   package static func text(_ path: String) throws -> String {
@@ -55,7 +93,11 @@ package enum OperatorFile {
   /// Makes a file that must not exist yet, with these rights from its first byte on.
   package static func create(_ path: String, _ bytes: [UInt8], mode: UInt32) throws {
     let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
-    guard file >= 0 else { throw OperatorFileError.unwritable(path: path, reason: PlainReason.text(errno)) }
+    guard file >= 0 else {
+      let number = errno
+      if number == EEXIST { throw OperatorFileError.exists(path: path) }
+      throw OperatorFileError.unwritable(path: path, reason: PlainReason.text(number))
+    }
     defer { close(file) }
     var written = 0
     while written < bytes.count {
@@ -76,6 +118,21 @@ package enum OperatorFile {
     try create(path, bytes, mode: mode)
   }
 
+  /// The same, and nothing is left of what fails. What is no file, such as a device, is written as it is.
+  package static func put(_ path: String, _ bytes: [UInt8], mode: UInt32) throws {
+    var status = stat()
+    guard stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG else {
+      return try replace(path, bytes, mode: mode)
+    }
+    try writing(path) { try Data(bytes).write(to: URL(fileURLWithPath: path)) }
+  }
+
+  /// Before work is done whose result must not take the place of another one.
+  package static func checkNew(_ path: String) throws {
+    guard access(path, F_OK) != 0 else { throw OperatorFileError.exists(path: path) }
+    try checkWritable(path)
+  }
+
   /// Runs what writes at `path`; what the system refuses is said of that path.
   package static func writing<Result>(_ path: String, _ body: () throws -> Result) throws -> Result {
     do { return try body() } catch let error as any OperatorError { throw error } catch {
@@ -86,6 +143,8 @@ package enum OperatorFile {
 
 package enum OperatorFileError: OperatorError, Equatable {
   case unreadable(path: String, reason: String)
+  case notAFile(path: String, what: String)
+  case exists(path: String)
   case tooLarge(path: String, bytesMax: Int)
   case notText(path: String)
   case notJSON(path: String, reason: String)
@@ -94,6 +153,8 @@ package enum OperatorFileError: OperatorError, Equatable {
   package var code: String {
     switch self {
     case .unreadable: "file.unreadable"
+    case .notAFile: "file.not_a_file"
+    case .exists: "file.exists"
     case .tooLarge: "file.too_large"
     case .notText: "file.not_text"
     case .notJSON: "file.not_json"
@@ -103,6 +164,8 @@ package enum OperatorFileError: OperatorError, Equatable {
   package var message: String {
     switch self {
     case .unreadable(let path, let reason): "\(path) cannot be read: \(reason)."
+    case .notAFile(let path, let what): "\(path) is \(what), and not a file."
+    case .exists(let path): "\(path) exists already."
     case .tooLarge(let path, let bytesMax): "\(path) has more than \(bytesMax) bytes."
     case .notText(let path): "\(path) is not text in UTF-8."
     case .notJSON(let path, let reason): "\(path) is not JSON. \(reason)"
@@ -112,6 +175,8 @@ package enum OperatorFileError: OperatorError, Equatable {
   package var remedy: String {
     switch self {
     case .unreadable: "Name a file that exists and that this user may read."
+    case .notAFile: "Name a file."
+    case .exists: "It is not written over: name another file, or move that one away."
     case .tooLarge: "Check that it is the file you mean."
     case .notText: "Save it as UTF-8, or name another file."
     case .notJSON: "Correct the file, or name another one."

@@ -72,7 +72,9 @@ extension RunningHost {
     if let decision, shown.isEmpty {
       // It was made of entries that are gone: what it came to stands in the state that is left of them.
       let isOld = try store.view { try DecisionStage.record(decision, in: $0) != nil }
-      guard isOld, beginning > .origin else { throw HostError.unknown("the decision \(decision)") }
+      guard isOld, beginning > .origin else {
+        throw HostError.unknown("the decision \(decision)", list: "decision list")
+      }
       throw JournalError.trimmed(
         partition: Partition.tenant(tenant).name, position: beginning.number, firstKept: beginning.number + 1)
     }

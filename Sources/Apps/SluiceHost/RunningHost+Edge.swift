@@ -22,8 +22,7 @@ package struct HostEdge: EdgeBackend {
     _ command: String, arguments: JSONValue, user: User, door: Choice.Door
   ) async throws -> JSONValue {
     let known = try HostCommand.named(command)
-    guard let text = arguments["tenant"]?.string else { throw CommandError.missing("tenant") }
-    let tenant = try TenantID(parsing: text)
+    let tenant = try CommandArgument.tenant(in: arguments)
     guard let role = known.role, user.may(role, in: tenant) else { throw CommandError.notAllowed(command) }
     do { return try await known.run(.init(host: host, arguments: arguments, user: user.id, door: door)) } catch {
       if !(error is any OperatorError) { host.log.error(error, ["command": command]) }

@@ -148,8 +148,7 @@ package actor RunningHost {
       vault: vault, metrics: metrics, crash: options.crash, log: log, clock: options.clock)
     keepErasuresBesideKey()
     try await finishErasures()
-    for name in try FileManager.default.contentsOfDirectory(atPath: try folder.folder("tenants")).sorted() {
-      guard let tenant = TenantID(rawValue: name), !erasures.contains(tenant) else { continue }
+    for tenant in try folder.tenants(told: log) where !erasures.contains(tenant) {
       tenants[tenant] = try await open(tenant)
     }
   }
@@ -218,7 +217,7 @@ extension RunningHost {
 
   func opened(_ tenant: TenantID) throws -> OpenTenant {
     guard !erasures.contains(tenant) else { throw HostError.erased(tenant) }
-    guard let open = tenants[tenant] else { throw HostError.unknown("the tenant \(tenant)") }
+    guard let open = tenants[tenant] else { throw HostError.unknown("the tenant \(tenant)", list: "tenant list") }
     return open
   }
 }

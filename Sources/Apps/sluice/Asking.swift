@@ -7,14 +7,19 @@ extension Everywhere {
   /// Asks the running host, or opens the folder when none runs, and prints the answer.
   ///
   /// Arguments that are nil are left out.
-  func ask(_ command: String, _ arguments: [String: JSONValue?] = [:]) async throws {
+  /// - Returns: The answer that was printed.
+  @discardableResult
+  func ask(_ command: String, _ arguments: [String: JSONValue?] = [:]) async throws -> JSONValue {
     var all = arguments.compactMapValues(\.self)
     if all["tenant"] == nil { all["tenant"] = .string(tenant) }
-    print(Printer.text(try await answer(command, .object(all)), asJSON: json), terminator: "")
+    let answer = try await answer(command, .object(all))
+    print(Printer.text(answer, asJSON: json), terminator: "")
+    return answer
   }
 
   func answer(_ command: String, _ arguments: JSONValue) async throws -> JSONValue {
     let known = try HostCommand.named(command)
+    try CommandArgument.checkNumbers(arguments)
     let untilMs = SystemSources.monotonicMs() + Self.waitForFolderMs
     while true {
       do { return try await answerOnce(known, arguments) } catch DataFolderError.inUse

@@ -42,13 +42,7 @@ struct ConnectorGroup: ParsableCommand {
         "accept": .bool(accept), "plan": .bool(plan), "dry_run": .bool(dryRun),
       ]
       if let instance { arguments["instance"] = .string(instance) }
-      var endpoints: [String: JSONValue] = [:]
-      for pair in endpoint {
-        let parts = pair.split(separator: "=", maxSplits: 1)
-        guard parts.count == 2 else { throw ValidationError("--endpoint takes NAME=URL, not \"\(pair)\"") }
-        endpoints[String(parts[0])] = .string(String(parts[1]))
-      }
-      arguments["endpoints"] = .object(endpoints)
+      arguments["endpoints"] = .object(try endpoints())
       if let proxy { arguments["proxy"] = .string(proxy) }
       if let config {
         arguments["config"] = try OperatorFile.json(config)
@@ -57,10 +51,26 @@ struct ConnectorGroup: ParsableCommand {
       if !limit.isEmpty { arguments["limits"] = .object(try limits()) }
       arguments["tenant"] = .string(everywhere.tenant)
       let answer = try await everywhere.answer("connector.enable", .object(arguments.compactMapValues(\.self)))
-      guard !everywhere.json, case .object(var plan) = answer, let tried = plan.removeValue(forKey: "dry_run") else {
+      guard case .object(var plan) = answer, let tried = plan["dry_run"] else {
         return print(Printer.text(answer, asJSON: everywhere.json), terminator: "")
       }
-      print(Printer.text(.object(plan), asJSON: false) + "\n" + DryRunPage(tried).text, terminator: "")
+      plan["dry_run"] = nil
+      let page = everywhere.json ? "" : Printer.text(.object(plan), asJSON: false) + "\n" + DryRunPage(tried).text
+      print(everywhere.json ? Printer.text(answer, asJSON: true) : page, terminator: "")
+      try DryRunPage.check(tried)
+    }
+
+    /// By name; what is no pair is refused with the usage of this command.
+    func validate() throws { _ = (try endpoints(), try limits()) }
+
+    private func endpoints() throws -> [String: JSONValue] {
+      var endpoints: [String: JSONValue] = [:]
+      for pair in endpoint {
+        let parts = pair.split(separator: "=", maxSplits: 1)
+        guard parts.count == 2 else { throw ValidationError("--endpoint takes NAME=URL, not \"\(pair)\"") }
+        endpoints[String(parts[0])] = .string(String(parts[1]))
+      }
+      return endpoints
     }
 
     private func limits() throws -> [String: JSONValue] {
@@ -91,6 +101,7 @@ struct ConnectorGroup: ParsableCommand {
       ]
       let answer = try await everywhere.answer("connector.dry_run", .object(words.compactMapValues(\.self)))
       print(everywhere.json ? Printer.text(answer, asJSON: true) : DryRunPage(answer).text, terminator: "")
+      try DryRunPage.check(answer)
     }
   }
 
@@ -182,7 +193,8 @@ struct ConnectorGroup: ParsableCommand {
     func run() async throws { try await everywhere.ask("connector.resume", ["instance": .string(instance)]) }
   }
   struct List: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "List the connectors with their state.")
+    static let configuration = CommandConfiguration(
+      abstract: "List the connectors with their state, and how many records came since the host started.")
     @OptionGroup var everywhere: Everywhere
     func run() async throws { try await everywhere.ask("connector.list") }
   }

@@ -1,3 +1,4 @@
+import ArgumentParser
 import CanonicalJSON
 import Domain
 
@@ -11,6 +12,11 @@ struct DryRunPage {
   var text: String {
     let streams = (answer["streams"]?.array ?? []).map(stream)
     return (["check: \(answer["check"]?.string ?? "?")\n"] + streams).joined(separator: "\n")
+  }
+
+  /// Ends the command as failed when what was tried does not work: the page has said why.
+  static func check(_ answer: JSONValue) throws {
+    if answer["works"]?.bool != true { throw ExitCode.failure }
   }
 
   private func stream(_ stream: JSONValue) -> String {

@@ -16,13 +16,13 @@ struct SecretGroup: ParsableCommand {
     @Argument var slot: String
     @Option(help: "A file that holds the secret; without it, standard input.") var file: String?
     func run() async throws {
-      let bytes = try file.map { try OperatorFile.read($0) } ?? [UInt8](FileHandle.standardInput.readToEnd() ?? Data())
+      let bytes = try file.map { try OperatorFile.read($0) } ?? OperatorFile.standardInput()
+      // Characters in the place of what is none would be another secret.
+      guard let value = String(validating: bytes, as: UTF8.self) else {
+        throw OperatorFileError.notText(path: file ?? "standard input")
+      }
       try await everywhere.ask(
-        "secret.set",
-        [
-          "instance": .string(instance), "slot": .string(slot),
-          "value": .string(String(decoding: bytes, as: UTF8.self)),
-        ])
+        "secret.set", ["instance": .string(instance), "slot": .string(slot), "value": .string(value)])
     }
   }
   struct List: AsyncParsableCommand {

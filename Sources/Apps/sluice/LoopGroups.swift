@@ -67,12 +67,14 @@ struct ToolGroup: ParsableCommand {
     @Argument(help: "As `tool list` shows it, such as crm.close_lost.") var name: String
     @OptionGroup var given: Arguments
     func run() async throws {
-      try await everywhere.ask("tool.dry_run", ["name": .string(name), "arguments": try given.object])
+      let answer = try await everywhere.ask("tool.dry_run", ["name": .string(name), "arguments": try given.object])
+      if answer["answer"] == "failed" { throw ExitCode.failure }
     }
   }
 
   struct Arguments: ParsableArguments {
     @Option(help: "Its arguments as a JSON object.") var arguments = "{}"
+    func validate() throws { _ = try object }
     var object: JSONValue {
       get throws {
         guard let given = try? JSONValue(parsing: Array(arguments.utf8)), given.object != nil else {
@@ -140,7 +142,11 @@ struct ApprovalGroup: ParsableCommand {
       commandName: "dry-run", abstract: "Ask the executor what a held call would do now; nothing is changed.")
     @OptionGroup var everywhere: Everywhere
     @Argument var id: String
-    func run() async throws { try await everywhere.ask("approval.dry_run", ["id": .string(id)]) }
+    func run() async throws {
+      if try await everywhere.ask("approval.dry_run", ["id": .string(id)])["answer"] == "failed" {
+        throw ExitCode.failure
+      }
+    }
   }
   struct Approve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Approve exactly the call that was shown.")

@@ -32,11 +32,16 @@ struct Sluice: AsyncParsableCommand {
     } catch {
       // The parser's errors are of several types, some of which nobody else can name.
       if String(reflecting: type(of: error)).hasPrefix("ArgumentParser.") { answerOfParser(error) }
-      let error = UnnamedFault.named(error)
-      let text = [error.message, error.remedy, "[\(error.code)]"].filter { !$0.isEmpty }.joined(separator: " ")
-      StandardStream.error("sluice: \(text)".harmlessLines + "\n")
+      say(error)
       Foundation.exit(1)
     }
+  }
+
+  /// What went wrong, on standard error.
+  static func say(_ error: any Error) {
+    let error = UnnamedFault.named(error)
+    let text = [error.message, error.remedy, "[\(error.code)]"].filter { !$0.isEmpty }.joined(separator: " ")
+    StandardStream.error("sluice: \(text)".harmlessLines + "\n")
   }
 
   /// Help is 0, wrong usage is 2.
@@ -47,7 +52,7 @@ struct Sluice: AsyncParsableCommand {
       print(text)
       Foundation.exit(0)
     }
-    StandardStream.error(text + "\n")
+    if !text.isEmpty { StandardStream.error(text + "\n") }
     Foundation.exit(code == .validationFailure ? 2 : 1)
   }
 }
@@ -58,8 +63,9 @@ struct Everywhere: ParsableArguments {
   var dataDir = "./.sluice"
   @Option(help: "The host key: a file outside the data folder, or - for standard input.")
   var hostKey: String?
-  @Option(help: "The tenant.")
-  var tenant = "demo"
+  @Option(name: .customLong("tenant"), help: "The tenant (default: demo).")
+  var namedTenant: String?
+  var tenant: String { namedTenant ?? "demo" }
   @Flag(help: "Answer in JSON.")
   var json = false
 }

@@ -28,7 +28,12 @@ struct DeadLetterGroup: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Try a delivery or record again that did not fit.")
     @OptionGroup var everywhere: Everywhere
     @Argument var id: String
-    func run() async throws { try await everywhere.ask("deadletter.replay", ["id": .string(id)]) }
+    func run() async throws {
+      // Not false: its receivers have it now, and take it in their own time.
+      if try await everywhere.ask("deadletter.replay", ["id": .string(id)])["taken"]?.bool == false {
+        throw ExitCode.failure
+      }
+    }
   }
   struct Drop: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Give a dead letter up; what came stays in the journal.")
@@ -69,7 +74,8 @@ struct LedgerGroup: ParsableCommand {
 
 struct UserGroup: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "user", abstract: "Who may sign in.", subcommands: [Create.self, List.self, Link.self, Token.self])
+    commandName: "user", abstract: "Who may sign in.",
+    subcommands: [Create.self, List.self, Link.self, Token.self, Revoke.self, Remove.self])
 
   struct Create: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Create a user.")
@@ -90,6 +96,23 @@ struct UserGroup: ParsableCommand {
     @OptionGroup var everywhere: Everywhere
     @Argument var name: String
     func run() async throws { try await everywhere.ask("user.link", ["name": .string(name)]) }
+  }
+  struct Revoke: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Take a role from a user; what needs it is refused from now on.")
+    @OptionGroup var everywhere: Everywhere
+    @Argument var name: String
+    @Option(help: "approver, operator or auditor.") var role: String
+    func run() async throws {
+      try await everywhere.ask("user.revoke", ["name": .string(name), "role": .string(role)])
+    }
+  }
+  struct Remove: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Remove a user: token, links and sessions end at once; what they did stays in the ledger.")
+    @OptionGroup var everywhere: Everywhere
+    @Argument var name: String
+    func run() async throws { try await everywhere.ask("user.remove", ["name": .string(name)]) }
   }
   struct Token: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Make an API token; an older one stops working.")

@@ -10,7 +10,8 @@ struct PluginGroup: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plugin", abstract: "Write, prove and ship plugins.",
     subcommands: [
-      NewPlugin.self, RunPlugin.self, CheckPlugin.self, PackPlugin.self, SignPlugin.self, InstallPlugin.self,
+      NewPlugin.self, RunPlugin.self, CheckPlugin.self, PackPlugin.self, SignPlugin.self, ShowKey.self,
+      InstallPlugin.self,
       ListPlugins.self,
       ShowPlugin.self, RemovePlugin.self,
     ])
@@ -26,7 +27,12 @@ enum PluginPlace {
       let path = "\(folder)/\(name).yaml"
       if FileManager.default.fileExists(atPath: path) { return path }
     }
-    throw EnablingError.noPlugin(name: name, folders: folders)
+    var isFolder: ObjCBool = false
+    if FileManager.default.fileExists(atPath: name, isDirectory: &isFolder), isFolder.boolValue {
+      throw OperatorFileError.notAFile(path: name, what: "a folder")
+    }
+    throw EnablingError.noPlugin(
+      name: name, versions: InstalledPlugins.known(as: name, dataFolder: dataFolder, bundled: folders))
   }
 }
 
@@ -84,9 +90,13 @@ struct CheckPlugin: AsyncParsableCommand {
 
   private static func line(_ result: CheckResult) -> String {
     let status = result.status.rawValue.padded(8)
-    let reason = result.reason.isEmpty ? "" : "\n           \(result.reason)"
-    return "\(status) \(result.name): \(result.sentence) [\(result.clause)] \(result.spentMs) ms\(reason)".harmlessLines
-      + "\n"
+    let line = "\(status) \(result.name): \(result.sentence) [\(result.clause)] \(result.spentMs) ms".harmless + "\n"
+    return result.reason.isEmpty ? line : line + indented(result.reason, by: 11)
+  }
+
+  /// A reason may hold what a plugin wrote: no line of it begins where ours do.
+  private static func indented(_ text: String, by width: Int) -> String {
+    text.split(separator: "\n").map { String(repeating: " ", count: width) + String($0).harmless + "\n" }.joined()
   }
 
   private func say(_ report: Report) {
@@ -95,7 +105,7 @@ struct CheckPlugin: AsyncParsableCommand {
       print("blocked  \(blocked) checks: they need a plugin that starts")
       let isTold = report.results.contains { Kit.starting.contains($0.name) && $0.isBad }
       if !isTold, let first = report.results.first(where: { $0.status == .blocked }) {
-        print("         \(first.name): \(first.reason)".harmlessLines)
+        print(Self.indented("\(first.name): \(first.reason)", by: 9), terminator: "")
       }
     }
     let bad = report.results.filter { $0.isBad && $0.status != .blocked }

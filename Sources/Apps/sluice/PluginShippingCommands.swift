@@ -46,7 +46,12 @@ struct PackPlugin: ParsableCommand {
     let folder = (manifest as NSString).deletingLastPathComponent
     let text = try OperatorFile.read(manifest)
     let beside = (manifest as NSString).deletingPathExtension + ".check.yaml"
-    let file = try Manifest(SourceDocument(name: manifest, text: text)).library.file
+    let document = try SourceDocument(name: manifest, text: text)
+    guard document.value["library"]?["sha256"]?.string != "built" else {
+      let name = (manifest as NSString).lastPathComponent
+      throw PackError.notBuilt(path: manifest, built: (folder as NSString).appendingPathComponent("build/\(name)"))
+    }
+    let file = try Manifest(document).library.file
     let pack = try PluginPack(
       manifestText: text, library: try OperatorFile.read((folder as NSString).appendingPathComponent(file)),
       sbom: try sbom.map { try OperatorFile.read($0) },
@@ -55,7 +60,7 @@ struct PackPlugin: ParsableCommand {
     let path =
       FileManager.default.fileExists(atPath: to, isDirectory: &isFolder) && isFolder.boolValue
       ? (to as NSString).appendingPathComponent(pack.fileName) : to
-    try OperatorFile.writing(path) { try Data(try pack.archive()).write(to: URL(fileURLWithPath: path)) }
+    try OperatorFile.put(path, try pack.archive(), mode: 0o644)
     print(path.harmlessLines)
   }
 }
@@ -78,14 +83,32 @@ struct SignPlugin: ParsableCommand {
   func run() throws {
     if let newKey {
       let made = try SigningKey.made(name: newKey, random: SystemSources.random)
-      try OperatorFile.create(key, Array(made.text.utf8), mode: 0o600)
+      do { try OperatorFile.create(key, Array(made.text.utf8), mode: 0o600) } catch OperatorFileError.exists {
+        throw PackError.keyExists(path: key)
+      }
       return print(try made.vkey)
     }
-    let signing = try SigningKey(text: try OperatorFile.text(key), path: key)
+    let signing = try SigningKey(file: key)
     let archive = try OperatorFile.read(pack!)
     let note = try PackSignature.sign(archive, PluginPack(archive: archive), key: signing)
-    try OperatorFile.writing(pack! + ".sig") { try Data(note).write(to: URL(fileURLWithPath: pack! + ".sig")) }
+    try OperatorFile.put(pack! + ".sig", note, mode: 0o644)
     print("\(pack!).sig".harmlessLines)
+  }
+}
+
+struct ShowKey: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "key", abstract: "Print what others check a signing key's packs with, for `install --trust`.")
+  @Argument(help: "The file that `sign --new-key` made.") var key: String
+  func run() throws { print(try SigningKey(file: key).vkey) }
+}
+
+extension SigningKey {
+  /// As the host key: a file of nobody else.
+  fileprivate init(file path: String) throws {
+    let text = try OperatorFile.text(path)
+    guard OperatorFile.isPrivate(path) else { throw PackError.keyOfOthers(path: path) }
+    try self.init(text: text, path: path)
   }
 }
 

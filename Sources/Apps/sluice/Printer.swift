@@ -12,6 +12,8 @@ enum Printer {
       return members.sorted { $0.key < $1.key }.map { name, value in
         switch value {
         case .array(let rows) where rows.contains { $0.object != nil }: "\(name)\n\(indented(table(rows)))"
+        case .array(let items) where items.contains { $0.string?.contains(" ") == true }:
+          "\(name)\n\(indented(items.map { plain($0) + "\n" }.joined()))"
         case .object(let inner) where !inner.isEmpty: "\(name)\n\(indented(text(value, asJSON: false)))"
         case .string(let lines) where lines.contains("\n"): "\(name)\n\(indented(lines.harmlessLines + "\n"))"
         default: "\(name.padded(width))  \(plain(value))\n"

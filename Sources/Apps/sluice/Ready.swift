@@ -21,8 +21,9 @@ struct Ready: AsyncParsableCommand {
     }
     let obstacles = answer["obstacles"]?.array?.compactMap(\.string) ?? []
     guard obstacles.isEmpty else {
+      let sentences = obstacles.map { $0.hasSuffix(".") ? $0 : $0 + "." }.joined(separator: " ")
       throw CommandError.refused(
-        code: "host.not_ready", message: "The host runs, and this is in its way: \(obstacles.joined(separator: "; ")).",
+        code: "host.not_ready", message: "The host runs, and this is in its way: \(sentences)",
         remedy: "The operator's guide says for each what to do.")
     }
     print(Printer.text(answer, asJSON: everywhere.json), terminator: "")

@@ -36,6 +36,8 @@ struct RunPlugin: AsyncParsableCommand {
     guard record == nil || replay == nil else { throw ValidationError("Record a run or replay one, not both.") }
     guard state == nil || stream != nil else { throw ValidationError("A state belongs to a --stream.") }
     guard !execute || action != nil else { throw ValidationError("--execute needs an --action.") }
+    for pair in secret { _ = try Self.split(pair, "--secret SLOT=FILE") }
+    for pair in endpoint { _ = try Self.split(pair, "--endpoint NAME=URL") }
   }
 
   func run() async throws {
@@ -61,11 +63,11 @@ struct RunPlugin: AsyncParsableCommand {
       ) { telling.say($0) }
       return StandardStream.error("The run is the cassette's, byte for byte.\n")
     }
-    if let record { try OperatorFile.checkWritable(record) }
+    if let record { try OperatorFile.checkNew(record) }
     let cassette = record == nil ? nil : Cassette(header: run.header)
     let isGood = try await run.live(recording: cassette) { telling.say($0) }
     if trace { telling.waits(run.metrics) }
-    if let record, let cassette { try OperatorFile.replace(record, try cassette.encoded(), mode: 0o600) }
+    if let record, let cassette { try OperatorFile.create(record, try cassette.encoded(), mode: 0o600) }
     if !isGood { throw ExitCode(1) }
   }
 
@@ -83,6 +85,7 @@ struct RunPlugin: AsyncParsableCommand {
       guard manifest.endpoint(name) != nil else {
         throw EnablingError.unknownEndpoint(name: name, known: manifest.endpoints.map(\.name))
       }
+      guard RunningHost.isBase(base) else { throw EnablingError.badOverride(endpoint: name, base: base) }
       options.overrides[name] = base
     }
     options.operations = try operations(manifest)
@@ -131,7 +134,7 @@ private struct Telling: Sendable {
       let json = result.json.isEmpty ? "" : " \(String(decoding: result.json, as: UTF8.self))"
       note("\(kind): \(result.outcome == 0 ? "\(result.status)" : "outcome \(result.outcome)")\(words)\(json)")
     case .ended(let kind, .failure(let failure)):
-      note("\(kind): \(failure.message) \(failure.remedy) [\(failure.code)]")
+      note("\(kind): \(failure.message) \(Self.remedy(failure)) [\(failure.code)]")
     case .worker(let id): if isTracing { note("worker \(id)") }
     }
   }
@@ -142,7 +145,17 @@ private struct Telling: Sendable {
     note("waited: \(text.isEmpty ? "for nothing" : text)")
   }
 
-  private func note(_ text: String) { StandardStream.error(text.harmlessLines + "\n") }
+  /// Nobody starts a plugin again that is run by hand.
+  private static func remedy(_ failure: WorkerFailure) -> String {
+    switch failure {
+    case .died: "Run it again with `--debug`, and attach a debugger before it comes to that place."
+    case .stopped: "Run it again."
+    default: failure.remedy
+    }
+  }
+
+  /// In one line, whatever the plugin wrote: a line more could be taken for one of ours.
+  private func note(_ text: String) { StandardStream.error(text.harmless + "\n") }
 
   private func line(_ stream: String, _ record: EmittedRecord) -> JSONValue {
     [

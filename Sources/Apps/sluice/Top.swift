@@ -20,7 +20,10 @@ struct Top: AsyncParsableCommand {
   }
 
   func run() async throws {
-    if everywhere.json { return try await everywhere.ask("top") }
+    if everywhere.json {
+      try await everywhere.ask("top")
+      return
+    }
     guard !once, isatty(STDOUT_FILENO) == 1 else {
       let answer = try await everywhere.answer("top", ["tenant": .string(everywhere.tenant)])
       return StandardStream.output(TopPicture(answer, order: sort).lines.joined(separator: "\n") + "\n")
@@ -110,7 +113,10 @@ struct TopPicture {
       let waits = row.percent > 0 ? row.waitsFor.map { "\($0), \(row.percent) %" } ?? "-" : "-"
       lines.append(Self.columns.map { $0.text(row).padded($0.width) }.joined() + waits)
     }
-    lines += ["", answer["bottleneck"]?["sentence"]?.string?.harmless ?? ""]
+    // Of an older host it is not said; that one runs.
+    let isRunning = answer["is_running"]?.bool ?? true
+    let sentence = answer["bottleneck"]?["sentence"]?.string?.harmless ?? ""
+    lines += ["", isRunning ? sentence : "No host runs on this folder: nothing flows. Start one with `sluice up`."]
     self.lines =
       lines + (answer["obstacles"]?.array ?? []).compactMap { $0.string?.harmless }.map { "IN THE WAY  " + $0 }
   }

@@ -120,7 +120,8 @@ package enum ToolError: OperatorError, Equatable {
   package var remedy: String {
     switch self {
     case .unknown: "Enable the connector that declares it; `sluice tool list` shows what there is."
-    case .argumentsRefused: "Correct the playbook, or the schema in the connector's manifest."
+    case .argumentsRefused:
+      "Correct them where they were given, by hand or in a playbook; `sluice tool list` shows the schema."
     case .schemaRefused: "Use " + ArgumentSchema.keywords.sorted().joined(separator: ", ") + "."
     case .duplicate: "Give one of the instances another `tool_prefix` in its configuration."
     case .badManifest: "Correct the manifest and enable the connector again: `sluice connector enable`."

@@ -56,15 +56,33 @@ package final class Directory: Sendable {
         try keystore.set("user/\(user.id)", try JSONValue(encoding: smaller).canonicalBytes)
         continue
       }
-      try removeTokens(of: user.id)
-      live.withLock {
-        $0.codes = $0.codes.filter { $0.value.user != user.id }
-        $0.sessions = $0.sessions.filter { $0.value.user != user.id }
-      }
-      try keystore.remove("user/\(user.id)")
+      try remove(user.id)
       gone.append(user.id)
     }
     return gone
+  }
+
+  /// Takes a user away, with token, codes and sessions.
+  /// - Throws: `IdentityError.noUser`.
+  package func remove(_ id: UserID) throws {
+    _ = try user(id)
+    try removeTokens(of: id)
+    live.withLock {
+      $0.codes = $0.codes.filter { $0.value.user != id }
+      $0.sessions = $0.sessions.filter { $0.value.user != id }
+    }
+    try keystore.remove("user/\(id)")
+  }
+
+  /// Takes a role from a user; from now on it counts nowhere. Who has none left may do nothing.
+  /// - Throws: `IdentityError.noUser`, also for one of other tenants, `.noRole`.
+  package func revoke(_ role: User.Role, of id: UserID, in tenant: TenantID) throws -> User {
+    let user = try user(id)
+    guard user.tenants.contains(tenant) else { throw IdentityError.noUser(id.rawValue) }
+    guard user.roles.contains(role) else { throw IdentityError.noRole(id.rawValue, role: role.rawValue) }
+    let smaller = User(id: id, tenants: user.tenants, roles: user.roles.filter { $0 != role })
+    try keystore.set("user/\(id)", try JSONValue(encoding: smaller).canonicalBytes)
+    return smaller
   }
 
   private func removeTokens(of id: UserID) throws {

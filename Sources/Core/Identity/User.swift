@@ -31,23 +31,27 @@ package struct User: Codable, Sendable, Equatable {
 package enum IdentityError: OperatorError, Equatable {
   case userExists(String)
   case noUser(String)
+  case noRole(String, role: String)
 
   package var code: String {
     switch self {
     case .userExists: "identity.user_exists"
     case .noUser: "identity.no_user"
+    case .noRole: "identity.no_role"
     }
   }
   package var message: String {
     switch self {
     case .userExists(let name): "The user \(name) exists already."
     case .noUser(let name): "There is no user \(name)."
+    case .noRole(let name, let role): "\(name) has not the role \(role)."
     }
   }
   package var remedy: String {
     switch self {
     case .userExists: "Use another name, or `sluice user link` for a new sign-in."
-    case .noUser: "Create it: `sluice user create NAME --role approver`."
+    case .noUser: "See `sluice user list`, or create it: `sluice user create NAME --role approver`."
+    case .noRole: "See `sluice user list`."
     }
   }
 }

@@ -27,17 +27,23 @@ package struct DiskQuota: Codable, Equatable, Sendable {
   /// A size as people write it: `10GiB`, `500MB`, a number of bytes.
   /// - Returns: nil for what is no size, or none that a quota can have.
   package static func size(_ text: String) -> Int64? {
+    guard let (number, unit) = parts(text), let number = Int64(number) else { return nil }
+    let (bytes, isTooLarge) = number.multipliedReportingOverflow(by: unit)
+    return isTooLarge || bytes > bytesMax ? nil : bytes
+  }
+
+  /// Whether a text is a size that no quota can have.
+  package static func isTooLarge(_ text: String) -> Bool { parts(text) != nil && size(text) == nil }
+
+  private static func parts(_ text: String) -> (digits: Substring, unit: Int64)? {
     let units: [(String, Int64)] = [
       ("kib", 1 << 10), ("mib", 1 << 20), ("gib", 1 << 30), ("tib", 1 << 40), ("kb", 1_000), ("mb", 1_000_000),
       ("gb", 1_000_000_000), ("tb", 1_000_000_000_000), ("b", 1),
     ]
-    let lower = text.lowercased()
+    let lower = text.lowercased()[...]
     let unit = units.first { lower.hasSuffix($0.0) } ?? ("", 1)
     let digits = lower.dropLast(unit.0.utf8.count)
-    guard !digits.isEmpty, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = Int64(digits) else {
-      return nil
-    }
-    let (bytes, isTooLarge) = number.multipliedReportingOverflow(by: unit.1)
-    return isTooLarge || bytes > bytesMax ? nil : bytes
+    guard !digits.isEmpty, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+    return (digits, unit.1)
   }
 }

@@ -89,6 +89,8 @@ package struct PluginRun: Sendable {
       })
     let route = EgressGate.Route(
       tenant: Self.tenant, instance: Self.instance, manifest: manifest, overrides: options.overrides)
+    let slots = manifest.slotNames
+    let reworded: @Sendable (HTTPFailure) -> HTTPFailure = { Self.reworded($0, slots) }
     let gate = GateBox()
     try await loop.run { [loop, metrics] in
       gate.gate = EgressGate(loop: loop, vault: vault, metrics: metrics, crash: NoCrash())
@@ -109,7 +111,7 @@ package struct PluginRun: Sendable {
       let inner = OperationSession(
         route: route, operation: rules, gate: gate.gate!, mailbox: nil, metrics: metrics, log: log,
         pluginLog: PluginLog(log, fields: [:], nowMs: 0))
-      let session = RecordingSession(inner: inner, cassette: cassette, told: told)
+      let session = RecordingSession(inner: inner, cassette: cassette, told: told, reworded: reworded)
       session.worker = worker
       return (
         session,
@@ -121,6 +123,16 @@ package struct PluginRun: Sendable {
     }
     try await loop.run { gate.gate?.close() }
     return isGood
+  }
+
+  /// Nothing is stored for a run: what a host says of `secret set` is said of the option that gives a secret here.
+  private static func reworded(_ failure: HTTPFailure, _ slots: [String]) -> HTTPFailure {
+    let message = slots.reduce(failure.message) { message, slot in
+      message.replacingOccurrences(
+        of: "`sluice secret set \(instance) \(slot) < FILE`", with: "`--secret \(slot)=FILE`")
+    }
+    return HTTPFailure(
+      status: failure.status, code: failure.code, message: message, retryAfterMs: failure.retryAfterMs)
   }
 
   /// Plays a cassette to the library: no network, no clock and no chance but what is on it.

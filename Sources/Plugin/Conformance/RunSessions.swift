@@ -10,9 +10,15 @@ final class RecordingSession: OperationHandler {
   private let cassette: Cassette?
   private let told: (PluginRun.Event) -> Void
   weak var worker: Worker?
+  /// The way of `run` to say what its host's remedies say of a tenant's instance.
+  private let reworded: (HTTPFailure) -> HTTPFailure
 
-  init(inner: OperationSession, cassette: Cassette?, told: @escaping (PluginRun.Event) -> Void) {
+  init(
+    inner: OperationSession, cassette: Cassette?, told: @escaping (PluginRun.Event) -> Void,
+    reworded: @escaping (HTTPFailure) -> HTTPFailure
+  ) {
     self.inner = inner
+    self.reworded = reworded
     self.cassette = cassette
     self.told = told
   }
@@ -51,7 +57,8 @@ final class RecordingSession: OperationHandler {
             "\(target) → \(status) after \(SystemSources.monotonicMs() - began) ms, \(throttledMs) of them throttled"))
         reply.answer(status: status, throttledMs: throttledMs, headers: headers)
       }, body: { _, _ in },
-      failure: { [cassette, told] failure in
+      failure: { [cassette, told, reworded] failure in
+        let failure = reworded(failure)
         cassette?.record(CallLines.failure(failure))
         told(.call("\(target) → no answer: \(failure.message) [\(failure.code)]"))
         reply.fail(failure)

@@ -52,7 +52,7 @@ extension Subject {
   private static let unstamped = String(repeating: "0", count: 64)
 
   private static func document(_ path: String) throws -> SourceDocument {
-    try YAMLFile.document(try OperatorFile.text(path), name: (path as NSString).lastPathComponent)
+    try YAMLFile.document(try OperatorFile.document(path), name: (path as NSString).lastPathComponent)
   }
 
   /// The manifest beside the library that names it.

@@ -37,7 +37,9 @@ package struct SigningKey: Sendable {
 
   package static func made(name: String, random: (Int) -> [UInt8]) throws -> SigningKey {
     let key = SigningKey(name: name, seed: random(Ed25519.seedByteCount))
-    _ = try NoteSigner(name: name, seed: key.seed)
+    do { _ = try NoteSigner(name: name, seed: key.seed) } catch LedgerError.keyNameInvalid {
+      throw PackError.badKeyName(name: name)
+    }
     return key
   }
 

@@ -69,6 +69,7 @@ package struct PluginStore {
     if FileManager.default.fileExists(atPath: target) {
       let same = try? OperatorFile.read("\(target)/\(name).yaml") == pack.manifestText
       guard same == true else { throw PackError.alreadyInstalled(name: name, version: version) }
+      if let signer { try record(signer, in: target) }
       return try load(name, version)
     }
     // Whole or not at all: the name appears when everything is there and durable.
@@ -90,6 +91,14 @@ package struct PluginStore {
       throw error
     }
     return try load(name, version)
+  }
+
+  /// Says whose the version is, of which that was not known, or was somebody else's: whoever installs it has granted that.
+  private func record(_ signer: String, in version: String) throws {
+    let new = "\(version)/.signer.new"
+    try write(Array((signer + "\n").utf8), new)
+    try move(new, to: "\(version)/signer")
+    try sync(version)
   }
 
   /// Takes a version's folder away: first its name, then its content.

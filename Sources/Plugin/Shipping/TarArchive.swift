@@ -73,6 +73,10 @@ package enum PackError: OperatorError, Equatable {
   case inUse(name: String, instances: [String])
   case wayBack(name: String, instances: [String])
   case badKey(path: String)
+  case badKeyName(name: String)
+  case keyExists(path: String)
+  case keyOfOthers(path: String)
+  case notBuilt(path: String, built: String)
   case badTrustedKey(place: String)
 
   package var code: String {
@@ -89,6 +93,10 @@ package enum PackError: OperatorError, Equatable {
     case .inUse: "pack.in_use"
     case .wayBack: "pack.way_back"
     case .badKey: "pack.bad_key"
+    case .badKeyName: "pack.bad_key_name"
+    case .keyExists: "pack.key_exists"
+    case .keyOfOthers: "pack.key_of_others"
+    case .notBuilt: "pack.not_built"
     case .badTrustedKey: "pack.bad_trusted_key"
     }
   }
@@ -108,6 +116,10 @@ package enum PackError: OperatorError, Equatable {
     case .wayBack(let name, let instances):
       "\(name) is what \(instances.joined(separator: ", ")) would go back to."
     case .badKey(let path): "\(path) is no signing key."
+    case .badKeyName(let name): "\"\(name.prefix(80))\" cannot be the name of a key."
+    case .keyExists(let path): "\(path) exists already, and no key is written over."
+    case .keyOfOthers(let path): "\(path) can be read or written by others than its owner."
+    case .notBuilt(let path, _): "\(path) is a manifest as its author writes it, which names no built library."
     case .badTrustedKey(let place): "What stands in \(place) is no author's key."
     }
   }
@@ -125,6 +137,11 @@ package enum PackError: OperatorError, Equatable {
     case .wayBack: "Leave it, or say `--force`: `connector rollback` then finds no library."
     case .inUse: "Disable them, or enable them with another version, first."
     case .badTrustedKey: "Give it as `sluice plugin sign --new-key` printed it: NAME+ID+KEY, in quotes."
+    case .badKeyName: "Give one without spaces and `+`, such as your domain."
+    case .keyExists(let path):
+      "`sluice plugin key \(path)` prints what others check with; for another key, name another file."
+    case .keyOfOthers(let path): "Run `chmod 600 \(path)`; who may have read it can sign in your name."
+    case .notBuilt(_, let built): "Build the plugin, and name the manifest that the build wrote: \(built)."
     case .badKey: "Make one with `sluice plugin sign --new-key NAME --key FILE`."
     }
   }

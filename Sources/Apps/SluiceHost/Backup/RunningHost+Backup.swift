@@ -80,7 +80,8 @@ extension RunningHost {
 extension HostCommand {
   static let backupCommands: [HostCommand] = [
     HostCommand(
-      "backup.create", "Back everything up into one file, while the host runs", role: nil, whileSuspended: .answered
+      "backup.create", "Back everything up into one file, while the host runs", role: nil, whileSuspended: .answered,
+      takes: [.text("to")]
     ) { call in
       try await call.host.backUp(to: try call.string("to"))
     }

@@ -16,17 +16,26 @@ extension HostCommand {
           try ActionStage.pending(in: view, nowMs: SystemSources.wallClockMs()).map { row($0.approval, $0.proposal) })
       }
     },
-    HostCommand("approval.show", "Show one held call with everything to judge it by", role: .auditor) { call in
+    HostCommand(
+      "approval.show", "Show one held call with everything to judge it by", role: .auditor, takes: [.text("id")]
+    ) { call in
       let id = try call.digest("id")
       return try await call.view { try detail(id, $0) }
     },
-    HostCommand("approval.approve", "Approve exactly the call that was shown", role: .approver) { call in
+    HostCommand(
+      "approval.approve", "Approve exactly the call that was shown", role: .approver,
+      takes: [.text("id"), .text("call_hash"), .text("note")]
+    ) { call in
       try await answer(.approve, call)
     },
-    HostCommand("approval.reject", "Reject a held call", role: .approver) { call in
+    HostCommand(
+      "approval.reject", "Reject a held call", role: .approver, takes: [.text("id"), .text("call_hash"), .text("note")]
+    ) { call in
       try await answer(.reject, call)
     },
-    HostCommand("action.list", "List actions, the newest last", role: .auditor) { call in
+    HostCommand(
+      "action.list", "List actions, the newest last", role: .auditor, takes: [.number("limit"), .text("state")]
+    ) { call in
       let wanted = call.optional("state")
       return try await call.view { view in
         let all = try view.scan(ActionRecord.space).map { try $0.1.decode(ActionRecord.self) }
@@ -34,10 +43,12 @@ extension HostCommand {
         return .array(all.suffix(try call.limit()).map(actionRow))
       }
     },
-    HostCommand("action.show", "Show one action", role: .auditor) { call in
+    HostCommand("action.show", "Show one action", role: .auditor, takes: [.text("id")]) { call in
       let id = try call.digest("id")
       return try await call.view { view in
-        guard let action = try ActionRecord.of(id, in: view) else { throw HostError.unknown("the action \(id)") }
+        guard let action = try ActionRecord.of(id, in: view) else {
+          throw HostError.unknown("the action \(id)", list: "action list")
+        }
         return try JSONValue(encoding: action)
       }
     },
@@ -52,10 +63,15 @@ extension HostCommand {
           })
       }
     },
-    HostCommand("action.undo", "Take a done action back by its declared compensation", role: .approver) { call in
+    HostCommand(
+      "action.undo", "Take a done action back by its declared compensation", role: .approver, takes: [.text("id")]
+    ) { call in
       try await call.order(.undo, target: try call.digest("id").hex, argument: nil)
     },
-    HostCommand("action.resolve", "Say what became of an action nobody can tell of", role: .approver) { call in
+    HostCommand(
+      "action.resolve", "Say what became of an action nobody can tell of", role: .approver,
+      takes: [.text("id"), .text("outcome")]
+    ) { call in
       try await call.order(.resolveUnknown, target: try call.digest("id").hex, argument: try call.string("outcome"))
     },
   ]
@@ -74,7 +90,7 @@ extension HostCommand {
   private static func detail(_ id: Digest, _ view: any StateView) throws -> JSONValue {
     guard let approval = try Approval.of(id, in: view), let record = try DecisionStage.record(id, in: view),
       case .object(var members) = row(approval, record.proposal)
-    else { throw HostError.unknown("the approval \(id)") }
+    else { throw HostError.unknown("the approval \(id)", list: "approval list") }
     let proposal = record.proposal
     let standing = try Standing.of(id, in: view)
     let action = try ActionRecord.of(id, in: view)

@@ -10,7 +10,10 @@ import Policy
 
 extension HostCommand {
   static let configurationCommands: [HostCommand] = [
-    HostCommand("apply", "Put a folder's rules and connectors into effect", role: nil, whileSuspended: .onlyPlanned) {
+    HostCommand(
+      "apply", "Put a folder's rules and connectors into effect", role: nil, whileSuspended: .onlyPlanned,
+      takes: [.text("folder"), .flag("plan"), .flag("accept")]
+    ) {
       call in
       let (folder, tenant) = (try call.string("folder"), try call.tenant())
       let read = try ConfigurationFolder.read(folder)
@@ -29,7 +32,8 @@ extension HostCommand {
       for step in connectors { try await call.host.carryOut(step, for: tenant, by: call.user) }
       return plan
     },
-    HostCommand("tenant.mode", "Set how far a tenant lets the loop go", role: .operator) { call in
+    HostCommand("tenant.mode", "Set how far a tenant lets the loop go", role: .operator, takes: [.text("mode")]) {
+      call in
       guard let mode = TenantMode(rawValue: try call.string("mode")) else {
         throw CommandError.refused(
           code: "command.bad_mode", message: "The mode must be observe, propose or act.",
@@ -71,6 +75,9 @@ extension ConnectorStep {
 enum ConfigurationFolder {
   /// Reads and checks every file; nothing is in effect yet.
   static func read(_ folder: String) throws -> [(Activation.Kind, name: String, document: JSONValue)] {
+    var status = stat()
+    guard stat(folder, &status) == 0 else { throw ConfigurationError.noFolder(path: folder) }
+    guard status.st_mode & S_IFMT == S_IFDIR else { throw ConfigurationError.notAFolder(path: folder) }
     let thresholds = try RunningHost.document(path: folder + "/policies/thresholds.yaml")
     try PerceptionStage.check(.thresholds, thresholds)
     var read: [(Activation.Kind, name: String, document: JSONValue)] = [
@@ -131,31 +138,40 @@ enum ConfigurationFolder {
 
   private static func policies(_ folder: String) throws -> JSONValue {
     let texts = try files(folder, ending: ".cedar").map { name in
-      (name: name, text: try text("\(folder)/\(name)"))
+      (name: name, text: try OperatorFile.document("\(folder)/\(name)"))
     }
     return try PolicyDocument(
-      files: texts, schema: try text(folder + "/schema.cedarschema"),
+      files: texts, schema: try OperatorFile.document(folder + "/schema.cedarschema"),
       governance: try RunningHost.document(path: folder + "/governance.yaml")
     ).json
   }
 
   private static func files(_ folder: String, ending: String) throws -> [String] {
     guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder) else {
-      throw CommandError.refused(
-        code: "config.no_folder", message: "There is no folder \(folder).",
-        remedy: "Name a folder that holds `policies` and `playbooks`, with `-f`.")
+      throw ConfigurationError.noFolder(path: folder)
     }
     return names.filter { $0.hasSuffix(ending) }.sorted()
   }
+}
 
-  private static func text(_ path: String) throws -> String {
-    guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
-      throw CommandError.refused(
-        code: "config.no_file", message: "\(path) cannot be read.",
-        remedy: "Put the file there, readable for this user and in UTF-8.")
+/// Why a folder cannot be one of rules.
+enum ConfigurationError: OperatorError, Equatable {
+  case noFolder(path: String)
+  case notAFolder(path: String)
+
+  var code: String {
+    switch self {
+    case .noFolder: "config.no_folder"
+    case .notAFolder: "config.not_a_folder"
     }
-    return text
   }
+  var message: String {
+    switch self {
+    case .noFolder(let path): "There is no folder \(path)."
+    case .notAFolder(let path): "\(path) is no folder."
+    }
+  }
+  var remedy: String { "Name a folder that holds `policies` and `playbooks`." }
 }
 
 /// The same reading, for who only wants to know whether the files are right.

@@ -25,22 +25,31 @@ extension HostCommand {
       }
       return .array(rows)
     },
-    HostCommand("connector.disable", "Stop a connector and keep its checkpoints", role: .operator) { call in
+    HostCommand(
+      "connector.disable", "Stop a connector and keep its checkpoints", role: .operator, takes: [.text("instance")]
+    ) { call in
       let tenant = try call.tenant()
       let instance = try InstanceID(parsing: try call.string("instance"))
       try await call.host.disable(instance, for: tenant, by: call.user)
       return ["instance": .string(instance.rawValue), "enabled": false]
     },
-    HostCommand("connector.run", "Pull now instead of at the next time", role: .operator) { call in
+    HostCommand("connector.run", "Pull now instead of at the next time", role: .operator, takes: [.text("instance")]) {
+      call in
       let instance = try await call.host.instance(
         try call.tenant(), try InstanceID(parsing: try call.string("instance")))
+      try await instance.checkMayPull()
       await instance.poke()
       return ["instance": .string(instance.route.instance.rawValue)]
     },
-    HostCommand("connector.pause", "Start nothing more of a connector; what is under way ends", role: .operator) {
+    HostCommand(
+      "connector.pause", "Start nothing more of a connector; what is under way ends", role: .operator,
+      takes: [.text("instance"), .text("reason"), .flag("drain")]
+    ) {
       call in
       let (tenant, instance) = (try call.tenant(), try InstanceID(parsing: try call.string("instance")))
       let reason = call.optional("reason") ?? "paused by \(call.user)"
+      // Before anything is journaled: what does not run cannot be waited for.
+      if call.flag("drain") { _ = try await call.host.instance(tenant, instance) }
       try await call.host.pause(instance, reason: reason, for: tenant, by: call.user)
       if call.flag("drain") {
         try await call.host.instance(tenant, instance).whenPaused()
@@ -48,18 +57,22 @@ extension HostCommand {
       }
       return ["instance": .string(instance.rawValue), "paused": .string(reason)]
     },
-    HostCommand("connector.resume", "End the pause or the parking of a connector", role: .operator) { call in
+    HostCommand(
+      "connector.resume", "End the pause or the parking of a connector", role: .operator, takes: [.text("instance")]
+    ) { call in
       let instance = try InstanceID(parsing: try call.string("instance"))
       try await call.host.resume(instance, for: try call.tenant(), by: call.user)
       return ["instance": .string(instance.rawValue)]
     },
-    HostCommand("connector.show", "Show how a connector is enabled, and what it does", role: .auditor) { call in
+    HostCommand(
+      "connector.show", "Show how a connector is enabled, and what it does", role: .auditor, takes: [.text("instance")]
+    ) { call in
       let (tenant, instance) = (try call.tenant(), try InstanceID(parsing: try call.string("instance")))
       let rows = try await call.host.connectorRows(tenant).array ?? []
       let found = try await call.view { try $0.value(FabricStage.instances, instance.rawValue) }
       guard let row = rows.first(where: { $0["instance"]?.string == instance.rawValue }),
         case .object(var members) = row, let enabling = found
-      else { throw HostError.unknown("the connector \(instance)") }
+      else { throw HostError.unknown("the connector \(instance)", list: "connector list") }
       members["config"] = enabling["config"] ?? .null
       members["schedule"] = enabling["schedule"] ?? enabling["manifest"]?["schedule"] ?? .null
       members["limits"] = enabling["limits"] ?? .null
@@ -68,17 +81,28 @@ extension HostCommand {
       return .object(members)
     },
     HostCommand("connector.list", "List a tenant's connectors with their state", role: .auditor) { call in
-      try await call.host.connectorRows(try call.tenant())
+      let tenant = try call.tenant()
+      let came = call.host.metrics.sums("sluice_records_total", by: "instance")
+      return .array(
+        (try await call.host.connectorRows(tenant).array ?? []).map { row in
+          let name = "\(tenant)/\(row["instance"]?.string ?? "")"
+          return .object((row.object ?? [:]).merging(["records": .integer(Int64(came[name] ?? 0))]) { $1 })
+        })
     },
-    HostCommand("connector.hook", "Show where a connector's webhooks are sent", role: .operator) { call in
+    HostCommand(
+      "connector.hook", "Show where a connector's webhooks are sent", role: .operator, takes: [.text("instance")]
+    ) { call in
       let instance = try InstanceID(parsing: try call.string("instance"))
       let path = try await call.host.hookPath(try call.tenant(), instance)
       let url = call.host.options.settings.publicURL.map { JSONValue.string($0 + path) }
       return .object(["path": .string(path)].merging(url.map { ["url": $0] } ?? [:]) { $1 })
     },
-    HostCommand("checkpoint.set", "Say where a paused connector's stream goes on", role: .operator) { call in
+    HostCommand(
+      "checkpoint.set", "Say where a paused connector's stream goes on", role: .operator,
+      takes: [.text("instance"), .text("stream"), .text("state"), .number("state_version")]
+    ) { call in
       let state = try CheckpointText.bytes(try call.string("state"))
-      let version = call.arguments["state_version"]?.integer ?? 1
+      let version = call.number("state_version") ?? 1
       guard version >= 0, version <= Int64(UInt32.max), state.count <= 64 << 10 else {
         throw CommandError.refused(
           code: "checkpoint.bad_state", message: "A checkpoint has at most 65536 bytes and a version from 0 on.",
@@ -88,17 +112,23 @@ extension HostCommand {
         stateHex: Hex.encode(state), stateVersion: Int(version), watermarkMs: nil)
       return try await call.setCheckpoint(checkpoint)
     },
-    HostCommand("checkpoint.reset", "Let a paused connector's stream begin anew", role: .operator) { call in
+    HostCommand(
+      "checkpoint.reset", "Let a paused connector's stream begin anew", role: .operator,
+      takes: [.text("instance"), .text("stream")]
+    ) { call in
       try await call.setCheckpoint(nil)
     },
-    HostCommand("checkpoint.show", "Show where each stream goes on", role: .auditor) { call in
-      .array(
-        try await call.host.tenant(try call.tenant()).view { view in
-          try view.scan(FabricStage.checkpoints).map { key, row in
-            let names = key.split(separator: "/", maxSplits: 1).map { JSONValue.string(String($0)) }
-            return try CheckpointText.row(names[0], names[1], try row.decode())
-          }
-        })
+    HostCommand("checkpoint.show", "Show where each stream goes on", role: .auditor, takes: [.text("instance")]) {
+      call in
+      let wanted = call.optional("instance")
+      return try await call.view { view in
+        .array(
+          try view.scan(FabricStage.checkpoints).compactMap { key, row in
+            let names = key.split(separator: "/", maxSplits: 1).map(String.init)
+            guard wanted == nil || names[0] == wanted else { return nil }
+            return try CheckpointText.row(.string(names[0]), .string(names[1]), try row.decode())
+          })
+      }
     },
   ]
 }
@@ -109,9 +139,13 @@ extension HostCommand.Call {
     let (tenant, name) = (try tenant(), try InstanceID(parsing: try string("instance")))
     let stream = try string("stream")
     let row = try await view { try $0.value(FabricStage.instances, name.rawValue) }
-    guard let enabling = try row?.decode(Enabling.self) else { throw HostError.unknown("the connector \(name)") }
+    guard let enabling = try row?.decode(Enabling.self) else {
+      throw HostError.unknown("the connector \(name)", list: "connector list")
+    }
     let streams = (enabling.manifest["streams"]?.array ?? []).compactMap { $0["name"]?.string }
-    guard streams.contains(stream) else { throw HostError.unknown("the stream \(stream) of \(name)") }
+    guard streams.contains(stream) else {
+      throw HostError.unknown("the stream \(stream) of \(name)", list: "connector show \(name)")
+    }
     guard !enabling.settings.enabled || enabling.settings.pausedFor != nil else {
       throw CommandError.refused(
         code: "checkpoint.not_paused",

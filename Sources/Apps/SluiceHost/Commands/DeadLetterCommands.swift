@@ -6,7 +6,10 @@ import Perception
 
 extension HostCommand {
   static let deadLetterCommands: [HostCommand] = [
-    HostCommand("deadletter.list", "List deliveries and records that did not fit, with the reason", role: .auditor) {
+    HostCommand(
+      "deadletter.list", "List deliveries and records that did not fit, with the reason", role: .auditor,
+      takes: [.number("limit")]
+    ) {
       call in
       let limit = try call.limit()
       return try await call.view { view in
@@ -15,13 +18,19 @@ extension HostCommand {
         return .array((deliveries + records).map(letterRow))
       }
     },
-    HostCommand("deadletter.show", "Show a dead letter with everything that was kept of it", role: .auditor) { call in
+    HostCommand(
+      "deadletter.show", "Show a dead letter with everything that was kept of it", role: .auditor, takes: [.text("id")]
+    ) { call in
       try await call.deadLetter().content
     },
-    HostCommand("deadletter.drop", "Give a dead letter up; what came stays in the journal", role: .operator) { call in
+    HostCommand(
+      "deadletter.drop", "Give a dead letter up; what came stays in the journal", role: .operator, takes: [.text("id")]
+    ) { call in
       try await call.order(.dropDeadLetter, target: try call.deadLetter().id, argument: nil)
     },
-    HostCommand("deadletter.replay", "Try a delivery or record again that did not fit", role: .operator) { call in
+    HostCommand(
+      "deadletter.replay", "Try a delivery or record again that did not fit", role: .operator, takes: [.text("id")]
+    ) { call in
       let letter = try await call.deadLetter()
       _ = try await call.order(.replayDeadLetter, target: letter.id, argument: nil)
       if letter.isDelivery {
@@ -63,7 +72,7 @@ extension HostCommand.Call {
       return Letter(id: id, content: delivery, isDelivery: true)
     }
     guard let record = try await view({ try PerceptionQueries($0).deadLetter(id) }) else {
-      throw HostError.unknown("the dead letter \(id)")
+      throw HostError.unknown("the dead letter \(id)", list: "deadletter list")
     }
     return Letter(id: id, content: record, isDelivery: false)
   }

@@ -8,7 +8,8 @@ extension HostCommand {
   /// What would be, asked of the plugins themselves: nothing is changed, here or outside.
   static let dryRunCommands: [HostCommand] = [
     HostCommand(
-      "connector.dry_run", "Ask a connector whether it works, and what its next pulls would bring", role: .operator
+      "connector.dry_run", "Ask a connector whether it works, and what its next pulls would bring", role: .operator,
+      takes: [.text("instance"), .text("stream"), .number("records")]
     ) { call in
       let (tenant, instance) = (try call.tenant(), try InstanceID(parsing: try call.string("instance")))
       let enabling = try await call.host.enabling(of: instance, tenant)
@@ -18,16 +19,21 @@ extension HostCommand {
       call.logDryRun(instance.rawValue)
       return try await call.host.dryRun(enabling, manifest, of: tenant, try call.extent())
     },
-    HostCommand("tool.dry_run", "Ask a tool's executor what a call would do", role: .operator) { call in
+    HostCommand(
+      "tool.dry_run", "Ask a tool's executor what a call would do", role: .operator,
+      takes: [.text("name"), .anything("arguments")]
+    ) { call in
       let name = try call.string("name")
       call.logDryRun(name)
       return try await call.host.dryRun(tool: name, call.arguments["arguments"] ?? [:], of: try call.tenant())
     },
-    HostCommand("approval.dry_run", "Ask the executor what a held call would do now", role: .approver) { call in
+    HostCommand(
+      "approval.dry_run", "Ask the executor what a held call would do now", role: .approver, takes: [.text("id")]
+    ) { call in
       let id = try call.digest("id")
       let record = try await call.view { try DecisionStage.record(id, in: $0) }
       guard let proposal = record?.proposal, let held = proposal.call else {
-        throw HostError.unknown("the approval \(id)")
+        throw HostError.unknown("the approval \(id)", list: "approval list")
       }
       call.logDryRun(held.tool)
       return try await call.host.dryRun(
@@ -41,9 +47,7 @@ extension HostCommand.Call {
   func extent() throws -> DryRunExtent {
     var extent = DryRunExtent()
     extent.stream = optional("stream")
-    if let given = arguments["records"], !given.isNull {
-      extent.recordsMax = Int(clamping: given.integer ?? given.string.flatMap { Int64($0) } ?? 0)
-    }
+    if let records = number("records") { extent.recordsMax = Int(clamping: records) }
     return extent
   }
 

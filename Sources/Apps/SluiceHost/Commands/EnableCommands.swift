@@ -5,7 +5,14 @@ import Vault
 
 extension HostCommand {
   static let enableCommands: [HostCommand] = [
-    HostCommand("connector.enable", "Enable a connector for a tenant", role: nil, whileSuspended: .onlyPlanned) {
+    HostCommand(
+      "connector.enable", "Enable a connector for a tenant", role: nil, whileSuspended: .onlyPlanned,
+      takes: [
+        .text("name"), .text("instance"), .object("endpoints"), .flag("allow_private"), .text("proxy"),
+        .anything("config"), .flag("replay"), .object("schedule"), .object("limits"), .flag("accept"), .flag("plan"),
+        .flag("dry_run"), .text("stream"), .number("records"),
+      ]
+    ) {
       call in
       let tenant = try call.tenant()
       let (enabling, manifest) = try await call.host.enabling(from: call.arguments)

@@ -17,14 +17,16 @@ extension HostCommand {
         "waiting_for": report.waitingFor.map { .string($0) } ?? .null,
       ]
     },
-    HostCommand("journal.trim", "Let packs go that are older than a number of days, now", role: nil) { call in
+    HostCommand(
+      "journal.trim", "Let packs go that are older than a number of days, now", role: nil, takes: [.number("raw_days")]
+    ) { call in
       let tenant = try call.tenant()
       var days: Int?
-      if let given = call.arguments["raw_days"] {
-        guard let number = given.integer, (0...36_500).contains(number) else {
+      if let number = call.number("raw_days") {
+        guard (0...36_500).contains(number) else {
           throw CommandError.refused(
             code: "command.bad_days",
-            message: "\(given.canonicalText.prefix(40)) is no number of days from 0 to 36500.",
+            message: "\(number) is no number of days from 0 to 36500.",
             remedy: "Give `--raw-days N`.")
         }
         days = Int(number)

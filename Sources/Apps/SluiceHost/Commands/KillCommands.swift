@@ -9,7 +9,7 @@ extension HostCommand {
   static let killCommands: [HostCommand] = [
     HostCommand(
       "kill", "Stop a tool, playbook, account, owner or all, before the next action", role: .operator,
-      whileSuspended: .answered
+      whileSuspended: .answered, takes: [.text("target"), .text("reason"), .flag("unseen")]
     ) {
       call in
       let target = try call.killTarget()
@@ -18,10 +18,10 @@ extension HostCommand {
       guard isThere || call.arguments["unseen"]?.bool == true else { throw UnknownKillTarget(target: target) }
       return try await call.order(.kill, target: target.description, argument: call.optional("reason"))
     },
-    HostCommand("unkill", "Take a kill switch back", role: .operator) { call in
+    HostCommand("unkill", "Take a kill switch back", role: .operator, takes: [.text("target")]) { call in
       let target = try call.killTarget()
-      guard try await call.view({ view in try KillSwitch.all(in: view).contains { $0.target == target.description } })
-      else { throw HostError.unknown("the kill switch \(target)") }
+      let thrown = try await call.view { try KillSwitch.all(in: $0).map(\.target) }
+      guard thrown.contains(target.description) else { throw NoKillSwitch(target: target, thrown: thrown) }
       return try await call.order(.unkill, target: target.description, argument: nil)
     },
   ]
@@ -53,4 +53,14 @@ struct UnknownKillTarget: OperatorError {
   var code: String { "policy.kill_target_unknown" }
   var message: String { "\(target) is not known here; nothing was stopped." }
   var remedy: String { "Correct the name, or give `--unseen` to stop what is still to come under it." }
+}
+
+struct NoKillSwitch: OperatorError {
+  let target: KillTarget
+  let thrown: [String]
+  var code: String { "policy.no_kill_switch" }
+  var message: String { "No kill switch holds \(target)." }
+  var remedy: String {
+    "Name one that is thrown: \(thrown.isEmpty ? "there is none" : thrown.joined(separator: ", "))."
+  }
 }

@@ -22,12 +22,16 @@ extension HostCommand {
       return ["published": true]
     },
     HostCommand(
-      "ledger.verify", "Verify tiles, entries, payloads and signature from the published files", role: .auditor
+      "ledger.verify", "Verify tiles, entries, payloads and signature from the published files", role: .auditor,
+      takes: [.text("since")]
     ) {
       call in
       try await call.host.ledgerCheck(try call.tenant()).verify(since: call.optional("since"))
     },
-    HostCommand("ledger.export", "Copy the published log into a folder", role: nil, whileSuspended: .answered) { call in
+    HostCommand(
+      "ledger.export", "Copy the published log into a folder", role: nil, whileSuspended: .answered,
+      takes: [.text("to")]
+    ) { call in
       let to = try call.string("to")
       let folder = try await call.host.ledgerCheck(try call.tenant()).folder
       let count = try OperatorFile.writing(to) {

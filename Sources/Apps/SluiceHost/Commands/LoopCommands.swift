@@ -11,14 +11,17 @@ import WorldModel
 
 extension HostCommand {
   static let loopCommands: [HostCommand] = [
-    HostCommand("signal.list", "List the newest signals", role: .auditor) { call in
+    HostCommand("signal.list", "List the newest signals", role: .auditor, takes: [.number("limit")]) { call in
       try await call.view { view in
         .array(
           try view.scan(RecentSignals.signals, from: "", until: nil, reversed: true, countMax: try call.limit()).map(
             \.1))
       }
     },
-    HostCommand("account.show", "Show what is believed of an account, or was believed of it then", role: .auditor) {
+    HostCommand(
+      "account.show", "Show what is believed of an account, or was believed of it then", role: .auditor,
+      takes: [.text("name"), .text("as_of"), .text("known_at")]
+    ) {
       call in
       let name = try call.string("name")
       let day = try call.moment("as_of")?.day
@@ -34,7 +37,10 @@ extension HostCommand {
         .array(try LoopAssembly.catalogue(view).tools.map { try JSONValue(encoding: $0) })
       }
     },
-    HostCommand("tool.call", "Answer one of the platform's own reads, which change nothing", role: .auditor) { call in
+    HostCommand(
+      "tool.call", "Answer one of the platform's own reads, which change nothing", role: .auditor,
+      takes: [.text("name"), .anything("arguments")]
+    ) { call in
       let name = try call.string("name")
       let arguments = call.arguments["arguments"] ?? [:]
       guard let read = ReadTool(rawValue: name) else {
@@ -55,7 +61,9 @@ extension HostCommand {
         ])
       return try await call.view { try read.answer(arguments, world: WorldFacts($0), view: $0) }
     },
-    HostCommand("decision.list", "List proposals, the newest last", role: .auditor) { call in
+    HostCommand(
+      "decision.list", "List proposals, the newest last", role: .auditor, takes: [.number("limit"), .text("state")]
+    ) { call in
       let wanted = call.optional("state")
       return try await call.view { view in
         let records = try view.scan(DecisionStage.proposals).map { try $0.1.decode(ProposalRecord.self) }
@@ -64,18 +72,24 @@ extension HostCommand {
         return .array(found.suffix(try call.limit()).map(decisionRow))
       }
     },
-    HostCommand("decision.show", "Show one proposal whole", role: .auditor) { call in
+    HostCommand("decision.show", "Show one proposal whole", role: .auditor, takes: [.text("id")]) { call in
       let id = try call.digest("id")
       return try await call.view { view in
-        guard let record = try DecisionStage.record(id, in: view) else { throw HostError.unknown("the decision \(id)") }
+        guard let record = try DecisionStage.record(id, in: view) else {
+          throw HostError.unknown("the decision \(id)", list: "decision list")
+        }
         return try JSONValue(encoding: record)
       }
     },
-    HostCommand("decision.score", "Compare what was foretold with what happened", role: .auditor) { call in
+    HostCommand(
+      "decision.score", "Compare what was foretold with what happened", role: .auditor, takes: [.text("playbook")]
+    ) { call in
       let playbook = call.optional("playbook")
       return try await call.view { try JSONValue(encoding: try DecisionScore(in: $0, playbook: playbook)) }
     },
-    HostCommand("decision.replay", "Recompute decisions from stored bytes and compare", role: .auditor) { call in
+    HostCommand(
+      "decision.replay", "Recompute decisions from stored bytes and compare", role: .auditor, takes: [.text("id")]
+    ) { call in
       let id = call.optional("id") == nil ? nil : try call.digest("id")
       return try await call.host.replay(try call.tenant(), decision: id)
     },
@@ -85,7 +99,10 @@ extension HostCommand {
     HostCommand("doctor.deep", "Rebuild every projection from the journal and compare", role: .auditor) { call in
       try await call.host.inspect(try call.tenant())
     },
-    HostCommand("record.versions", "List which versions of a stream's records have been delivered", role: .auditor) {
+    HostCommand(
+      "record.versions", "List which versions of a stream's records have been delivered", role: .auditor,
+      takes: [.text("instance"), .text("stream"), .text("after"), .number("limit")]
+    ) {
       call in
       let (instance, stream) = (try call.string("instance"), try call.string("stream"))
       let (after, limit) = (call.optional("after"), try call.limit())

@@ -41,7 +41,10 @@ extension HostCommand {
         return .array(rows)
       }
     },
-    HostCommand("policy.show", "Show a set of rules by its hash: in force, earlier or suggested", role: .auditor) {
+    HostCommand(
+      "policy.show", "Show a set of rules by its hash: in force, earlier or suggested", role: .auditor,
+      takes: [.text("hash")]
+    ) {
       call in
       let found = try await call.ruleSet()
       return [
@@ -50,11 +53,15 @@ extension HostCommand {
       ]
     },
     HostCommand(
-      "policy.diff", "Show what a folder, or a set by its hash, would change", role: nil, whileSuspended: .answered
+      "policy.diff", "Show what a folder, or a set by its hash, would change", role: nil, whileSuspended: .answered,
+      takes: [.text("folder"), .text("hash")]
     ) { call in
       try await call.differences()
     },
-    HostCommand("policy.activate", "Put a suggested or an earlier set into effect, by its hash", role: .operator) {
+    HostCommand(
+      "policy.activate", "Put a suggested or an earlier set into effect, by its hash", role: .operator,
+      takes: [.text("hash")]
+    ) {
       call in
       let found = try await call.ruleSet()
       try ConfigurationFolder.check(found.kind, found.name, found.document)
@@ -75,7 +82,7 @@ extension HostCommand.Call {
       (try LearningStage.suggestion(in: view), try SetsInForce.known(hash, in: view))
     }
     if let suggestion, suggestion.hashSuggested == hash { return (.thresholds, suggestion.name, suggestion.document) }
-    guard let known else { throw HostError.unknown("the set of rules \(hash)") }
+    guard let known else { throw HostError.unknown("the set of rules \(hash)", list: "policy list") }
     return (known.kind, known.name, try await host.activation(at: known.position, of: try tenant()).document)
   }
 

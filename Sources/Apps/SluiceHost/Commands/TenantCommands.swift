@@ -22,7 +22,7 @@ extension HostCommand {
     },
     HostCommand(
       "tenant.suspend", "Stop all of a tenant until it is resumed; everything stays readable", role: nil,
-      whileSuspended: .answered
+      whileSuspended: .answered, takes: [.text("reason")]
     ) { call in
       let tenant = try call.tenant()
       let reason = (call.optional("reason") ?? "").trimmingCharacters(in: .whitespacesAndNewlines)
@@ -35,11 +35,13 @@ extension HostCommand {
     },
     HostCommand(
       "tenant.quota", "Set how much of the disk and how many connectors a tenant may use", role: nil,
-      whileSuspended: .answered
+      whileSuspended: .answered, takes: [.text("disk"), .text("instances")]
     ) { call in
       let (disk, instances) = (call.optional("disk"), call.optional("instances"))
       let bytes = try disk.map { text in
-        guard let quota = quota(text, by: DiskQuota.size) else { throw TenantRefusal.badSize(text) }
+        guard let quota = quota(text, by: DiskQuota.size) else {
+          throw DiskQuota.isTooLarge(text) ? TenantRefusal.tooLarge(text) : .badSize(text)
+        }
         return quota
       }
       let count = try instances.map { text in
@@ -54,13 +56,17 @@ extension HostCommand {
       return try await call.host.tenantRow(tenant)
     },
     HostCommand(
-      "tenant.erase", "Make everything of a tenant unreadable, for good", role: nil, whileSuspended: .answered
+      "tenant.erase", "Make everything of a tenant unreadable, for good", role: nil, whileSuspended: .answered,
+      takes: [.text("confirm")]
     ) { call in
       let tenant = try call.tenant()
       guard let confirm = call.optional("confirm") else { return try await call.host.erasurePlan(of: tenant) }
       return try await call.host.erase(tenant, confirm: confirm, by: call.user)
     },
-    HostCommand("secret.set", "Store a secret in a connector's slot", role: nil) { call in
+    HostCommand(
+      "secret.set", "Store a secret in a connector's slot", role: nil,
+      takes: [.text("instance"), .text("slot"), .text("value")]
+    ) { call in
       let instance = try InstanceID(parsing: try call.string("instance"))
       let slot = try SlotName(parsing: try call.string("slot"))
       let value = Vault.withoutLastNewline(Array(try call.string("value").utf8))
@@ -76,14 +82,15 @@ extension HostCommand {
           ["instance": .string($0.instance), "slot": .string($0.slot)]
         })
     },
-    HostCommand("secret.revoke", "Remove a secret", role: .operator) { call in
+    HostCommand("secret.revoke", "Remove a secret", role: .operator, takes: [.text("instance"), .text("slot")]) {
+      call in
       let instance = try InstanceID(parsing: try call.string("instance"))
       let slot = try call.string("slot")
       guard
         try call.host.vault.slots(tenant: try call.tenant()).contains(where: {
           ($0.instance, $0.slot) == (instance.rawValue, slot)
         })
-      else { throw HostError.unknown("the secret \(instance)/\(slot)") }
+      else { throw HostError.unknown("the secret \(instance)/\(slot)", list: "secret list") }
       try call.host.vault.revoke(
         tenant: try call.tenant(), instance: instance, slot: slot)
       try await call.host.refreshHooks(of: try call.tenant())

@@ -15,7 +15,7 @@ extension HostCommand {
       return [
         "at_ms": .integer(SystemSources.wallClockMs()),
         "uptime_ms": .integer(SystemSources.monotonicMs() - call.host.startedMs),
-        "window_ms": .integer(view.windowMs), "instances": instances,
+        "is_running": .bool(await call.host.isRunning), "window_ms": .integer(view.windowMs), "instances": instances,
         "bottleneck": [
           "kind": .string(bottleneck.kind.rawValue), "instance": bottleneck.instance.map { .string($0) } ?? .null,
           "percent": .integer(Int64(bottleneck.percent)), "sentence": .string(bottleneck.sentence),

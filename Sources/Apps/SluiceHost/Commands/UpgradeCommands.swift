@@ -5,7 +5,8 @@ import Domain
 extension HostCommand {
   static let upgradeCommands: [HostCommand] = [
     HostCommand(
-      "connector.upgrade", "Run a connector by another version of its plugin", role: nil, whileSuspended: .onlyPlanned
+      "connector.upgrade", "Run a connector by another version of its plugin", role: nil, whileSuspended: .onlyPlanned,
+      takes: [.text("instance"), .text("name"), .flag("plan"), .flag("accept")]
     ) { call in
       let (tenant, instance) = (try call.tenant(), try InstanceID(parsing: try call.string("instance")))
       let upgrade = try await call.host.upgrade(instance, to: call.optional("name"), of: tenant)
@@ -20,7 +21,9 @@ extension HostCommand {
       answer["streams"] = .array(places.map(\.row))
       return .object(answer)
     },
-    HostCommand("connector.rollback", "Go back to the version before the last upgrade", role: nil) { call in
+    HostCommand(
+      "connector.rollback", "Go back to the version before the last upgrade", role: nil, takes: [.text("instance")]
+    ) { call in
       let (tenant, instance) = (try call.tenant(), try InstanceID(parsing: try call.string("instance")))
       let upgrade = try await call.host.rollback(instance, of: tenant)
       let places = try await call.host.carryOut(upgrade, for: tenant, by: call.user)

@@ -14,6 +14,7 @@ struct ConnectorFiles {
     let arguments: JSONValue
     /// Why it rests; nil leaves that to operators.
     let pause: String?
+    fileprivate let document: SourceDocument
   }
   let files: [File]
 
@@ -33,7 +34,8 @@ struct ConnectorFiles {
   }
 
   private static func file(_ home: String, _ name: String) throws -> File {
-    let document = try RunningHost.document(path: "\(home)/\(name)")
+    // Manifests have such names too: the folder is said.
+    let document = try RunningHost.document(path: "\(home)/\(name)", name: "connectors/\(name)")
     let root = DocumentReader(document)
     try root.allow([
       "connector", "endpoints", "allow_private", "proxy", "config", "schedule", "limits", "replay", "pause",
@@ -54,6 +56,30 @@ struct ConnectorFiles {
     if root["proxy"].isPresent { arguments["proxy"] = .string(try root["proxy"].string()) }
     for key in ["allow_private", "replay"] where root[key].isPresent { arguments[key] = .bool(try root[key].bool()) }
     let pause = root["pause"].isPresent ? try root["pause"].string("why it rests") : nil
-    return File(instance: instance, arguments: .object(arguments), pause: pause)
+    return File(instance: instance, arguments: .object(arguments), pause: pause, document: document)
   }
+}
+
+extension RunningHost {
+  /// What a file asks for; a fault of it is shown where it stands.
+  /// - Throws: `DocumentError`, `FaultOfFile`.
+  func enabling(from file: ConnectorFiles.File) throws -> (Enabling, Manifest) {
+    do { return try enabling(from: file.arguments, said: file.document) } catch let error as DocumentError {
+      // Of this file or of the manifest: it names the place.
+      throw error
+    } catch let error as any OperatorError {
+      let key = (error as? EnablingError)?.key ?? (error is ScheduleError ? "schedule.time_zone" : "")
+      let line = file.document.mark(key).map { ":\($0.line)" } ?? ""
+      throw FaultOfFile(place: file.document.name + line, fault: error)
+    }
+  }
+}
+
+/// A fault that a file has, which alone would not name it.
+struct FaultOfFile: OperatorError {
+  let place: String
+  let fault: any OperatorError
+  var code: String { fault.code }
+  var message: String { "\(place): \(fault.message)" }
+  var remedy: String { fault.remedy }
 }

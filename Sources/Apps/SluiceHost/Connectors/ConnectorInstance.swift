@@ -34,7 +34,7 @@ package actor ConnectorInstance {
   /// Nil for one that only receives.
   private let clock: PullClock?
   private var nextPullMs: Int64
-  private var pausedFor: String?
+  private(set) var pausedFor: String?
   /// It was parked for its credential: a new secret lets it try again.
   private var awaitsSecret = false
   /// How often a secret was stored for it: by that, what was asked with an earlier one is known.

@@ -22,7 +22,7 @@ extension RunningHost {
     let inForce = try enablings(of: tenant)
     let held = try vault.slots(tenant: tenant)
     let steps = try wanted.files.map { file in
-      var (enabling, manifest) = try enabling(from: file.arguments)
+      var (enabling, manifest) = try enabling(from: file)
       let old = inForce.first { $0.instance == file.instance }
       enabling.settings.pausedFor = file.pause ?? old?.settings.pausedFor
       return try step(to: enabling, manifest, from: old, held: held)

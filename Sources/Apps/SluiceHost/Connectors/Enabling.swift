@@ -86,9 +86,12 @@ package struct Enabling: Codable, Sendable, Equatable {
 
   /// When it is pulled by itself.
   /// - Throws: `DocumentError`, `ScheduleError`.
-  func clock(_ manifest: Manifest) throws -> PullClock? {
+  /// - Parameter said: The document that says `schedule`, for messages.
+  func clock(_ manifest: Manifest, said: SourceDocument? = nil) throws -> PullClock? {
     let own = try schedule.map {
-      try PullSchedule(DocumentReader(SourceDocument(name: "schedule", value: $0, marks: [:])))
+      try PullSchedule(
+        said.map { DocumentReader($0)["schedule"] }
+          ?? DocumentReader(SourceDocument(name: "schedule", value: $0, marks: [:])))
     }
     return try (own ?? manifest.schedule).map { try PullClock($0, random: { SystemSources.random($0) }) }
   }
@@ -96,7 +99,7 @@ package struct Enabling: Codable, Sendable, Equatable {
 
 /// Why a connector cannot be enabled as asked.
 package enum EnablingError: OperatorError, Equatable {
-  case noPlugin(name: String, folders: [String])
+  case noPlugin(name: String, versions: [String])
   case unknownEndpoint(name: String, known: [String])
   case badOverride(endpoint: String, base: String)
   case privateNotAllowed(endpoint: String)
@@ -118,20 +121,23 @@ package enum EnablingError: OperatorError, Equatable {
   }
   package var message: String {
     switch self {
-    case .noPlugin(let name, let folders):
-      "There is no manifest \(name).yaml in \(folders.joined(separator: ", "))."
+    case .noPlugin(let name, _): "There is no plugin \"\(name)\" here."
     case .unknownEndpoint(let name, _): "The manifest declares no endpoint \"\(name)\"."
     case .badOverride(let endpoint, let base): "\"\(base)\" cannot be the address of the endpoint \(endpoint)."
     // What was given is not repeated: it may hold a login.
     case .badProxy: "What was given cannot be a proxy's address."
     case .badConfig(let faults): "The configuration does not fit: \(faults)."
     case .unknownSlot(let slot, let instance, _): "The manifest of \(instance) declares no slot \"\(slot)\"."
-    case .privateNotAllowed(let endpoint): "An override of the endpoint \(endpoint) was given without --allow-private."
+    case .privateNotAllowed(let endpoint):
+      "The endpoint \(endpoint) was given another address, and nobody has said that it may be a private one."
     }
   }
   package var remedy: String {
     switch self {
-    case .noPlugin: "Build the plugins with `make build`, or give a manifest's path."
+    case .noPlugin(_, let versions):
+      versions.isEmpty
+        ? "Name one that `sluice plugin list` shows, the path of a manifest, which ends in .yaml, or install a pack: `sluice plugin install FILE`."
+        : "Of this name there is \(versions.joined(separator: ", ")); others are installed from their packs: `sluice plugin install FILE`."
     case .unknownEndpoint(_, let known): "Declared: \(known.joined(separator: ", "))."
     case .badOverride: "Give http://host:port or https://host[:port][/path]."
     case .unknownSlot(_, _, let known):
@@ -142,7 +148,7 @@ package enum EnablingError: OperatorError, Equatable {
       "Give http://host:port or https://host:port, or none for no proxy at all; its login is a secret: `sluice secret set INSTANCE proxy < FILE`."
     case .badConfig: "Give what the schema under `config` in the manifest allows."
     case .privateNotAllowed:
-      "Say so: overrides may lead to private addresses and plain http; they are shown and recorded."
+      "Say `--allow-private`, or in a connector's file `allow_private: true`: it may then lead to private addresses and plain http, and is shown and recorded."
     }
   }
 }
@@ -152,7 +158,8 @@ extension RunningHost {
   ///
   /// Arguments: `name` (a connector's name or a manifest's path), `instance`, `endpoints` {name: base},
   /// `allow_private`, `proxy`, `config` {}, `replay`, `schedule` {}, `limits` {}.
-  func enabling(from arguments: JSONValue) throws -> (Enabling, Manifest) {
+  /// - Parameter said: The file that says `schedule` and `limits`, so that their faults are shown in it.
+  func enabling(from arguments: JSONValue, said: SourceDocument? = nil) throws -> (Enabling, Manifest) {
     guard let name = arguments["name"]?.string else { throw CommandError.missing("name") }
     let path = try manifestPath(name)
     let document = try Self.document(path: path)
@@ -189,9 +196,10 @@ extension RunningHost {
       replay: arguments["replay"]?.bool ?? false, schedule: arguments["schedule"], limits: arguments["limits"])
     if let limits = enabling.limits {
       try manifest.limits.check(
-        lowered: DocumentReader(SourceDocument(name: "limits", value: limits, marks: [:])))
+        lowered: said.map { DocumentReader($0)["limits"] }
+          ?? DocumentReader(SourceDocument(name: "limits", value: limits, marks: [:])))
     }
-    _ = try enabling.clock(manifest)
+    _ = try enabling.clock(manifest, said: said)
     return (enabling, manifest)
   }
 
@@ -249,7 +257,7 @@ extension RunningHost {
     }
   }
 
-  private static func isBase(_ text: String) -> Bool {
+  package static func isBase(_ text: String) -> Bool {
     guard text.hasPrefix("http://") || text.hasPrefix("https://"), !text.contains("@"),
       let parts = URLComponents(string: text), parts.host?.isEmpty == false
     else { return false }
@@ -257,13 +265,9 @@ extension RunningHost {
   }
 
   /// Reads a YAML file with the place of every value.
-  static func document(path: String) throws -> SourceDocument {
-    guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
-      throw DocumentError(
-        file: path, path: "", line: nil, column: nil, found: "not a file that can be read",
-        allowed: "a YAML file in UTF-8")
-    }
-    return try YAMLFile.document(text, name: (path as NSString).lastPathComponent)
+  /// - Parameter name: How errors call the file; its own name when nil.
+  static func document(path: String, name: String? = nil) throws -> SourceDocument {
+    try YAMLFile.document(try OperatorFile.document(path), name: name ?? (path as NSString).lastPathComponent)
   }
 
   private func manifestPath(_ name: String) throws -> String {
@@ -273,11 +277,26 @@ extension RunningHost {
       let path = "\(folder)/\(name).yaml"
       if FileManager.default.fileExists(atPath: path) { return URL(fileURLWithPath: path).path }
     }
-    throw EnablingError.noPlugin(name: name, folders: options.pluginFolders)
+    throw EnablingError.noPlugin(
+      name: name,
+      versions: InstalledPlugins.known(
+        as: name, dataFolder: options.dataFolder, bundled: options.pluginFolders))
   }
 }
 
 extension EnablingError {
+  /// What of an instance's own words is wrong, by its key there.
+  var key: String? {
+    switch self {
+    case .noPlugin: "connector"
+    case .unknownEndpoint(let name, _): "endpoints.\(name)"
+    case .badOverride(let endpoint, _), .privateNotAllowed(let endpoint): "endpoints.\(endpoint)"
+    case .badProxy: "proxy"
+    case .badConfig: "config"
+    case .unknownSlot: nil
+    }
+  }
+
   /// - Throws: `badConfig` with every fault, so that nobody mends one to be told of the next.
   package static func check(_ config: JSONValue, of manifest: Manifest) throws(EnablingError) {
     let misfits = manifest.config.misfits(of: config)

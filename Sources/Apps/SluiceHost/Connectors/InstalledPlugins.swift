@@ -20,6 +20,15 @@ package enum InstalledPlugins {
     return OperatorFile.absolute("\(home)/\(version)/\(plugin).yaml")
   }
 
+  /// What there is of the plugin that a name means: versions that are installed, each as NAME@VERSION, and as NAME what came with
+  /// Sluice.
+  package static func known(as name: String, dataFolder: String, bundled folders: [String]) -> [String] {
+    guard let plugin = InstanceID(rawValue: String(name.prefix { $0 != "@" }))?.rawValue else { return [] }
+    let isBundled = folders.contains { FileManager.default.fileExists(atPath: "\($0)/\(plugin).yaml") }
+    return versions(in: "\(folder(dataFolder: dataFolder))/\(plugin)").map { "\(plugin)@\($0)" }
+      + (isBundled ? [plugin] : [])
+  }
+
   /// The oldest first. What is no version is nobody's.
   package static func versions(in home: String) -> [String] {
     let found = (try? FileManager.default.contentsOfDirectory(atPath: home)) ?? []

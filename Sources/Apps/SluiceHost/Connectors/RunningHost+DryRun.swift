@@ -17,12 +17,12 @@ extension RunningHost {
       throw DryRunError.tooMany(most: DryRunExtent.recordsMost)
     }
     if let stream = extent.stream, !manifest.streams.contains(where: { $0.name.rawValue == stream }) {
-      throw HostError.unknown("the stream \(stream) of \(enabling.instance)")
+      throw HostError.unknown("the stream \(stream) of \(enabling.instance)", list: "plugin show \(manifest.name)")
     }
     let runtime = try self.tenant(tenant)
     return try await beside(enabling, manifest, tenant) { trial in
       let check = try await trial.dryCheck()
-      var answer: [String: JSONValue] = ["check": .string(check.inWords)]
+      var answer: [String: JSONValue] = ["check": .string(check.inWords), "works": .bool(check.isGood)]
       guard check.isGood, manifest.kind == .source else { return .object(answer) }
       let isMapped = enabling.manifest["mapping"] != nil
       let document = SourceDocument(name: enabling.source, value: enabling.manifest, marks: [:])
@@ -36,9 +36,10 @@ extension RunningHost {
         if let ending = extent.ending(shownBytes: shownBytes, askedForMs: askedForMs) {
           rows.append(["stream": .string(stream.name.rawValue), "ending": .string(ending), "records": []])
         } else {
-          let (row, bytes) = try await dryRow(of: stream.name, trial, runtime, extent, mapping)
+          let (row, bytes, isGood) = try await dryRow(of: stream.name, trial, runtime, extent, mapping)
           rows.append(row)
           shownBytes += bytes
+          if !isGood { answer["works"] = false }
         }
       }
       answer["streams"] = .array(rows)
@@ -49,7 +50,7 @@ extension RunningHost {
   private func dryRow(
     of stream: StreamName, _ trial: ConnectorInstance, _ runtime: TenantRuntime, _ extent: DryRunExtent,
     _ mapping: [String: StreamMapping]
-  ) async throws -> (JSONValue, bytes: Int) {
+  ) async throws -> (JSONValue, bytes: Int, isGood: Bool) {
     let instance = trial.route.instance
     let old = try runtime.view { try FabricStage.checkpoint(of: instance, stream: stream, in: $0) }
     var pull = DryPull(recordsMax: extent.recordsMax, bytesMax: extent.bytesMax) { record, stream in
@@ -58,11 +59,13 @@ extension RunningHost {
       }
     }
     var ending: String
+    var isGood = false
     do {
       // One of another version may write its places otherwise.
       var place = old
       if let old { place = try await trial.migrated(old, of: stream) ?? old }
       let outcome = try await trial.dryPull(stream, from: place, into: &pull)
+      isGood = pull.isCutOff || outcome.isGood
       ending = pull.isCutOff ? "there is more" : outcome.isGood ? "that is all" : outcome.inWords
     } catch let fault as OperationEnding {
       ending = fault.reason
@@ -75,7 +78,7 @@ extension RunningHost {
       "known_again": .integer(Int64(pull.knownCount)),
       "records": .array(pull.found.map { Self.dryRow($0, askedFor: stream, mapping[$0.stream.rawValue]) }),
     ]
-    return (row, pull.bytes)
+    return (row, pull.bytes, isGood)
   }
 
   /// A record, and what the loop would make of it.

@@ -4,9 +4,13 @@ package import Domain
 
 /// Connectors of tenants: enabled, paused, resumed, disabled; started and stopped to match.
 extension RunningHost {
+  /// - Throws: `ConnectorRefusal` for one that is known and does not run, `HostError.unknown`.
   package func instance(_ tenant: TenantID, _ instance: InstanceID) throws -> ConnectorInstance {
-    guard let found = instances["\(tenant)/\(instance)"] else { throw HostError.unknown("the connector \(instance)") }
-    return found
+    let key = "\(tenant)/\(instance)"
+    if let found = instances[key] { return found }
+    guard try enabling(of: instance, tenant).settings.enabled else { throw ConnectorRefusal.disabled(instance) }
+    guard isRunningInstances else { throw ConnectorRefusal.nobodyRuns(instance, path: options.dataFolder) }
+    throw ConnectorRefusal.notStarted(instance, reason: refused[key] ?? "it is being started or stopped")
   }
 
   /// Journals that a connector is enabled, as it is from now on, and starts it.
@@ -36,7 +40,9 @@ extension RunningHost {
 
   /// Ends a connector's pause, which is journaled, or its parking, which is not.
   package func resume(_ instance: InstanceID, for tenant: TenantID, by user: UserID?) async throws {
-    let isPaused = try enabling(of: instance, tenant).settings.pausedFor != nil
+    let settings = try enabling(of: instance, tenant).settings
+    guard settings.enabled else { throw ConnectorRefusal.disabled(instance) }
+    let isPaused = settings.pausedFor != nil
     if isPaused { try await change(instance, for: tenant, by: user) { $0.pausedFor = nil } }
     guard isRunningInstances else { return }
     try await self.instance(tenant, instance).resume()
@@ -45,7 +51,7 @@ extension RunningHost {
 
   func enabling(of instance: InstanceID, _ tenant: TenantID) throws -> Enabling {
     let row = try self.tenant(tenant).view { try $0.value(FabricStage.instances, instance.rawValue) }
-    guard let row else { throw HostError.unknown("the connector \(instance)") }
+    guard let row else { throw HostError.unknown("the connector \(instance)", list: "connector list") }
     return try row.decode()
   }
 

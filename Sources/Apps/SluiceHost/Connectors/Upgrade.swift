@@ -39,7 +39,10 @@ extension RunningHost {
     ]
     arguments["proxy"] = old.proxy.map { .string($0) }
     arguments["schedule"] = old.schedule
-    var (new, manifest) = try enabling(from: .object(arguments))
+    var (new, manifest): (Enabling, Manifest)
+    do { (new, manifest) = try enabling(from: .object(arguments)) } catch EnablingError.badConfig(let faults) {
+      throw UpgradeError.otherConfig(instance: instance, to: name ?? plugin, faults: faults)
+    }
     // Held to the same, also where the new manifest asks for less.
     new.limits = old.limits
     (new.settings.pausedFor, new.settings.enabled) = (old.settings.pausedFor, old.settings.enabled)
@@ -194,6 +197,7 @@ extension RunningHost {
 package enum UpgradeError: OperatorError, Equatable {
   case otherPlugin(instance: InstanceID, plugin: String, asked: String)
   case moreAuthority(instance: InstanceID, asked: Int)
+  case otherConfig(instance: InstanceID, to: String, faults: String)
   case doesNotWork(version: String, reason: String)
   case notMigrated(stream: String, stateVersion: Int, reason: String)
   case nothingBefore(instance: InstanceID)
@@ -204,6 +208,7 @@ package enum UpgradeError: OperatorError, Equatable {
     switch self {
     case .otherPlugin: "connector.other_plugin"
     case .moreAuthority: "connector.more_authority"
+    case .otherConfig: "connector.other_config"
     case .doesNotWork: "connector.version_does_not_work"
     case .notMigrated: "connector.state_not_migrated"
     case .nothingBefore: "connector.nothing_before"
@@ -216,6 +221,8 @@ package enum UpgradeError: OperatorError, Equatable {
     case .otherPlugin(let instance, let plugin, let asked): "\(instance) is \(plugin); \(asked) is no version of it."
     case .moreAuthority(let instance, let asked):
       "The manifest for \(instance) says \(asked) things that nobody has granted here."
+    case .otherConfig(let instance, let to, let faults):
+      "The configuration of \(instance) does not fit \(to): \(faults). The old version runs on."
     case .doesNotWork(let version, let reason): "Version \(version) does not work here: \(reason) The old one runs on."
     case .notMigrated(let stream, let stateVersion, let reason):
       "The new version cannot go on with \(stream) from its checkpoint of version \(stateVersion): \(reason) The old one runs on."
@@ -229,6 +236,8 @@ package enum UpgradeError: OperatorError, Equatable {
     switch self {
     case .otherPlugin: "Enable the other plugin as an instance of its own, with `--as`."
     case .moreAuthority: "Read them with `sluice connector upgrade INSTANCE --plan`, then say `--accept`."
+    case .otherConfig(let instance, let to, _):
+      "Enable it once more with another one, and with all else that was said for it: `sluice connector enable \(to) --as \(instance) --config FILE --accept`; its checkpoints stay."
     case .doesNotWork: "See the host's log of that time; try it by hand with `sluice plugin run`."
     case .notMigrated: "Ask its author for `sluice.state-migrate/1`, or reset the checkpoint and upgrade then."
     case .nothingBefore: "Upgrade to the version that you want: `sluice connector upgrade INSTANCE --to NAME@VERSION`."

@@ -60,11 +60,16 @@ extension HostSettings.WayOut {
     let allowed = "the absolute path of a file with certificates of authorities, PEM"
     let path = try r.string(allowed)
     guard path.hasPrefix("/") else { throw r.error("\"\(path.prefix(60))\"", allowed: allowed) }
-    guard let text = try? OperatorFile.text(path) else {
+    do {
+      guard try OperatorFile.document(path).contains("-----BEGIN CERTIFICATE-----") else {
+        throw OperatorFileError.notText(path: path)
+      }
+    } catch OperatorFileError.notText {
+      throw r.error("\(path), which holds none in PEM", allowed: allowed)
+    } catch let error as any OperatorError {
+      throw r.error("a file that cannot be used: \(error.message.dropLast())", allowed: allowed)
+    } catch {
       throw r.error("\(path), which cannot be read", allowed: allowed)
-    }
-    guard text.contains("-----BEGIN CERTIFICATE-----") else {
-      throw r.error("\(path), which holds none", allowed: allowed)
     }
     return path
   }

@@ -17,6 +17,8 @@ actor LedgerPublisher {
   /// The files of the open log.
   nonisolated let objects: any ObjectStore
   private nonisolated let epoch: LedgerEpoch
+  /// Where they stand, for messages.
+  private let folder: String
   private let tenant: TenantRuntime
   private let journal: SQLiteJournal
   private let signer: NoteSigner
@@ -41,7 +43,8 @@ actor LedgerPublisher {
     self.tenant = tenant
     self.journal = journal
     epoch = try tenant.view { try LedgerStage.epoch(in: $0) }
-    objects = try FileObjectStore(root: Self.folder(of: epoch, in: folder))
+    self.folder = Self.folder(of: epoch, in: folder)
+    objects = try FileObjectStore(root: self.folder)
     self.highWaterPath = highWaterPath
     self.metrics = metrics
     self.crash = crash
@@ -63,7 +66,13 @@ actor LedgerPublisher {
   /// Compares what was published with the journal's state.
   /// - Throws: `LedgerStateError.behindHighWater` when the journal is older than what others have seen.
   func start() throws {
-    let promised = try LedgerRelease.mark(promisedBy: try objects.read("checkpoint"), of: epoch, signer: signer)
+    let promised: HighWater?
+    do {
+      promised = try LedgerRelease.mark(promisedBy: try objects.read("checkpoint"), of: epoch, signer: signer)
+    } catch let error as LedgerError {
+      throw LedgerStateError.checkpointDamaged(
+        tenant: tenant.tenant.rawValue, path: "\(folder)/checkpoint", reason: error.message)
+    }
     published = promised?.size ?? 0
     try objects.write([("log.vkey", Array((vkey + "\n").utf8))])
     let (tree, beginnings) = try tenant.view { (try LedgerStage.tree(in: $0), try LedgerStage.beginnings(in: $0)) }
@@ -184,6 +193,7 @@ package enum LedgerStateError: OperatorError, Equatable {
   case behindHighWater(tenant: String, size: Int, published: Int)
   case behindEpoch(tenant: String, published: String)
   case markDamaged(path: String)
+  case checkpointDamaged(tenant: String, path: String, reason: String)
   case unansweredMark(log: String, size: Int, path: String)
 
   package var code: String {
@@ -191,6 +201,7 @@ package enum LedgerStateError: OperatorError, Equatable {
     case .behindHighWater: "ledger.behind_high_water"
     case .behindEpoch: "ledger.behind_epoch"
     case .markDamaged: "ledger.mark_damaged"
+    case .checkpointDamaged: "ledger.checkpoint_damaged"
     case .unansweredMark: "ledger.unanswered_mark"
     }
   }
@@ -202,6 +213,8 @@ package enum LedgerStateError: OperatorError, Equatable {
       "The log \(published) of \(tenant) was already published, but the journal does not come to it: it is older, or another one, than what others have seen."
     case .unansweredMark(let log, let size, let path):
       "\(path) says that the log \(log) was published with \(size) entries; no log that was begun here since commits to that."
+    case .checkpointDamaged(let tenant, let path, let reason):
+      "\(path) is not the last checkpoint of \(tenant). \(reason)"
     case .markDamaged(let path): "\(path) does not hold the size and root of a published checkpoint."
     }
   }
@@ -211,6 +224,8 @@ package enum LedgerStateError: OperatorError, Equatable {
       "Put the newest journal back. To go on would sign a second history; `sluice restore` begins a new log instead."
     case .unansweredMark:
       "Restore the backup again, with the newest checkpoint of that log: `sluice restore --checkpoint FILE`."
+    case .checkpointDamaged:
+      "Put it back from a copy. Where there is none, move it away and start: the high-water mark still says what others have seen, and it is signed anew."
     case .markDamaged: "Remove the file once `sluice ledger verify` finds the published log sound; it is written again."
     }
   }

@@ -80,6 +80,7 @@ enum TenantRefusal: OperatorError, Equatable {
   case notConfirmed(TenantID, given: String)
   case backupUnderWay(TenantID)
   case badSize(String)
+  case tooLarge(String)
   case badCount(String)
   case noQuota
   case badReason
@@ -91,6 +92,7 @@ enum TenantRefusal: OperatorError, Equatable {
     case .notConfirmed: "tenant.not_confirmed"
     case .backupUnderWay: "tenant.backup_under_way"
     case .badSize: "tenant.bad_quota"
+    case .tooLarge: "tenant.quota_too_large"
     case .badCount: "tenant.bad_instance_quota"
     case .noQuota: "tenant.no_quota"
     case .badReason: "tenant.bad_reason"
@@ -105,6 +107,7 @@ enum TenantRefusal: OperatorError, Equatable {
     case .backupUnderWay(let tenant):
       "A backup is being made, which would hold the tenant \(tenant). Nothing was done."
     case .badSize(let text): "\"\(text.prefix(40))\" is no size of a disk quota."
+    case .tooLarge(let text): "\"\(text.prefix(40))\" is more than a disk quota can be, which is 1048576 TiB."
     case .badCount(let text): "\"\(text.prefix(40))\" is no number of connectors."
     case .noQuota: "Neither a quota of the disk nor one of connectors was given."
     case .badReason: "Why it is suspended must be said, in \(Suspension.reasonLengthMax) characters at most."
@@ -119,6 +122,7 @@ enum TenantRefusal: OperatorError, Equatable {
     case .backupUnderWay: "Wait until it is made, and ask again."
     case .badSize:
       "Give a number of bytes, or one with KiB, MiB, GiB or TiB: 10GiB; `none`, or `default` for the host's."
+    case .tooLarge: "Give a smaller one, or `none` for as much as there is."
     case .badCount: "Give a number up to \(InstanceQuota.countMax); `none`, or `default` for the host's."
     case .noQuota: "Give `--disk SIZE`, `--instances NUMBER`, or both."
     case .badReason: "Give `--reason TEXT`; whoever asks for something meanwhile is told."
