@@ -153,7 +153,7 @@ def test_revoked_grant_parks(rig):
     scenario.host.ask("connector.run", instance="crm")
     scenario.wait_parked("credential", "invalid_grant", "sluice secret set crm api")
     before = scenario.host.metric("sluice_requests_total")
-    scenario.host.ask("connector.run", instance="crm")
+    expect_equal(scenario.host.reply("connector.run", instance="crm").get("error", {}).get("code"), "connector.rests", "a pull of a parked connector")
     expect(scenario.connector().startswith("parked"), "it stays parked")
     expect_equal(scenario.host.metric("sluice_requests_total"), before, "requests of a parked connector")
     authorize(scenario)

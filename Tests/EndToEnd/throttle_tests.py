@@ -170,11 +170,11 @@ def test_top_names_the_bottleneck(rig):
         done = sluice("top", "--once", "--sort", order, "--data-dir", host.data)
         expect_equal(done.returncode, 0, f"exit of top --sort {order} ({done.stderr})")
         sentence = next((line for line in done.stdout.splitlines() if line.startswith("The bottleneck is the request budget of crm")), "")
-        expect("the rate that the manifest allows" in sentence, f"top --sort {order} says: {done.stdout}")
+        expect("the rate that its limits allow" in sentence, f"top --sort {order} says: {done.stdout}")
     ages = [float(age) for age in re.findall(r" ([0-9.]+) s  ", done.stdout)]
     expect(len(ages) >= 2 and ages == sorted(ages, reverse=True), f"ages of top --sort age: {done.stdout}")
     cookie = signed_in(host)
     page = lambda: request(host.address, "GET", "/flow", headers={"Host": host.address, "Cookie": cookie})[2].decode()
-    named = re.compile("The bottleneck is the request budget of crm[^.]*, since its requests reach the rate that the manifest allows")
+    named = re.compile("The bottleneck is the request budget of crm[^.]*, since its requests reach the rate that its limits allow")
     wait_for(lambda: named.search(page()), "the page names the bottleneck")
     return sentence

@@ -37,7 +37,7 @@ def test_refused_credential_parks(rig):
     parked = lambda: scenario.host.metric("sluice_instances_parked")
     expect_equal(parked(), 1, "instances that are parked")
     before = scenario.host.metric("sluice_requests_total")
-    scenario.host.ask("connector.run", instance="crm")
+    expect_equal(scenario.host.reply("connector.run", instance="crm").get("error", {}).get("code"), "connector.rests", "a pull of a parked connector")
     time.sleep(0.5)
     expect_equal(scenario.host.metric("sluice_requests_total"), before, "requests of a parked connector")
     expect_equal(sluice("connector", "resume", "crm", "--data-dir", scenario.host.data).returncode, 0, "exit of connector resume")

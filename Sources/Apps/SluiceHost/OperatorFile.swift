@@ -175,7 +175,7 @@ package enum OperatorFileError: OperatorError, Equatable {
   package var remedy: String {
     switch self {
     case .unreadable: "Name a file that exists and that this user may read."
-    case .notAFile: "Name a file."
+    case .notAFile(_, let what): what == "a folder" ? "Name a file in it." : "Name a file."
     case .exists: "It is not written over: name another file, or move that one away."
     case .tooLarge: "Check that it is the file you mean."
     case .notText: "Save it as UTF-8, or name another file."

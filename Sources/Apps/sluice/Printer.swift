@@ -46,7 +46,7 @@ enum Printer {
   private static func plain(_ value: JSONValue) -> String {
     switch value {
     case .string(let text): text.harmless
-    case .null: "-"
+    case .null, .array([]): "-"
     default: value.canonicalText.harmless
     }
   }

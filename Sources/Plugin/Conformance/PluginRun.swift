@@ -129,7 +129,8 @@ package struct PluginRun: Sendable {
   private static func reworded(_ failure: HTTPFailure, _ slots: [String]) -> HTTPFailure {
     let message = slots.reduce(failure.message) { message, slot in
       message.replacingOccurrences(
-        of: "`sluice secret set \(instance) \(slot) < FILE`", with: "`--secret \(slot)=FILE`")
+        of: "`sluice secret set \(instance) \(slot) < FILE`", with: "`--secret \(slot)=FILE`"
+      ).replacingOccurrences(of: "\"\(slot)\" of \(instance) ", with: "\"\(slot)\" ")
     }
     return HTTPFailure(
       status: failure.status, code: failure.code, message: message, retryAfterMs: failure.retryAfterMs)

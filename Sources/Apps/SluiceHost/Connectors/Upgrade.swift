@@ -41,7 +41,8 @@ extension RunningHost {
     arguments["schedule"] = old.schedule
     var (new, manifest): (Enabling, Manifest)
     do { (new, manifest) = try enabling(from: .object(arguments)) } catch EnablingError.badConfig(let faults) {
-      throw UpgradeError.otherConfig(instance: instance, to: name ?? plugin, faults: faults)
+      let newest = InstalledPlugins.known(as: plugin, dataFolder: options.dataFolder, bundled: []).last
+      throw UpgradeError.otherConfig(instance: instance, to: name ?? newest ?? plugin, faults: faults)
     }
     // Held to the same, also where the new manifest asks for less.
     new.limits = old.limits
@@ -235,7 +236,7 @@ package enum UpgradeError: OperatorError, Equatable {
   package var remedy: String {
     switch self {
     case .otherPlugin: "Enable the other plugin as an instance of its own, with `--as`."
-    case .moreAuthority: "Read them with `sluice connector upgrade INSTANCE --plan`, then say `--accept`."
+    case .moreAuthority: "Read them with `--plan`, then say `--accept`."
     case .otherConfig(let instance, let to, _):
       "Enable it once more with another one, and with all else that was said for it: `sluice connector enable \(to) --as \(instance) --config FILE --accept`; its checkpoints stay."
     case .doesNotWork: "See the host's log of that time; try it by hand with `sluice plugin run`."
