@@ -96,14 +96,14 @@ def test_right_ones_pass(rig):
 def mutant(rig, number, wrong, older):
     manifest = build(rig, wrong.plugin, wrong.switches, wrong.edit, f"m{number}")
     report, status = check(manifest, *previous(manifest, older), *(("--only", wrong.checks[0]) if wrong.only else ()))
-    if wrong.warns:
-        found = {c["name"] for c in report["checks"] if c["status"] == "warn"}
-        return [] if set(wrong.checks) <= found else [f"{wrong.name}: no warning of {wrong.checks}"]
     bad = failing(report)
-    faults = [f"{wrong.name}: {name} did not notice" for name in wrong.checks if name not in bad]
+    found = {c["name"] for c in report["checks"] if c["status"] == "warn"} if wrong.warns else set(bad)
+    faults = [f"{wrong.name}: {name} did not notice" for name in wrong.checks if name not in found]
+    # Where a warning is what must come, nothing may fail by itself.
+    right = wrong.collateral if wrong.warns else wrong.collateral | set(wrong.checks)
     if ANY not in wrong.collateral:
-        faults += [f"{wrong.name}: {name} fails as well: {bad[name]['reason'][:200]}" for name in sorted(set(bad) - set(wrong.checks) - wrong.collateral)]
-    return faults + ([] if status == 1 else [f"{wrong.name}: exit {status}"])
+        faults += [f"{wrong.name}: {name} fails as well: {bad[name]['reason'][:200]}" for name in sorted(set(bad) - right)]
+    return faults + ([] if status == (1 if bad or not wrong.warns else 0) else [f"{wrong.name}: exit {status}"])
 
 
 def test_mutants_are_caught(rig):
