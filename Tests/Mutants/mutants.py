@@ -107,6 +107,8 @@ SOURCE = [
     Mutant("state-unknown-version", "ANY_VERSION"),
     Mutant("state-garbage", "GARBAGE_IS_BEGINNING"),
     Mutant("state-garbage", "FORGETS_STATE", "state-unknown-version"),
+    # Its upstream, which the kit plays, has no such page: that is no refusal of the plugin.
+    Mutant("state-garbage", "HANDS_STATE_ON"),
     Mutant("state-stable", "TIME_IN_STATE", "credit-scarce"),
     Mutant("state-size-bounded", "STATE_GROWS"),
     Mutant("state-migrate", "MIGRATION_FORGETS", "state-backward-compatible"),
