@@ -140,7 +140,7 @@ extension Check {
     Check(
       "state-migrate", .standard, "ABI-6.16",
       "A checkpoint of an earlier version is written anew, and nothing is lost.",
-      unless: { $0.fixtures.states.isEmpty ? "The fixtures have no states of earlier versions." : nil }
+      unless: { $0.fixtures.states.isEmpty ? "The fixtures have no states: see `migration-tried`." : nil }
     ) { stand in
       for old in stand.subject.fixtures.states {
         let whole = try await stand.resume(old.stream, from: nil)
