@@ -24,7 +24,7 @@ requests:
 streams:
   - {{name: items, delivery: prune_on_ack}}
 schedule: {{interval_ms: 60000}}
-config: {{type: object, required: [prune], properties: {{prune: {{type: string, enum: [never, saved, hasty]}}}}}}
+config: {{type: object, required: [prune], properties: {{prune: {{type: string, enum: [never, saved, hasty, breaks]}}}}}}
 """
 
 
@@ -54,12 +54,15 @@ class Queue:
         self.tellings = []
         self.served = []  # the first item of each page
         self.lock = threading.Lock()
+        self.free = threading.Event()  # pages are answered only while it is set
+        self.free.set()
         queue = self
 
         class Pages(Handler):
             def do_GET(self):
                 if self.path == "/still":
                     return self.answer(204)
+                queue.free.wait(60)
                 after = int(re.search(r"after=(\d+)", self.path).group(1))
                 with queue.lock:
                     first = max(after, queue.forgotten) + 1
@@ -238,6 +241,40 @@ def test_worker_killed_amid_pulls(rig):
     for begun, saved in bounds:
         expect_equal([page for page in queue.served[begun:] if page <= saved], [], f"pages after page {begun} from before the checkpoint {saved}, which was durable")
     return f"{kills} workers killed, {len(queue.served)} pages for {ITEMS // PAGE}, {check_copies(host, queue)} items twice, told {len(queue.tellings)} times"
+
+
+def test_one_pull_at_a_time(rig):
+    """while a pull goes on no other begins, however often and by however many it is asked for; one more follows it"""
+    host, queue = queue_host(rig, "o", "never")
+    queue.free.clear()
+    host.start()
+    host.ask("connector.run", instance="queue")
+    wait_for(lambda: queue.server.open == 1, "the pull has asked")
+    asking = [threading.Thread(target=host.ask, args=("connector.run",), kwargs={"instance": "queue"}) for _ in range(8)]
+    for thread in asking:
+        thread.start()
+    for thread in asking:
+        thread.join(30)
+    expect_equal((len(host.workers("queue")), queue.server.open, queue.served), (1, 1, []), "workers and requests while the first pull waits")
+    queue.free.set()
+    drained(host)
+    wait_for(lambda: host.metric("sluice_operations_total", instance="demo/queue", kind="pull", ending="ok") >= 2, "the pull that was asked for meanwhile")
+    expect_equal(queue.served[:ITEMS // PAGE], list(range(1, ITEMS, PAGE)), "pages, one after the other")
+    expect_equal(check_copies(host, queue), 0, "items that came twice")
+
+
+def test_broken_instance_begins_anew(rig):
+    """a plugin that answers that it is broken, and would for ever, gets a new worker and goes on where it was; nobody has to do anything"""
+    host, queue = queue_host(rig, "b", "breaks")
+    host.start()
+    workers = set(host.workers("queue"))
+    host.ask("connector.run", instance="queue")
+    wait_for(lambda: host.metric("sluice_operations_total", instance="demo/queue", ending="bug") == 1, "it breaks", 30)
+    drained(host)
+    expect_equal(sorted(kept(host)), list(range(1, ITEMS + 1)), "items")
+    expect_equal(host.metric("sluice_operations_total", instance="demo/queue", ending="bug"), 1, "how often it broke")
+    expect("queue.broken" not in host.log_text() and "It breaks here." in host.log_text(), "why it began anew")
+    expect(host.metric("sluice_worker_spawns_total", instance="demo/queue") >= 2 and not workers & set(host.workers("queue")), "a new worker")
 
 
 def test_hasty_plugin_is_refused(rig):

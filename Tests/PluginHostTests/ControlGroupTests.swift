@@ -124,13 +124,16 @@ struct `Control groups` {
   }
 }
 
-/// The kernel's own groups, where this process stands at their top: what somebody else has put it into is left alone.
+/// The kernel's own groups below which this process may make others.
 private let live: ControlGroups? = {
   let membership = (try? String(contentsOfFile: "/proc/self/cgroup", encoding: .utf8)) ?? ""
   let found = ControlGroups.find(.below, root: "/sys/fs/cgroup", membership: membership, processID: getpid()).groups
-  guard let found, found.version == 1, geteuid() == 0 else { return nil }
-  let tops = found.parents.filter { $0.value == "/sys/fs/cgroup/\($0.key.rawValue)" }
-  return tops.isEmpty ? nil : ControlGroups(version: 1, parents: tops)
+  guard let found else { return nil }
+  let open = found.parents.filter { parent in
+    let trial = "\(parent.value)/sluice-trial-\(getpid())"
+    return mkdir(trial, 0o755) == 0 && rmdir(trial) == 0
+  }
+  return open.isEmpty ? nil : ControlGroups(version: found.version, parents: open)
 }()
 
 struct `Control groups of this machine` {
@@ -152,7 +155,7 @@ struct `Control groups of this machine` {
       })
   }
 
-  @Test(.enabled(if: live?.parents[.pids] != nil, "needs root at the top of a pids hierarchy of version 1"))
+  @Test(.enabled(if: live?.parents[.pids] != nil, "needs a pids hierarchy below which it may make groups"))
   func `hold a worker to its threads, and are gone with it`() async throws {
     let (result, recorder) = try await run("thread_bomb", try #require(live), threads: 3, memoryBytes: 1 << 28)
     #expect(try result.get().status == .ok)
@@ -160,7 +163,7 @@ struct `Control groups of this machine` {
     #expect(recorder.reports == [.reached(.threads(count: 8))])
   }
 
-  @Test(.enabled(if: live?.parents[.memory] != nil, "needs root at the top of a memory hierarchy of version 1"))
+  @Test(.enabled(if: live?.parents[.memory] != nil, "needs a memory hierarchy below which it may make groups"))
   func `end a worker beyond its memory, and are gone with it`() async throws {
     let (result, _) = try await run("memory_bomb", try #require(live), threads: 0, memoryBytes: 64 << 20)
     #expect(throws: WorkerFailure.overLimit(.memory(bytes: 64 << 20))) { try result.get() }
