@@ -15,6 +15,8 @@ import Testing
     ] as [(String, Int64?)])
   func `is a number of bytes, or one with a unit`(text: String, bytes: Int64?) {
     #expect(DiskQuota.size(text) == bytes)
+    let beyond = ["1048577TiB", "99999999999999999999", "9223372036854775807TiB"]
+    #expect(DiskQuota.isTooLarge(text) == beyond.contains(text))
   }
 
   @Test func `is what the last order says, or the host's default`() throws {

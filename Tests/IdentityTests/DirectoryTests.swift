@@ -50,6 +50,22 @@ import Testing
     #expect(try directory.user(token: bobs)?.tenants == [other])
   }
 
+  @Test func `a role that is revoked counts no more, and a removed user leaves neither token nor session`() throws {
+    let token = try directory.issueToken(ann)
+    let session = try #require(directory.redeem(code: try directory.issueCode(ann, nowMs: 0), nowMs: 1))
+    #expect(throws: IdentityError.noRole("ann", role: "operator")) {
+      try directory.revoke(.operator, of: ann, in: demo)
+    }
+    #expect(throws: IdentityError.noUser("ann")) {
+      try directory.revoke(.approver, of: ann, in: TenantID(rawValue: "other")!)
+    }
+    #expect(try directory.revoke(.approver, of: ann, in: demo).roles == [])
+    #expect(try directory.user(token: token)?.may(.auditor, in: demo) == false)
+    try directory.remove(ann)
+    #expect(try directory.user(token: token) == nil && directory.user(session: session, nowMs: 2) == nil)
+    #expect(throws: IdentityError.noUser("ann")) { try directory.remove(ann) }
+  }
+
   @Test func `a role counts only in the user's tenants, and everybody may read`() throws {
     let user = try directory.user(ann)
     #expect(user.may(.approver, in: demo) && user.may(.auditor, in: demo))

@@ -49,7 +49,7 @@ extension HostCommand {
       let (tenant, instance) = (try call.tenant(), try InstanceID(parsing: try call.string("instance")))
       let reason = call.optional("reason") ?? "paused by \(call.user)"
       // Before anything is journaled: what does not run cannot be waited for.
-      if call.flag("drain") { _ = try await call.host.instance(tenant, instance) }
+      if call.flag("drain") { try await call.host.checkCanRun(instance, of: tenant) }
       try await call.host.pause(instance, reason: reason, for: tenant, by: call.user)
       if call.flag("drain") {
         try await call.host.instance(tenant, instance).whenPaused()

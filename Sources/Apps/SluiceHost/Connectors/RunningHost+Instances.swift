@@ -8,9 +8,15 @@ extension RunningHost {
   package func instance(_ tenant: TenantID, _ instance: InstanceID) throws -> ConnectorInstance {
     let key = "\(tenant)/\(instance)"
     if let found = instances[key] { return found }
+    try checkCanRun(instance, of: tenant)
+    throw ConnectorRefusal.notStarted(instance, reason: refused[key] ?? "it is being started or stopped")
+  }
+
+  /// Whether a connector runs, or will when what is under way has ended.
+  /// - Throws: `ConnectorRefusal`, `HostError.unknown`.
+  func checkCanRun(_ instance: InstanceID, of tenant: TenantID) throws {
     guard try enabling(of: instance, tenant).settings.enabled else { throw ConnectorRefusal.disabled(instance) }
     guard isRunningInstances else { throw ConnectorRefusal.nobodyRuns(instance, path: options.dataFolder) }
-    throw ConnectorRefusal.notStarted(instance, reason: refused[key] ?? "it is being started or stopped")
   }
 
   /// Journals that a connector is enabled, as it is from now on, and starts it.
