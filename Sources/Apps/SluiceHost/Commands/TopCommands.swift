@@ -15,7 +15,7 @@ extension HostCommand {
       return [
         "at_ms": .integer(SystemSources.wallClockMs()),
         "uptime_ms": .integer(SystemSources.monotonicMs() - call.host.startedMs),
-        "is_running": .bool(await call.host.isRunning), "window_ms": .integer(view.windowMs), "instances": instances,
+        "window_ms": .integer(view.windowMs), "instances": instances,
         "bottleneck": [
           "kind": .string(bottleneck.kind.rawValue), "instance": bottleneck.instance.map { .string($0) } ?? .null,
           "percent": .integer(Int64(bottleneck.percent)), "sentence": .string(bottleneck.sentence),
@@ -26,6 +26,7 @@ extension HostCommand {
         "held": .integer(Int64(try await call.host.heldCount(tenant))),
         "dead_letters": .integer(letters.values.reduce(0, +)),
         "obstacles": .array(await call.host.obstacles().map { .string($0) }),
+        "is_running": .bool(await call.host.isRunning),
       ]
     },
     HostCommand("host.ready", "Say what is in the host's way", role: nil) { call in
