@@ -1,11 +1,12 @@
 """A plugin's way from `sluice plugin new` to an enabled connector, as a third party goes it: outside the checkout."""
+import hashlib
 import threading
 from urllib.parse import parse_qs, urlparse
 
 from rig import *
 from serving import Handler, Serving
 
-LANGUAGES = {"c": "cc", "swift": "swiftc", "rust": "cargo"}
+LANGUAGES = {"c": "cc", "cpp": "c++", "swift": "swiftc", "rust": "cargo"}
 CANARY = "canary-0123456789abcdef"
 
 
@@ -38,12 +39,68 @@ def readings(count):
     return [{"id": n, "at": 1767225600000 + n * 60000, "name": f"brest-{n}", "level": 400 + n} for n in range(1, count + 1)]
 
 
-def made(rig, language, name="gauge", flags=()):
+class Desk:
+    """A help desk: issues with versions, writes once under a key. The first write is done and its answer lost."""
+
+    def __init__(self):
+        desk = self
+        self.issues, self.keys, self.tries, self.probes, self.loses = {"i-0": {"id": "i-0", "version": 3, "state": "open"}}, {}, [], [], True
+        lock = threading.Lock()
+
+        class Pages(Handler):
+            def say(self, status, value):
+                self.answer(status, json.dumps(value).encode())
+
+            def is_known(self):
+                known = self.headers.get("Authorization") == f"Bearer {CANARY}"
+                if not known:
+                    self.say(401, {})
+                return known
+
+            def do_GET(self):
+                where, _, name = self.path.partition("?")[0].removeprefix("/v1/").partition("/")
+                if not self.is_known():
+                    return
+                if where == "keys":
+                    desk.probes.append(name)
+                if where == "issues" and not name:
+                    return self.say(200, list(desk.issues.values()))
+                found = (desk.issues if where == "issues" else desk.keys).get(name)
+                self.say(200 if found else 404, found or {})
+
+            def write(self):
+                body, key = json.loads(self.rfile.read(int(self.headers["Content-Length"]))), self.headers["Idempotency-Key"]
+                if not self.is_known():
+                    return
+                with lock:
+                    desk.tries.append(key)
+                    if key not in desk.keys:
+                        id = self.path.removeprefix("/v1/issues").strip("/") or f"i-{len(desk.issues)}"
+                        issue = desk.issues.get(id, {"id": id, "version": 0, "state": "open"})
+                        if self.command == "PATCH" and self.headers["If-Match"] not in (None, f'"{issue["version"]}"'):
+                            return self.say(412, {})
+                        desk.issues[id] = {**issue, **body, "version": issue["version"] + 1}
+                        desk.keys[key] = {"issue": desk.issues[id]}
+                    loses, desk.loses = desk.loses, False
+                if loses:
+                    self.close_connection = True
+                    return self.connection.close()
+                self.say(201, desk.keys[key]["issue"])
+
+            do_POST = do_PATCH = write
+        self.server = Serving(Pages)
+        self.url = self.server.url
+
+    def close(self):
+        self.server.close()
+
+
+def made(rig, language, name="gauge", flags=(), kind="source"):
     """A new plugin, built where no checkout is. Returns the path of its built manifest."""
     if not shutil.which(LANGUAGES[language]):
         raise Skip(f"needs {LANGUAGES[language]}")
     folder = os.path.join(rig.folder, f"{language}-{name}")
-    done = sluice("plugin", "new", "--lang", language, name, "--to", folder)
+    done = sluice("plugin", "new", *(("--kind", kind) if kind != "source" else ()), "--lang", language, name, "--to", folder)
     expect_equal(done.returncode, 0, f"exit of plugin new ({done.stderr})")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
     built = subprocess.run(["make", *flags], cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
@@ -62,29 +119,70 @@ def refused(code, *arguments):
     expect(f"[{code}]" in done.stderr, f"plugin {' '.join(map(str, arguments))} was refused otherwise: {done.stderr}")
 
 
-def whole_way(rig, language):
-    manifest = made(rig, language)
+# What a pack's bill of materials must say of the inside and of the tools, by language: each name with how its version is found.
+INSIDE = {"c": ["sluice-c-kit"], "cpp": ["libgcc", "libstdc++", "sluice-c-kit"], "swift": ["SluiceKit", "swift-runtime"], "rust": ["rust-std", "sluice"]}
+TOOL = {"c": (["cc", "-dumpfullversion", "-dumpversion"], ("gcc", "clang")), "cpp": (["c++", "-dumpfullversion", "-dumpversion"], ("g++", "clang")),
+        "swift": (["swiftc", "--version"], ("swiftc",)), "rust": (["rustc", "--version"], ("rustc",))}
+
+
+def check_bill(pack, language, name, kind):
+    """The bill of materials names the plugin, what is linked into it with versions and licences, what the system must have, and the compiler."""
+    done = subprocess.run(["tar", "-xOf", pack, "sbom.cdx.json"], capture_output=True, check=True)
+    bill = json.loads(done.stdout)
+    this = bill["metadata"]["component"]
+    facts = {p["name"]: p["value"] for p in this["properties"]}
+    expect_equal((bill["bomFormat"], bill["specVersion"], this["name"], this["version"]), ("CycloneDX", "1.5", name, "1.0.0"), "what the bill is of")
+    expect_equal((facts["sluice:abi"], facts["sluice:kind"], facts["sluice:file"], facts["sluice:machine"]), ("1.0", kind, f"{name}.so", os.uname().machine), "what the library says of itself")
+    library = subprocess.run(["tar", "-xOf", pack, f"{name}.so"], capture_output=True, check=True).stdout
+    expect_equal(this["hashes"], [{"alg": "SHA-256", "content": hashlib.sha256(library).hexdigest()}], "the library's hash")
+    parts = {role: [c for c in bill["components"] if c["properties"] == [{"name": "sluice:role", "value": role}]] for role in ("inside", "system", "built-with")}
+    expect_equal(sum(map(len, parts.values())), len(bill["components"]), "components with a role")
+    expect_equal([c["name"] for c in parts["inside"]], INSIDE[language], "what is inside")
+    for part in parts["inside"]:
+        expect(part["version"] and part["scope"] == "required" and part["licenses"][0]["expression"], f"a part without version or license: {part}")
+    expect("libc.so.6" in [c["name"] for c in parts["system"]], f"what the system must have: {parts['system']}")
+    command, names = TOOL[language]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    (tool,) = parts["built-with"]
+    expect(tool["name"] in names and tool["version"] in said and tool["scope"] == "excluded", f"the compiler: {tool}, which says {said!r}")
+    if language in ("swift", "rust"):
+        runtime = next(c for c in parts["inside"] if c["name"] in ("swift-runtime", "rust-std"))
+        expect_equal(runtime["version"], tool["version"], "the runtime's version")
+    references = [this["bom-ref"]] + [c["bom-ref"] for c in bill["components"]]
+    expect_equal(len(set(references)), len(references), "references, each once")
+    expect("compositions" not in bill, "the bill says that nobody knows what is inside")
+
+
+def shipped(rig, language, name, kind):
+    """A new plugin that is proven, packed and signed. Returns the pack and the key that it is checked with."""
+    manifest = made(rig, language, name, kind=kind)
     folder = os.path.dirname(os.path.dirname(manifest))
     words = "".join(open(os.path.join(folder, f)).read() for f in os.listdir(folder) if os.path.isfile(os.path.join(folder, f)))
-    expect("tides" not in words.lower(), "the example's name is left somewhere")
+    expect("tides" not in words.lower() and "tickets" not in words.lower(), "the example's name is left somewhere")
     report = plugin("check", manifest, "--json")
     expect_equal(json.loads(report.stdout)["level"], "hardened", "the level of a new plugin")
     packs = [plugin("pack", manifest, "--to", rig.path(place)).stdout.strip() for place in ("one", "two")]
     contents = [open(p, "rb").read() for p in packs]
     expect(contents[0] == contents[1], "two packs of one plugin differ")
     listed = subprocess.run(["tar", "-tf", packs[0]], capture_output=True, text=True)
-    expect_equal(listed.stdout.split(), ["check.yaml", "gauge.so", "manifest.yaml", "sbom.cdx.json"], "what tar finds in a pack")
+    expect_equal(listed.stdout.split(), sorted(["check.yaml", f"{name}.so", "manifest.yaml", "sbom.cdx.json"]), "what tar finds in a pack")
+    check_bill(packs[0], language, name, kind)
     key = os.path.join(rig.folder, "author.key")
     vkey = plugin("sign", "--new-key", "author.example", "--key", key).stdout.strip()
     expect_equal(os.stat(key).st_mode & 0o777, 0o600, "rights of the signing key")
     plugin("sign", packs[0], "--key", key)
+    return packs[0], vkey
+
+
+def whole_way(rig, language):
+    pack, vkey = shipped(rig, language, "gauge", "source")
     host = rig.host()
     host.start()
     host.ask("tenant.create")
     where = ("--data-dir", host.data)
-    refused("pack.untrusted", "install", packs[0], *where)
-    refused("pack.more_authority", "install", packs[0], *where, "--trust", vkey)
-    plugin("install", packs[0], *where, "--trust", vkey, "--accept")
+    refused("pack.untrusted", "install", pack, *where)
+    refused("pack.more_authority", "install", pack, *where, "--trust", vkey)
+    plugin("install", pack, *where, "--trust", vkey, "--accept")
     gauge = Gauge(readings(12))
     try:
         host.ask("connector.enable", name="gauge", config={"station": "brest"}, endpoints={"gauge": gauge.url}, allow_private=True)
@@ -119,6 +217,98 @@ def test_whole_way_in_rust(rig):
     whole_way(rig, "rust")
 
 
+def test_whole_way_in_cpp(rig):
+    """so does one in C++"""
+    whole_way(rig, "cpp")
+
+
+def rules_of(guide):
+    """The playbook and the policy that a guide prints."""
+    with open(os.path.join(PROJECT, "docs", "guides", guide)) as f:
+        text = f.read()
+    (playbook,), (policy,) = (re.findall(pattern, text, re.M | re.S) for pattern in (r"^```yaml\n(# playbooks/.*?)^```$", r"^```cedar\n(// policies/.*?)^```$"))
+    return playbook, policy
+
+
+def act_by_hand(rig, manifest, desk):
+    """The author tries both actions on the desk: what would be, then for real."""
+    secret, ask = (os.path.join(rig.folder, n) for n in ("desk.token", "ask.json"))
+    with open(secret, "w") as f:
+        f.write(CANARY)
+
+    def run(action, arguments, *words):
+        with open(ask, "w") as f:
+            json.dump(arguments, f)
+        return plugin("run", manifest, "--secret", f"api={secret}", "--endpoint", f"desk={desk.url}", "--action", action, "--input", ask, *words).stderr
+    closing = {"id": "i-0", "expect_version": 3, "set": {"state": "closed"}}
+    told = run("close", closing)
+    expect('dryRun: would be done {"fields":[{"' in told, f"what is said of a dry run: {told}")
+    expect_equal((desk.tries, desk.issues["i-0"]["state"]), ([], "open"), "the desk after a dry run")
+    desk.loses = False
+    told = run("close", closing, "--execute")
+    expect('execute: done {"id":"i-0","version":4}' in told, f"what is said of the action: {told}")
+    expect_equal((len(desk.tries), desk.issues["i-0"]["state"], desk.issues["i-0"]["version"]), (1, "closed", 4), "the desk after the action")
+    told = run("close", closing)
+    expect("dryRun: would be rejected" in told and "[desk.version_mismatch]" in told, f"what is said of a call for an older version: {told}")
+    desk.tries.clear()
+    desk.keys.clear()
+    desk.loses = True
+
+
+def executor_way(rig, language):
+    pack, vkey = shipped(rig, language, "desk", "executor")
+    desk = Desk()
+    rig.closing.append(desk.close)
+    act_by_hand(rig, os.path.join(rig.folder, f"{language}-desk", "build", "desk.yaml"), desk)
+    scenario = rig.scenario(mode="act", world=("--seed", 7, "--opportunities", 60, "--days", 3), hooks=False)
+    host = scenario.host
+    host.start()
+    host.ask("tenant.create")
+    plugin("install", pack, "--data-dir", host.data, "--trust", vkey, "--accept")
+    host.ask("secret.set", instance="desk", slot="api", value=CANARY)
+    host.ask("connector.enable", name="desk", endpoints={"desk": desk.url}, allow_private=True)
+    would = host.ask("tool.dry_run", name="desk.open", arguments={"issue": {"title": "x"}})
+    expect_equal((would["answer"], would["result"], desk.tries), ("would be done", {"create": "issue"}, []), "a dry run of the tool")
+    for text, path in zip(rules_of("write-a-connector.md"), ("playbooks/desk.yaml", "policies/desk.cedar")):
+        with open(os.path.join(scenario.rules(), path), "w") as f:
+            f.write(text)
+    scenario.set_up()
+    scenario.process_day()
+    wait_for(lambda: host.is_settled() and host.is_quiet(), "the host is quiet", 60)
+    actions = [row for row in host.ask("effect.list") if row["tool"] == "desk.open"]
+    expect(len(actions) >= 2 and all(row["outcome"] == "done" for row in actions), lambda: f"effects at the desk: {actions}; {[row for row in host.ask('decision.list') if row['playbook'] == 'ask-the-desk'][:3]}")
+    permits = host.permits()
+    expect_equal(sorted(desk.keys), sorted(desk.tries), "writes at the desk, each once")
+    expect(set(desk.keys) <= set(permits) and all(permits[key]["outcome"] == "done" for key in desk.keys), "permits of what the desk was asked")
+    expect_equal(len(desk.keys), len(actions), "issues by actions")
+    expect_equal(desk.probes, desk.tries[:1], "the write whose answer was lost, asked after by its key")
+    opened = [issue for id, issue in desk.issues.items() if id != "i-0"]
+    expect(all(issue["title"] == "A deal without an account" and issue["text"].startswith("The deal ") for issue in opened), f"issues: {opened}")
+    scenario.check_sound()
+    refused("pack.in_use", "remove", "desk", "--data-dir", host.data)
+    return f"{len(actions)} issues"
+
+
+def test_executor_in_c(rig):
+    """an executor in C goes from `plugin new` to a tool whose calls a playbook makes, a policy permits and the desk takes, once each; of a lost answer the probe finds out"""
+    return executor_way(rig, "c")
+
+
+def test_executor_in_cpp(rig):
+    """so does an executor in C++"""
+    return executor_way(rig, "cpp")
+
+
+def test_executor_in_swift(rig):
+    """so does an executor in Swift"""
+    return executor_way(rig, "swift")
+
+
+def test_executor_in_rust(rig):
+    """so does an executor in Rust"""
+    return executor_way(rig, "rust")
+
+
 def test_new_refuses(rig):
     """a new plugin needs a name that every language can use and a folder of its own; nothing is left of what is refused"""
     for name in ("Gauge", "2tides", "int", "a-b", "", "a" * 32, "../x"):
@@ -128,6 +318,7 @@ def test_new_refuses(rig):
     refused("plugin.folder_not_empty", "new", "--lang", "c", "gauge", "--to", full)
     expect_equal((os.listdir(full), sorted(os.listdir(rig.folder))), (["mine"], ["full"]), "what is there afterwards")
     expect_equal(plugin("new", "--lang", "cobol", "gauge", "--to", "x", code=2).returncode, 2, "exit for an unknown language")
+    expect_equal(plugin("new", "--kind", "sink", "--lang", "c", "gauge", "--to", "x", code=2).returncode, 2, "exit for an unknown kind")
 
 
 def test_run_and_cassette(rig):
