@@ -131,6 +131,8 @@ def check_bill(pack, language, name, kind):
     bill = json.loads(done.stdout)
     this = bill["metadata"]["component"]
     facts = {p["name"]: p["value"] for p in this["properties"]}
+    left = " ".join(p["value"] for p in this["properties"] if p["name"] == "sluice:comment")
+    expect({"rust": "rustc version", "swift": "clang version"}.get(language, "GCC: " if "gcc" in subprocess.run(["cc", "-v"], capture_output=True, text=True).stderr else "clang") in left, f"what compilers left in the library: {left!r}")
     expect_equal((bill["bomFormat"], bill["specVersion"], this["name"], this["version"]), ("CycloneDX", "1.5", name, "1.0.0"), "what the bill is of")
     expect_equal((facts["sluice:abi"], facts["sluice:kind"], facts["sluice:file"], facts["sluice:machine"]), ("1.0", kind, f"{name}.so", os.uname().machine), "what the library says of itself")
     library = subprocess.run(["tar", "-xOf", pack, f"{name}.so"], capture_output=True, check=True).stdout
@@ -503,6 +505,33 @@ def test_packs_refused(rig):
     with open(os.path.join(os.path.dirname(manifest), "gauge.so"), "ab") as f:
         f.write(b"\0")
     refused("pack.other_library", "pack", manifest)
+
+
+def test_bills_of_materials(rig):
+    """what is inside a library its build says, or nobody does, which the bill of materials says then; a bill of the author's own stands in its place, and what is neither is refused"""
+    manifest = made(rig, "c")
+    parts, own = manifest.replace(".yaml", ".parts.yaml"), os.path.join(rig.folder, "own.json")
+
+    def packed(*words):
+        done = plugin("pack", manifest, "--to", rig.path("packs"), *words)
+        return json.loads(subprocess.run(["tar", "-xOf", done.stdout.strip(), "sbom.cdx.json"], capture_output=True, check=True).stdout), done.stderr
+    with open(parts, "a") as f:
+        f.write("  - {name: yacc, version: \"1.9\", license: LicenseRef-Public-Domain}\n")
+    bill, told = packed()
+    expect_equal(([c["name"] for c in bill["components"]][-1], told), ("yacc", ""), "a tool that the author added")
+    with open(parts, "a") as f:
+        f.write("  - {name: lex}\n")
+    refused("config.invalid", "pack", manifest, "--to", rig.path("packs"))
+    os.remove(parts)
+    bill, told = packed()
+    expect_equal(([c["name"] for c in bill["components"]], bill["compositions"][0]["aggregate"]), (["libc.so.6"], "unknown"), "a bill without parts")
+    expect("Nobody says what is linked into gauge.so" in told, f"what is said of it: {told!r}")
+    with open(own, "w") as f:
+        json.dump({"bomFormat": "CycloneDX", "specVersion": "1.6", "components": []}, f)
+    expect_equal(packed("--sbom", own), ({"bomFormat": "CycloneDX", "specVersion": "1.6", "components": []}, ""), "a bill of the author's own")
+    with open(own, "w") as f:
+        f.write("{}")
+    refused("pack.malformed", "pack", manifest, "--sbom", own, "--to", rig.path("packs"))
 
 
 def test_one_bad_version(rig):

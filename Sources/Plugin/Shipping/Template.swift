@@ -45,6 +45,8 @@ package struct Template {
     header host json kit library log manifest outcome page plugin probe pull query rate record request response row
     slice slot sluice sluicekit source state status stream text webhook answer check discover receive emit encoded
     execute executor command call write read tell nothing object done unusable changed reason fenced configure
+    ask fail id need out reading readings start station end get good arguments array configuration decodable decoder
+    equatable error hashable int32 int64 into operation sendable command ended failed
     prelude std core alloc swift foundation glibc test tests build vendor
     """.split(whereSeparator: \.isWhitespace).map(String.init))
 
