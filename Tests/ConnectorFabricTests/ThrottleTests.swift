@@ -191,6 +191,25 @@ private func jain(_ served: [Int]) -> Double {
     #expect(jain(busy.callers.map(\.served)) >= 0.95, "\(busy.callers.map(\.served))")
   }
 
+  @Test func `lets an action go beside a read that holds the only place that trouble has left`() {
+    func waits(places: Int) -> (read: Bool, action: Bool, another: Bool) {
+      let (read, action) = (
+        caller("a", 1, places: places).member, caller("a", 1, executor: true, places: places).member
+      )
+      var throttle = Throttle(read.limits, nowMs: 0)
+      func goes(_ number: Int, _ member: Throttle.Member) -> Bool {
+        _ = throttle.add(number, member, nowMs: 0)
+        if case .goes = throttle.next(nowMs: 0) { return true }
+        return false
+      }
+      return (goes(1, read), goes(2, action), goes(3, action))
+    }
+    // The limit begins at one place, whatever the manifest allows.
+    #expect(waits(places: 4) == (true, true, false))
+    // The manifest's own bound is kept by everybody.
+    #expect(waits(places: 1) == (true, false, false))
+  }
+
   @Test
   func
     `asks one at a time for each tenant while an upstream is down for an hour, and is back at its limit seconds after it`()

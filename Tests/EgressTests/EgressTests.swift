@@ -256,4 +256,17 @@ func get(_ url: String, _ change: @escaping @Sendable (inout EgressRequest) -> V
     let mapped: [UInt8] = [UInt8](repeating: 0, count: 10) + [255, 255] + parts.map { UInt8($0) }
     #expect(NetworkAddress.isPrivate(v6: mapped) == expected)
   }
+
+  @Test(arguments: [
+    ("2606:4700::1111", false), ("2a00:1450:4001:80b::200e", false), ("2001:4860:4860::8888", false),
+    ("2001:200::1", false), ("64:ff9b::8.8.8.8", false), ("2002:808:808::1", false), ("3ffe::1", false),
+    ("::", true), ("::1", true), ("fe80::1", true), ("fc00::1", true), ("fd12::1", true), ("ff02::1", true),
+    ("64:ff9b::10.0.0.1", true), ("64:ff9b:1::8.8.8.8", true), ("64:ff9b:1:a00:0:1:808:808", true),
+    ("64:ff9b:0:1::808:808", true), ("2002:a00:1::1", true), ("2001::1", true), ("2001:2::1", true),
+    ("2001:10::1", true), ("2001:20::1", true), ("2001:db8::1", true), ("3fff::1", true), ("3fff:fff::1", true),
+    ("5f00::1", true), ("100::1", true), ("::8.8.8.8", true),
+  ])
+  func `knows which addresses of version 6 are private`(text: String, expected: Bool) {
+    #expect(NetworkAddress.isPrivate(text: text) == expected)
+  }
 }

@@ -152,6 +152,8 @@ def test_flow_of_now(rig):
     top = dict(zip(heads, cells))
     expect_equal((top["CREDIT"], top["RECORDS/S"], top["FLIGHT"][:2]), (row["Credit"].replace(",", ""), "0.0", "1/"), f"what top says: {done.stdout}")
     expect(any(held.match(line) for line in lines), f"top names no bottleneck: {done.stdout}")
+    code, shown = on_terminal(("top", "--interval", "3600", "--data-dir", host.data), ("by wait", b">"), ("by rate", b"x<<"), ("by name", b"q"))
+    expect(code == 0 and shown.count("INSTANCE") >= 4, f"top on a terminal: {code} {shown}")
     station.gauge.kept = readings(300)
     gauge.free.set()
     wait_for(lambda: float(page()[2]["Records/s"]) > 0, lambda: f"records flow again: {page()}")

@@ -116,6 +116,8 @@ def test_crowd(rig):
         hung[:] = [name for name in bad["hang"] if ended.get(name, {}).get(("worker.hung",))]
         return all(state[name].startswith("parked") for name in bad["crash"]) and hung == bad["hang"] and min(flooded) > 0
     each, among = rounds(crowd, have_misbehaved)
+    # Its schedule gives the rate, so it is the same among all; a third leaves room for what a busy machine does.
+    expect(among * 3 >= alone, f"the steady pulled {alone:.1f} times a second alone, and {among:.1f} times among all")
     expect(min(each) * 4 >= max(each), f"of the steady some pull {max(each)} times and some {min(each)}")
 
     for name in bad["crash"]:

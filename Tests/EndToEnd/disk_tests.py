@@ -258,3 +258,67 @@ def test_slow_disk(rig):
         expect_equal(host.metric(name), 0, name)
     expect_equal(host.metric("sluice_dead_letters"), 2 * RECORDS, "letters, since nothing maps what the counter brings")
     return f"waits {slow}; {held / 1e6:.1f} MB on their way, memory {before / 1e6:.0f} MB and {grown / 1e6:.1f} MB more; {bottleneck}"
+
+
+# Whatever is written into a tenant's state takes as many milliseconds a page as the file says now; the journal is as quick as ever.
+SLOW_STATE = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <time.h>
+#include <unistd.h>
+static void wait_a_while(int number) {
+  char link[64], name[4096];
+  long ms = 0;
+  snprintf(link, sizeof link, "/proc/self/fd/%d", number);
+  ssize_t length = readlink(link, name, sizeof name - 1);
+  if (length < 0) return;
+  name[length] = 0;
+  if (strstr(name, "/state.db-wal") == NULL) return;
+  FILE *file = fopen(getenv("SLOW_STATE"), "r");
+  if (file == NULL) return;
+  if (fscanf(file, "%ld", &ms) != 1) ms = 0;
+  fclose(file);
+  nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
+}
+#define SLOWED(NAME, OFFSET) \\
+  ssize_t NAME(int file, const void *bytes, size_t count, OFFSET at) { \\
+    wait_a_while(file); \\
+    return ((ssize_t (*)(int, const void *, size_t, OFFSET))dlsym(RTLD_NEXT, #NAME))(file, bytes, count, at); \\
+  }
+SLOWED(pwrite, off_t)
+SLOWED(pwrite64, off64_t)
+"""
+SLOW_PAGE_MS = 1
+
+
+def test_slow_perception(rig):
+    """a loop that perceives more slowly than a source gives slows the source to its pace, and is what metrics and `top` name as the cause; what waits to be applied and the host's memory stay bounded, everything arrives once and nothing is dropped"""
+    host = rig.host()
+    pace = os.path.join(rig.folder, "pace")
+    host.start(environment={"LD_PRELOAD": rig.preload("slow", SLOW_STATE), "SLOW_STATE": pace})
+    host.ask("tenant.create")
+    counted(host, "quick")
+    quick, before = waited(host, "quick"), most_memory(host)
+    with open(pace, "w") as f:
+        f.write(str(SLOW_PAGE_MS))
+    behind = []
+
+    def look():
+        top = host.ask("top")
+        behind.append(top["unapplied"])
+        return sluice("top", "--once", "--data-dir", host.data).stdout
+    held, shown = counted(host, "slow", look)
+    slow, grown = waited(host, "slow"), most_memory(host) - before
+    expect(slow["apply_lag"] > quick["apply_lag"] and slow["apply_lag"] > max(slow["storage_slow"], slow["plugin_slow"]) and slow["no_credit"] > 0, f"the loop is not the cause: {slow}, quick: {quick}")
+    bottleneck = next((line for line in shown.splitlines() if "bottleneck" in line), shown)
+    expect("slow waited" in bottleneck and "the loop" in bottleneck, f"what top names: {shown}")
+    expect(0 < held <= WINDOW_BYTES + RECORD_BYTES, f"{held} bytes were on their way; the window is {WINDOW_BYTES}")
+    expect(0 < behind[0] <= 300, f"{behind[0]} entries waited to be applied")
+    expect(grown < 12 << 20, f"memory grew by {grown / 1e6:.0f} MB over {before / 1e6:.0f} MB while {RECORDS * RECORD_BYTES / 1e6:.0f} MB came")
+    for name in ("sluice_requests_refused_total", "sluice_retries_total"):
+        expect_equal(host.metric(name), 0, name)
+    return f"waits {slow}; {behind[0]} entries and {held / 1e6:.1f} MB on their way, memory {before / 1e6:.0f} MB and {grown / 1e6:.1f} MB more; {bottleneck}"

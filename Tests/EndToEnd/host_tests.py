@@ -254,7 +254,7 @@ def test_log_that_cannot_be_written(rig):
             except OSError:
                 return False
         wait_for(healthy, f"the host runs with standard error {name}", 15)
-        for words in (("tenant", "create", "demo"), ("apply", "-f", "."), ("connector", "enable", "crm", "--endpoint", "crm=http://127.0.0.1:1", "--allow-private")):
+        for words in (("tenant", "create", "demo"), ("apply", "-f", ".", "--yes"), ("connector", "enable", "crm", "--endpoint", "crm=http://127.0.0.1:1", "--allow-private")):
             sluice(*words, "--data-dir", host.data)
         wait_for(lambda: "waiting" in sluice("connector", "list", "--data-dir", host.data).stdout or "parked" in sluice("connector", "list", "--data-dir", host.data).stdout, "the connector fails and says so", 20, 0.3)
         expect(healthy(), f"the host died, its standard error {name}")

@@ -70,7 +70,7 @@ def test_replay_after_policies_changed(rig):
     scenario, kinds = decided(rig)
     host = scenario.host
     before = {i: json.loads(replayed(host, i).stdout) for i in kinds.values()}
-    done = sluice("apply", "-f", other_rules(rig), "--data-dir", host.data)
+    done = sluice("apply", "-f", other_rules(rig), "--yes", "--data-dir", host.data)
     expect_equal(done.returncode, 0, f"exit of apply ({done.stderr})")
     expect_equal({i: json.loads(replayed(host, i).stdout) for i in kinds.values()}, before, "replays under other rules")
     host.stop()

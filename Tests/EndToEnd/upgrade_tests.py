@@ -206,13 +206,19 @@ def test_connectors_as_files(rig):
         return f'connector: {manifest}\nendpoints: {{tides: "{station.gauge.url}"}}\nallow_private: true\nconfig: {{station: {station_name}}}\n{more}'
 
     def apply(folder, *options, code=0):
-        done = sluice("apply", "-f", folder, "--json", *options, "--data-dir", host.data)
+        done = sluice("apply", "-f", folder, "--json", *(options or ["--yes"]), "--data-dir", host.data)
         expect_equal(done.returncode, code, f"exit of apply {options} ({done.stderr})")
         return done.stderr if code else {row["name"]: row for row in json.loads(done.stdout) if row["kind"] == "instance"}
     one = version(rig, "1.0.0")
     folder = files(rig, {"tides": text(one), "other": text("../../tides-1.0.0/tides.yaml", more="pause: not yet\nschedule: {cron: '@daily'}\n")})
     plan = apply(folder, "--plan")
     expect_equal({n: (r["change"], r.get("lacks_secrets")) for n, r in plan.items()}, {"tides": ("added", ["webhook"]), "other": ("added", ["api", "webhook"])}, "the plan")
+    # Nobody there to be asked: the plan is shown, and nothing is done.
+    for flag in ((), ("--accept",)):
+        done = sluice("apply", "-f", folder, *flag, "--json", "--data-dir", host.data)
+        expect((done.returncode, "[apply.not_confirmed]" in done.stderr) == (1, True), f"apply without a word: {done.stderr}")
+        expect_equal({row["name"]: row for row in json.loads(done.stdout) if row["kind"] == "instance"}, plan, "the plan that is shown")
+    expect_equal(on_terminal(("apply", "-f", folder, "--data-dir", host.data), ("Do that? [y/N] ", b"n\n"))[0], 0, "exit when somebody says no")
     expect_equal(host.ask("connector.list"), [], "connectors after a plan")
     expect_equal(apply(folder), plan, "what was done, and what was planned")
     station.wait_for_all("the first readings")
@@ -227,12 +233,14 @@ def test_connectors_as_files(rig):
         expect_equal(sorted(r["instance"] for r in host.ask("connector.list")), ["other", "tides"], f"connectors after {code}")
     expect("[config.invalid]" in apply(files(rig, {"Wrong Name": text(one)}), code=1), "a file whose name is none")
     folder = files(rig, {"tides": text(version(rig, "2.0.0"))})
-    expect_equal({n: r["change"] for n, r in apply(folder).items()}, {"tides": "upgraded", "other": "removed"}, "an upgrade and a removal")
+    code, shown = on_terminal(("apply", "-f", folder, "--data-dir", host.data), ("Do that? [y/N] ", b"y\n"))
+    asked = shown.index("Do that?")
+    expect(code == 0 and all(0 < shown.index(word) < asked for word in ("upgraded", "removed")), f"an upgrade and a removal, shown and then asked: {code} {shown}")
     expect_equal({r["instance"]: (r["version"], r["state"] == "disabled") for r in host.ask("connector.list")}, {"tides": ("2.0.0", False), "other": ("1.0.0", True)}, "what runs")
     station.grows(5)
     station.wait_for_all("after the upgrade by a file")
     expect_equal({r["change"] for r in apply(folder).values()}, {"unchanged"}, "the same again")
-    expect_equal(apply(files(rig, {"tides": text(version(rig, "5.0.0"))}), "--accept")["tides"]["change"], "upgraded", "more authority with a word")
+    expect_equal(apply(files(rig, {"tides": text(version(rig, "5.0.0"))}), "--accept", "--yes")["tides"]["change"], "upgraded", "more authority with a word")
 
 
 def test_two_at_once(rig):

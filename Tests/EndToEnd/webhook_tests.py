@@ -431,7 +431,7 @@ def test_routes(rig):
         else:
             with open(routes, "w") as f:
                 f.write("sluice: 1\nroutes:\n" + text)
-        done = sluice("apply", "-f", rules, "--data-dir", host.data, "--tenant", "demo", "--json")
+        done = sluice("apply", "-f", rules, "--yes", "--data-dir", host.data, "--tenant", "demo", "--json")
         return done.stderr if done.returncode else {row["kind"]: row["change"] for row in json.loads(done.stdout)}.get("routes")
 
     def send(body, event):

@@ -189,7 +189,7 @@ private func sentence(_ waits: [String: Int64], held: String? = nil, halvings: [
       ("sluice_deliveries_total", [("outcome", "accepted")]), ("sluice_deliveries_total", [("outcome", "too_large")]),
       ("sluice_requests_refused_total", [("reason", "x")]), ("sluice_throttle_refused_total", [("endpoint", "api")]),
     ] { metrics.add(name, 1, [("instance", "demo/crm")] + labels) }
-    metrics.records(instance: "demo/crm-2", count: 9, bytes: 90)
+    metrics.add("sluice_records_total", 9, [("instance", "demo/crm-2")])
     let sample = FlowSample(metrics)
     #expect(sample.atMs == 5_000)
     let crm = sample.instances["demo/crm"]!

@@ -122,11 +122,11 @@ struct Unkill: AsyncParsableCommand {
 struct Apply: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "apply", abstract: "Put a folder's rules and connectors into effect.",
-    discussion: "On a terminal it shows what would change and asks first.")
+    discussion: "It shows what would change first: on a terminal it asks then, elsewhere it wants --yes.")
   @OptionGroup var everywhere: Everywhere
   @Option(name: .customShort("f"), help: "The folder that holds them.") var folder = "."
   @Flag(help: "Only show what would change.") var plan = false
-  @Flag(help: "Do not ask.") var yes = false
+  @Flag(help: "Do it without asking.") var yes = false
   @Flag(help: "Grant what manifests say otherwise than those in force.") var accept = false
 
   func run() async throws {
@@ -134,10 +134,16 @@ struct Apply: AsyncParsableCommand {
       "folder": .string(OperatorFile.absolute(folder)), "accept": .bool(accept), "plan": true,
       "tenant": .string(everywhere.tenant),
     ]
-    if plan || (isatty(0) == 1 && !yes) {
+    if plan || !yes {
       let steps = try await everywhere.answer("apply", .object(arguments))
       print(Printer.text(steps, asJSON: everywhere.json), terminator: "")
       guard !plan, steps.array?.contains(where: { $0["change"]?.string != "unchanged" }) == true else { return }
+      guard isatty(STDIN_FILENO) == 1 else {
+        throw CommandError.refused(
+          code: "apply.not_confirmed",
+          message: "This is what would change, and nobody said to do it. Nothing was done.",
+          remedy: "Look at it, then add `--yes`; `--plan` only shows it.")
+      }
       StandardStream.error("Do that? [y/N] ")
       guard ["y", "yes"].contains(readLine()?.lowercased()) else { return }
     }

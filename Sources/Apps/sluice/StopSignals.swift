@@ -46,17 +46,6 @@ final class StopSignals: @unchecked Sendable {
     defer { waiting.cancel() }
     for try await _ in ended {}
   }
-
-  /// - Returns: Whether one came within that time.
-  func within(_ time: Duration) async -> Bool {
-    await withTaskGroup(of: Void.self) { group in
-      group.addTask { await self.wait() }
-      group.addTask { try? await Task.sleep(for: time) }
-      await group.next()
-      group.cancelAll()
-    }
-    return hasArrived
-  }
 }
 
 /// Something that happens once; any number of tasks wait for it, and each may give up.

@@ -10,7 +10,8 @@ struct Top: AsyncParsableCommand {
 
   @OptionGroup var everywhere: Everywhere
   @Option(help: "Seconds between two pictures.") var interval = 1.0
-  @Option(help: "What comes first: \(TopPicture.Order.allCases.map(\.rawValue).joined(separator: ", ")).")
+  @Option(
+    help: "What comes first: \(TopPicture.Order.allCases.map(\.rawValue).joined(separator: ", ")); < and > change it.")
   var sort = TopPicture.Order.wait
   @Flag(help: "One picture.") var once = false
 
@@ -20,16 +21,31 @@ struct Top: AsyncParsableCommand {
 
   func run() async throws {
     if everywhere.json { return try await everywhere.ask("top") }
-    let isLive = !once && isatty(STDOUT_FILENO) == 1
-    let stop = StopSignals()
-    while true {
+    guard !once, isatty(STDOUT_FILENO) == 1 else {
       let answer = try await everywhere.answer("top", ["tenant": .string(everywhere.tenant)])
-      let lines = TopPicture(answer, order: sort).lines
+      return StandardStream.output(TopPicture(answer, order: sort).lines.joined(separator: "\n") + "\n")
+    }
+    try await runLive()
+  }
+
+  private func runLive() async throws {
+    let terminal = TerminalEvents()
+    defer { terminal.end() }
+    var (order, answer) = (sort, JSONValue.null)
+    var event: TerminalEvents.Event? = .timeout
+    while let happened = event {
+      switch happened {
+      case .key("q"): return
+      case .key(">"): order = order.next(by: 1)
+      case .key("<"): order = order.next(by: -1)
+      case .key: break
+      case .timeout: answer = try await everywhere.answer("top", ["tenant": .string(everywhere.tenant)])
+      }
+      let keys = terminal.hasKeys ? "   < and > change it, q ends" : ""
+      let lines = TopPicture(answer, order: order).lines + ["", "by \(order.rawValue)\(keys)"]
       // From the corner on: lines that are wider than the terminal take more than one of its rows.
-      let clear = isLive ? "\u{1B}[H\u{1B}[J" : ""
-      StandardStream.output(clear + lines.joined(separator: "\n") + "\n")
-      guard isLive else { return }
-      if await stop.within(.milliseconds(Int(interval * 1000))) { return }
+      StandardStream.output("\u{1B}[H\u{1B}[J" + lines.joined(separator: "\n") + "\n")
+      event = await terminal.next(within: .milliseconds(Int(interval * 1000)))
     }
   }
 }
@@ -38,6 +54,11 @@ struct Top: AsyncParsableCommand {
 struct TopPicture {
   enum Order: String, CaseIterable, ExpressibleByArgument {
     case wait, rate, age, requests, flight, credit, drops, retries, dead, name
+
+    func next(by step: Int) -> Order {
+      let all = Order.allCases
+      return all[(all.firstIndex(of: self)! + step + all.count) % all.count]
+    }
   }
 
   private struct Row {

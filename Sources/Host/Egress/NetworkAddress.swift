@@ -38,12 +38,15 @@ enum NetworkAddress {
 
   static func isPrivate(v6 bytes: [UInt8]) -> Bool {
     func v4(_ from: Int) -> UInt32 { bytes[from..<(from + 4)].reduce(0) { $0 << 8 | UInt32($1) } }
-    // IPv4 inside IPv6: mapped, NAT64, 6to4.
+    // IPv4 inside IPv6: mapped, NAT64 of the well-known prefix, 6to4. NAT64 of a network's own (RFC 8215) has it elsewhere.
     if bytes[0..<10].allSatisfy({ $0 == 0 }), bytes[10] == 0xFF, bytes[11] == 0xFF { return isPrivate(v4: v4(12)) }
-    if bytes[0..<4] == [0x00, 0x64, 0xFF, 0x9B] { return isPrivate(v4: v4(12)) }
+    if bytes[0..<4] == [0x00, 0x64, 0xFF, 0x9B], bytes[4..<12].allSatisfy({ $0 == 0 }) { return isPrivate(v4: v4(12)) }
     if bytes[0..<2] == [0x20, 0x02] { return isPrivate(v4: v4(2)) }
     let isGlobalUnicast = bytes[0] & 0xE0 == 0x20
-    let isSpecial = bytes[0..<4] == [0x20, 0x01, 0x0D, 0xB8] || bytes[0..<4] == [0x20, 0x01, 0x00, 0x00]
+    // Protocols, benchmarks and identifiers that are no places (2001::/23), and documentation (2001:db8::/32, 3fff::/20).
+    let isSpecial =
+      bytes[0..<2] == [0x20, 0x01] && (bytes[2] & 0xFE == 0 || bytes[2..<4] == [0x0D, 0xB8])
+      || bytes[0..<2] == [0x3F, 0xFF] && bytes[2] & 0xF0 == 0
     return !isGlobalUnicast || isSpecial
   }
 }

@@ -81,9 +81,11 @@ struct ThrottleBounds: Sendable {
     let pauseMs = sight.pause.wait(nowMs: nowMs)
     if pauseMs > 0 { return (.retryAfter, pauseMs) }
     let (own, limit) = (places.at[member.view]!, sight.adaptive.limit)
-    guard places.all < cap, places.of[member.share]! < member.limits.concurrency, own.all < limit else {
-      return (.places, .max)
-    }
+    // Where trouble has left one place, reads can keep none of it for actions: one of these goes beside the read.
+    let isBeside = member.isReserved && limit == 1 && own.all == own.reads
+    guard
+      places.all < cap, places.of[member.share]! < member.limits.concurrency, own.all < limit + (isBeside ? 1 : 0)
+    else { return (.places, .max) }
     // One tenant that opens answers and does not read them leaves a place to the others.
     guard places.by.count < 2 || cap < 2 || places.by[member.tenant]! < cap - 1 else { return (.places, .max) }
     guard

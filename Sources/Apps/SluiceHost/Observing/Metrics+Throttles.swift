@@ -25,12 +25,6 @@ extension Metrics {
     }
   }
 
-  /// - Parameter records: nil when no operation is under way.
-  func credit(instance: String, records: Int?) {
-    let labels = [("instance", instance)]
-    if let records { set("sluice_credit_records", records, labels) } else { remove("sluice_credit_records", labels) }
-  }
-
   func retry(instance: String, cause: String) {
     add("sluice_retries_total", 1, [("instance", instance), ("cause", cause)])
   }

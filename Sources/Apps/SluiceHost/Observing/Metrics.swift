@@ -26,6 +26,8 @@ package final class Metrics: Sendable {
     values.withLock { $0[Key(name: name, labels: Self.render(labels))] = Int64(value) }
   }
 
+  func change(_ body: (inout [Key: Int64]) -> Void) { values.withLock { body(&$0) } }
+
   package func remove(_ name: String, _ labels: [(String, String)]) {
     values.withLock { $0[Key(name: name, labels: Self.render(labels))] = nil }
   }
@@ -138,6 +140,7 @@ package final class Metrics: Sendable {
   package static let catalogue: [(name: String, type: String, help: String)] = [
     ("sluice_records_total", "counter", "Records that workers have emitted."),
     ("sluice_record_bytes_total", "counter", "Bytes of records that workers have emitted."),
+    ("sluice_credit_bytes", "gauge", "Bytes that a running operation may send before the next batch is durable."),
     ("sluice_credit_records", "gauge", "Records that a running operation may send before the next batch is durable."),
     (
       "sluice_intake_held_bytes", "gauge",
@@ -225,10 +228,6 @@ extension Metrics {
     return "\(value / 1000)." + String(repeating: "0", count: 3 - digits.count) + digits
   }
 
-  func records(instance: String, count: Int, bytes: Int) {
-    add("sluice_records_total", count, [("instance", instance)])
-    add("sluice_record_bytes_total", bytes, [("instance", instance)])
-  }
   func request(instance: String, status: Int) {
     add("sluice_requests_total", 1, [("instance", instance), ("status", status == 0 ? "none" : "\(status)")])
   }

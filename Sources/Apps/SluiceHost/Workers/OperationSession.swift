@@ -40,6 +40,7 @@ package final class OperationSession: OperationHandler {
   private var waitsForCredit: Metrics.Wait?
   private var turn = PluginTurn()
   private let pluginWait: Metrics.Wait
+  private let emission: Metrics.Emission
   let metrics: Metrics
   weak var worker: Worker?
   /// Each write request that left, in order.
@@ -68,6 +69,7 @@ package final class OperationSession: OperationHandler {
     self.metrics = metrics
     self.log = log
     pluginWait = metrics.idleWait(.pluginSlow, instance: route.key)
+    emission = metrics.emission(instance: route.key)
     rules = RequestRules(manifest: route.manifest, operation: operation)
     window = CreditWindow(limit: .init(records: limits.windowRecords, bytes: limits.windowBytes))
   }
@@ -80,7 +82,7 @@ package final class OperationSession: OperationHandler {
     let free = max(0, window.limit.bytes - window.usedBytes)
     let amount = window.refill(bytesMax: room.take(upTo: free, usedBytes: window.usedBytes))
     if amount != .zero { worker?.grant(records: amount.records, bytes: amount.bytes) }
-    metrics.credit(instance: route.key, records: window.granted.records)
+    emission.may(window.granted)
     if hasCredit { endCreditWait() }
     turns { $0.begins(hasCredit: hasCredit, nowMs: $1) }
   }
@@ -154,7 +156,7 @@ package final class OperationSession: OperationHandler {
   package func end() {
     guard !isOver else { return }
     isOver = true
-    metrics.credit(instance: route.key, records: nil)
+    emission.may(nil)
     if isHeldBack { worker?.resumeReading() }
     drain()
     pluginLog.sayWhatWasLeftOut()
@@ -169,17 +171,17 @@ package final class OperationSession: OperationHandler {
   }
 
   package func emitted(_ batch: EmittedBatch) {
-    guard let mailbox, window.send(.init(records: batch.recordCount, bytes: batch.creditBytes)) else {
+    let amount = CreditWindow.Amount(records: batch.recordCount, bytes: batch.creditBytes)
+    guard let mailbox, window.send(amount) else {
       worker?.stop()
       return
     }
     gives()
-    metrics.credit(instance: route.key, records: window.granted.records)
+    emission.sent(amount, left: window.granted)
     room.holds(window.outstanding.bytes)
     if !hasCredit, waitsForCredit == nil {
       waitsForCredit = metrics.wait(room.isShort ? .intakeLimit : .noCredit, instance: route.key)
     }
-    metrics.records(instance: route.key, count: batch.recordCount, bytes: batch.creditBytes)
     rules.emitted()
     mailbox.put(.batch(batch))
   }
