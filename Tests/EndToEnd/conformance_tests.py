@@ -9,7 +9,7 @@ from rig import *
 
 MUTANT_FOLDER = os.path.join(PROJECT, "Tests", "Mutants")
 sys.path.insert(0, MUTANT_FOLDER)
-from mutants import ANY, MUTANTS
+from mutants import ANY, MUTANTS, without
 
 ABI = os.path.join(PROJECT, "Sources", "Plugin", "CSluicePlugin", "include")
 FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", f"-I{ABI}"]
@@ -96,14 +96,14 @@ def test_right_ones_pass(rig):
 def mutant(rig, number, wrong, older):
     manifest = build(rig, wrong.plugin, wrong.switches, wrong.edit, f"m{number}")
     report, status = check(manifest, *previous(manifest, older), *(("--only", wrong.checks[0]) if wrong.only else ()))
-    if wrong.warns:
-        found = {c["name"] for c in report["checks"] if c["status"] == "warn"}
-        return [] if set(wrong.checks) <= found else [f"{wrong.name}: no warning of {wrong.checks}"]
     bad = failing(report)
-    faults = [f"{wrong.name}: {name} did not notice" for name in wrong.checks if name not in bad]
+    found = {c["name"] for c in report["checks"] if c["status"] == "warn"} if wrong.warns else set(bad)
+    faults = [f"{wrong.name}: {name} did not notice" for name in wrong.checks if name not in found]
+    # Where a warning is what must come, nothing may fail by itself.
+    right = wrong.collateral if wrong.warns else wrong.collateral | set(wrong.checks)
     if ANY not in wrong.collateral:
-        faults += [f"{wrong.name}: {name} fails as well: {bad[name]['reason'][:200]}" for name in sorted(set(bad) - set(wrong.checks) - wrong.collateral)]
-    return faults + ([] if status == 1 else [f"{wrong.name}: exit {status}"])
+        faults += [f"{wrong.name}: {name} fails as well: {bad[name]['reason'][:200]}" for name in sorted(set(bad) - right)]
+    return faults + ([] if status == (1 if bad or not wrong.warns else 0) else [f"{wrong.name}: exit {status}"])
 
 
 def test_mutants_are_caught(rig):
@@ -234,10 +234,35 @@ def test_levels_and_skips(rig):
     expect_equal(report["level"], "standard", "the level of a plugin that skips a check of the level hardened")
     badge = sluice("plugin", "check", skipped).stdout.splitlines()[-1]
     expect(badge.startswith("sluice conformance: standard (hardened but for no-direct-syscalls) | gauge"), f"the badge: {badge}")
+    # Neither is what the fixtures leave out, with a reason or without.
+    still = build(rig, "gauge", (), without("gauge", "changes"), "still")
+    report, status = check(still)
+    expect_equal((report["level"], list(failing(report)), status), ("basic", ["every-stream-changes"], 1), "a run whose fixtures change nothing")
+    with open(still, "a") as f:
+        f.write("conformance: {skip: {every-stream-changes: What was measured stays as it is.}}\n")
+    badge = sluice("plugin", "check", still).stdout.splitlines()[-1]
+    expect(badge.startswith("sluice conformance: basic (hardened but for every-stream-changes) | gauge"), f"the badge: {badge}")
     for name, skip, code in (("unknown", "no-such-check: It has no such thing.", "kit.unknown_check"), ("bare", "no-direct-syscalls: no", "config.invalid")):
         path = build(rig, "gauge", (), ("gauge.yaml", "schedule:", f"conformance: {{skip: {{{skip}}}}}\nschedule:"), name)
         done = sluice("plugin", "check", path)
         expect((done.returncode, f"[{code}]" in done.stderr) == (1, True), f"a skip that is none: {done.stderr}")
+
+
+def test_each_stream_must_change(rig):
+    """of a source with many streams each must be seen to change, and the one that does not is named"""
+    folder = rig.path("crm")
+    for file in ("crm.yaml", "crm-source.so", "crm.check.yaml"):
+        shutil.copy(os.path.join(Settings.programs, "plugins", file), folder)
+    path = os.path.join(folder, "crm.check.yaml")
+    with open(path) as f:
+        text = f.read()
+    gone = "{id: versie-hillebrand, version: 2, updated_at: 2017-01-07, deleted: true}"
+    expect_equal(text.count(gone), 2, "how often the rep is gone")
+    with open(path, "w") as f:
+        f.write(text.replace(gone, "{id: versie-hillebrand, version: 1, updated_at: 2017-01-05, name: Versie Hillebrand, manager: Dustin Brinkmann, regional_office: Central}"))
+    report, status = check(os.path.join(folder, "crm.yaml"), "--only", "every-stream-changes")
+    (only,) = report["checks"]
+    expect((only["status"], status) == ("fail", 1) and only["reason"].startswith("Nothing of reps changes: "), f"what the kit says: {only}")
 
 
 def test_what_is_no_plugin(rig):

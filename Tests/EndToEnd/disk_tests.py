@@ -171,6 +171,32 @@ def test_disk_full_in_mid_commit(rig):
         return f"{held} of {RECORDS} before the end of the disk; {twice} came twice; it said: {said}"
 
 
+def test_begins_on_a_full_disk(rig):
+    """a host that died on a disk without a byte left begins again: it gives up its ballast, says so, and kill switches work; with room the ballast is back"""
+    host = rig.host()
+    with small_disk(rig, host.folder) as disk:
+        host.options = ("--config", settings(host.folder))
+        host.start()
+        rig.closing.append(host.kill)
+        host.ask("tenant.create")
+        host.ask("connector.enable", name="counter", instance="c", config={"records": 10})
+        wait_for(lambda: len(copies(host, "c")) == 10, "records")
+        filler = Filler(disk)
+        filler.leave(0)
+        host.kill()
+        host.state.close()
+        filler.leave(0)
+        begin = os.path.getsize(host.log)
+        host.start()
+        expect('"disk.ballast_spent"' in host.log_text(begin) and not os.path.exists(os.path.join(disk, "ballast")), f"what it says: {host.log_text(begin)}")
+        head = host.head()
+        expect_equal(sluice("kill", "all", "--data-dir", host.data).returncode, 0, "exit of kill")
+        expect(host.head() > head, "the kill switch is not written")
+        filler.go()
+        wait_for(lambda: host.ask("tenant.show")["intake_pauses"] is None and os.path.exists(os.path.join(disk, "ballast")), "the ballast is back")
+        expect('"disk.ballast_back"' in host.log_text(begin), "that it is back")
+
+
 # A disk whose every flush takes as many milliseconds as the file says now.
 SLOW = """
 #define _GNU_SOURCE

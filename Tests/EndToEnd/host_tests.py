@@ -343,3 +343,29 @@ def test_world_of_a_killed_demo_ends(rig):
     finally:
         for pid in worlds():
             os.kill(pid, signal.SIGKILL)
+
+
+def test_files_of_others(rig):
+    """files that the host's user may not use are told as that, never as damage: nobody restores an older one in their place"""
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        raise NotAllowed("only root may give files to others")
+    folder, nobody = rig.path("others"), 65534
+    os.chown(folder, nobody, nobody)
+    data = os.path.join(folder, "data")
+
+    def ask(*words):
+        done = subprocess.run(["setpriv", "--reuid", str(nobody), "--regid", str(nobody), "--clear-groups", program("sluice"), *words, "--data-dir", data], capture_output=True, text=True, cwd=folder)
+        return done.returncode, done.stderr
+    expect_equal(ask("tenant", "create", "demo")[0], 0, "exit of tenant create")
+    for name, mode in (("keystore.db", 0o000), ("keystore.db", 0o400), ("journal/0000000001.segment", 0o400), ("tenants/demo/state.db", 0o000)):
+        path = os.path.join(data, name)
+        before = os.stat(path).st_mode
+        os.chmod(path, mode)
+        code, told = ask("tenant", "create", "another")
+        expect((code, "[storage.not_permitted]" in told, "backup" in told) == (1, True, False), f"{name} of mode {mode:o}: {told}")
+        os.chmod(path, before)
+    os.chown(data, 0, 0)
+    code, told = ask("tenant", "list")
+    expect((code, "[host.folder_not_permitted]" in told) == (1, True), f"a folder of somebody else: {told}")
+    os.chown(data, nobody, nobody)
+    expect_equal(ask("tenant", "create", "another")[0], 0, "exit once it is given back")

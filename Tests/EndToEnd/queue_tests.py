@@ -24,7 +24,7 @@ requests:
 streams:
   - {{name: items, delivery: prune_on_ack}}
 schedule: {{interval_ms: 60000}}
-config: {{type: object, required: [prune], properties: {{prune: {{type: string, enum: [never, saved, hasty]}}}}}}
+config: {{type: object, required: [prune], properties: {{prune: {{type: string, enum: [never, saved, hasty, breaks]}}}}}}
 """
 
 
@@ -238,6 +238,20 @@ def test_worker_killed_amid_pulls(rig):
     for begun, saved in bounds:
         expect_equal([page for page in queue.served[begun:] if page <= saved], [], f"pages after page {begun} from before the checkpoint {saved}, which was durable")
     return f"{kills} workers killed, {len(queue.served)} pages for {ITEMS // PAGE}, {check_copies(host, queue)} items twice, told {len(queue.tellings)} times"
+
+
+def test_broken_instance_begins_anew(rig):
+    """a plugin that answers that it is broken, and would for ever, gets a new worker and goes on where it was; nobody has to do anything"""
+    host, queue = queue_host(rig, "b", "breaks")
+    host.start()
+    workers = set(host.workers("queue"))
+    host.ask("connector.run", instance="queue")
+    wait_for(lambda: host.metric("sluice_operations_total", instance="demo/queue", ending="bug") == 1, "it breaks", 30)
+    drained(host)
+    expect_equal(sorted(kept(host)), list(range(1, ITEMS + 1)), "items")
+    expect_equal(host.metric("sluice_operations_total", instance="demo/queue", ending="bug"), 1, "how often it broke")
+    expect("queue.broken" not in host.log_text() and "It breaks here." in host.log_text(), "why it began anew")
+    expect(host.metric("sluice_worker_spawns_total", instance="demo/queue") >= 2 and not workers & set(host.workers("queue")), "a new worker")
 
 
 def test_hasty_plugin_is_refused(rig):

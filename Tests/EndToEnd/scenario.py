@@ -110,7 +110,8 @@ class Scenario:
         return state
 
     def check_sound(self):
-        """The published log verifies, and every projection is what the journal says."""
+        """The published log verifies, every projection is what the journal says, and no honest plugin was told of."""
+        expect('"worker.refused_call"' not in self.host.log_text(), "an honest plugin asked the kernel for what it may not have")
         for words in (("ledger", "verify"), ("doctor", "--deep")):
             done = sluice(*words, "--data-dir", self.host.data, "--tenant", self.host.tenant, seconds=300)
             expect_equal(done.returncode, 0, f"exit of sluice {' '.join(words)} ({done.stdout}{done.stderr})")

@@ -324,6 +324,32 @@ def test_erasure(rig):
     check_restored(scenario, backup, keys, names)
 
 
+def test_lost_lists_of_erasures(rig):
+    """both lists of erasures are lost: the next start writes them anew from what remains of the erased, says so, and refuses their names as before"""
+    host = rig.host()
+    host.start()
+    for tenant in ("gone", "also-gone", "stays"):
+        host.ask("tenant.create", tenant=tenant)
+    for tenant in ("gone", "also-gone"):
+        host.ask("tenant.erase", tenant=tenant, confirm=tenant)
+    host.stop()
+    lists = [os.path.join(host.data, "erasures"), *glob.glob(host.data + "*.erasures")]
+    expect_equal(len(lists), 2, f"lists: {lists}")
+    for path in lists:
+        os.remove(path)
+    begin = os.path.getsize(host.log)
+    host.start()
+    expect('"erasures.list_was_lost"' in host.log_text(begin) and "also-gone, gone" in host.log_text(begin), f"what it says: {host.log_text(begin)}")
+    for path in lists:
+        with open(path) as file:
+            expect_equal(sorted(row["tenant"] for row in json.load(file)["erased"]), ["also-gone", "gone"], f"what {path} names")
+    expect_equal(refusal(host, "tenant.create", tenant="gone")["code"], "tenant.erased", "a tenant of an erased name")
+    host.stop()
+    begin = os.path.getsize(host.log)
+    host.start()
+    expect('"erasures.list_was_lost"' not in host.log_text(begin), "it says so again")
+
+
 def test_erasure_of_packs(rig):
     """what a tenant takes counts its packs and snapshot, as they stand and anew; erased, they go from the folder, and from a backup that is restored, while others' packs stay"""
     scenario = erasable(rig, isPacked=True)

@@ -1,6 +1,7 @@
 import Domain
 import FileStorage
 import Foundation
+import Synchronization
 import Testing
 
 @Suite struct `A disk's reserve` {
@@ -25,6 +26,23 @@ import Testing
     #expect(shortage.neededBytes == 1 << 60 && shortage.freeBytes < 1 << 60 && shortage.path == folder)
     #expect(reserve.release())
     #expect(reserve.shortage()?.neededBytes == 1 << 60 + 1000)
+  }
+
+  @Test func `is not made anew where that would leave no room to begin with, and says when it goes and comes`() throws {
+    let told = Mutex<[Bool]>([])
+    let free = try #require(DiskBallast.freeBytes(folder))
+    let reserve = DiskBallast(folder: folder, lowWaterBytes: 0, ballastBytes: free - (4 << 20)) { isHeld in
+      told.withLock { $0.append(isHeld) }
+    }
+    #expect(ballastBytes == nil && !reserve.release())
+    let small = DiskBallast(folder: folder, lowWaterBytes: 1, ballastBytes: 1_000) { isHeld in
+      told.withLock { $0.append(isHeld) }
+    }
+    #expect(small.release() && small.shortage() == nil && ballastBytes == 1_000)
+    #expect(told.withLock { $0 } == [false, true])
+    // One that is there is kept as it is by the next host.
+    _ = DiskBallast(folder: folder, lowWaterBytes: 1 << 60, ballastBytes: 1_000)
+    #expect(ballastBytes == 1_000)
   }
 
   @Test func `without a ballast has nothing to give up`() {

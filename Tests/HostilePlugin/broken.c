@@ -1,4 +1,5 @@
-// Libraries that must not load, one per -DBROKEN_... (worker.mk builds all of them).
+// Libraries that must not load, one per -DBROKEN_... (worker.mk builds all of them); those that READ load, and look around first.
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,6 +28,12 @@ __attribute__((constructor)) static void construct(void) {
     exit(0);
 #elif defined(BROKEN_CONSTRUCTOR_HANG)
     for (;;) never = 0;
+#elif defined(BROKEN_CONSTRUCTOR_READ)
+    // One that is there and one that is not; what it may open is opened as ever.
+    if (open("/etc/passwd", O_RDONLY) >= 0 || open("/usr/lib/no-such-library.so", O_RDONLY) >= 0) abort();
+    if (open("/etc/ld.so.cache", O_RDONLY) < 0) abort();
+#elif defined(BROKEN_CONSTRUCTOR_READ_MISSING)
+    if (open("/usr/lib/no-such-library.so", O_RDONLY) >= 0 || open("/proc/self/maps", O_RDONLY) >= 0) abort();
 #endif
 }
 

@@ -185,6 +185,7 @@ static sluice_status_t read_state(const sluice_pull_t *pull, int64_t *after) {
     if (M(CRASHES_ON_STATE) && pull->state.len > 200) abort();
     if (known && json_is(pull->state) && json_integer(json_member(pull->state, "after"), after) && *after >= 0) return SLUICE_OK;
     if (M(GARBAGE_IS_BEGINNING) && known) { *after = 0; return SLUICE_OK; }
+    if (M(HANDS_STATE_ON) && known && json_integer(pull->state, after)) return SLUICE_OK;
     return fail(SLUICE_E_PERMANENT, "gauge.bad_state", "The checkpoint is not one of this plugin's; reset it.");
 }
 
@@ -326,6 +327,7 @@ static sluice_status_t discover(const sluice_source_t *source) {
 static sluice_status_t receive(const sluice_source_t *source, const sluice_delivery_t *delivery) {
     (void)source;
     static bool taken;
+    if (M(RECEIVE_TRAPS)) __builtin_trap();
     if (M(TAKES_A_DELIVERY_ONCE) && taken) return SLUICE_OK;
     sluice_record_t record;
     int64_t seq;
@@ -352,6 +354,7 @@ static sluice_status_t receive(const sluice_source_t *source, const sluice_deliv
 static sluice_status_t migrate(const sluice_source_t *source, const sluice_old_state_t *old) {
     (void)source;
     int64_t after = 0;
+    if (M(MIGRATE_TRAPS)) __builtin_trap();
     if (M(MIGRATION_FORGETS)) {
         sluice_checkpoint_t none = {.struct_size = sizeof none, .state_version = STATE_VERSION, .watermark_ms = SLUICE_TIME_NONE,
                                     .stream = old->stream, .state = text("{\"after\":9}")};

@@ -122,7 +122,7 @@ def test_odd_answers(start):
 
 def test_states(start):
     """a state of nobody is refused for good, in every language with the same words"""
-    for state, version in ((b"x", 1), (b"7", 9), (b"99999999999999999999", 1), (b"1 2", 1)):
+    for state, version in ((b"x", 1), (b"7", 9), (b"99999999999999999999", 1), (b"1 2", 1), (b"-1", 1), (b"-9223372036854775808", 1), (b"+7", 1), (b"07", 1), (b" 7", 1)):
         result = pulls(start, None, state=state, version=version)[1]
         assert (result["status"], result["code"]) == (PERMANENT, "tides.bad_state"), result
 

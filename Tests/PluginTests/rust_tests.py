@@ -25,7 +25,8 @@ def test_panics(start):
         with worker as w:
             assert configured["status"] == 0, configured
             run = w.run(kind, name="readings", state=b"1")
-            assert (run.status, run.code) == (BUG, "plugin.panic") and run.message.endswith("."), run.result
+            assert (run.status, run.code) == (BUG, "plugin.panic"), run.result
+            assert re.fullmatch(r"The plugin panicked at \S*panics\.rs:\d+(: .*)?\.", run.message), run.result
             assert len(run.records) == (1 if kind == PULL else 0)
             run = w.run(CHECK, operation=3)
             assert (run.status, run.code) == (BUG, "plugin.panicked"), run.result
@@ -47,6 +48,7 @@ def test_executor_panics(start):
         assert w.configured("{}")["status"] == 0
         run = w.run(EXECUTE, name="open", key="k", body=b'{"say":"panic"}')
         assert (run.status, run.outcome, run.code) == (BUG, 0, "plugin.panic"), run.result
+        assert re.fullmatch(r"The plugin panicked at \S*refuser\.rs:\d+: as it was told\.", run.message), run.result
         run = w.run(EXECUTE, name="open", key="k", body=b'{"say":"no"}', operation=3)
         assert (run.status, run.code) == (BUG, "plugin.panicked"), run.result
 

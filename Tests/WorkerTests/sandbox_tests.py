@@ -1,6 +1,7 @@
 """What the sandbox must hold. Each docstring is the sentence that is printed."""
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -196,6 +197,15 @@ def test_load_failures(worker):
             assert w.ready().get("step") == step, path
     with worker("tests/broken_NOTE_MAJOR.so") as w:
         assert "9.4" in (text := w.ready()["text"]) and "1.0" in text, text
+
+
+def test_reads_while_loading_are_told(worker):
+    """a constructor that opens a file which Landlock refuses is told of; one that looks for a library which is not there, or at itself as runtimes do, is not"""
+    for name, wanted in (("READ", ["sluice-worker: refused call 257 openat"]), ("READ_MISSING", [])):
+        with worker(f"tests/broken_CONSTRUCTOR_{name}.so") as w:
+            assert "step" not in (ready := w.ready()), ready
+            told = [re.sub(r"call \d+ ", "call 257 ", line) for line in w.told()]
+            assert told == wanted, (name, told)
 
 
 def test_hang_in_load(worker):

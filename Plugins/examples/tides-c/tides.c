@@ -82,7 +82,7 @@ static sluice_status_t pull(const sluice_host_t *host, const sluice_pull_t *pull
     if (!sluice_is(pull->stream, "readings")) {
         return sluice_fail(host, SLUICE_E_CONFIG, "tides.unknown_stream", "The gauge has the stream `readings` and no other.");
     }
-    if (pull->state.len > 0 && (pull->state_version != STATE_VERSION || !sluice_parse_integer(pull->state, &last))) {
+    if (pull->state.len > 0 && (pull->state_version != STATE_VERSION || !sluice_parse_integer(pull->state, &last) || last < 0)) {
         return sluice_fail(host, SLUICE_E_PERMANENT, "tides.bad_state", "The checkpoint is not one of this plugin's; reset it.");
     }
     sluice_status_t status = complete_until(host, &complete);

@@ -107,7 +107,7 @@ int64_t start(const sluice_host_t *host, const sluice_pull_t *pull) {
     if (!sluice_is(pull->stream, "readings")) {
         fail(host, SLUICE_E_CONFIG, "tides.unknown_stream", "The gauge has the stream `readings` and no other.");
     }
-    if (pull->state.len > 0 && (pull->state_version != state_version || !sluice_parse_integer(pull->state, &last))) {
+    if (pull->state.len > 0 && (pull->state_version != state_version || !sluice_parse_integer(pull->state, &last) || last < 0)) {
         fail(host, SLUICE_E_PERMANENT, "tides.bad_state", "The checkpoint is not one of this plugin's; reset it.");
     }
     return last;

@@ -53,7 +53,9 @@ struct Tides: WebhookSource {
 
   private func start(_ pull: Pull<Stream>) throws -> Int64 {
     guard let state = pull.state else { return 0 }
-    guard pull.stateVersion == 1, let last = (try? JSON(parsing: state))?.integer else {
+    guard pull.stateVersion == 1, let last = (try? JSON(parsing: state))?.integer, last >= 0,
+      JSON.integer(last).bytes == state
+    else {
       throw Failure.permanent("tides.bad_state", "The checkpoint is not one of this plugin's; reset it.")
     }
     return last

@@ -9,18 +9,35 @@ package final class DiskBallast: DiskReserve {
   private let lowWaterBytes: Int
   private let ballastBytes: Int
   private let isHeld: Mutex<Bool>
+  private let changed: @Sendable (_ isHeld: Bool) -> Void
+  /// A host needs some room to begin at all: databases make their logs longer when they are opened.
+  private static let beginningBytes = 8 << 20
 
-  /// Makes the file where there is room for it.
+  /// Makes the file where there is room for it beside a beginning; where there is none for that, gives up the one there is.
   /// - Parameters:
   ///   - lowWaterBytes: Below this much free space nothing new is taken in.
   ///   - ballastBytes: What the file holds back; 0 for none.
-  package init(folder: String, lowWaterBytes: Int, ballastBytes: Int) {
+  ///   - changed: Called when the ballast was given up, and when it was taken back.
+  package init(
+    folder: String, lowWaterBytes: Int, ballastBytes: Int,
+    changed: @escaping @Sendable (_ isHeld: Bool) -> Void = { _ in }
+  ) {
     self.folder = folder
     self.lowWaterBytes = lowWaterBytes
     self.ballastBytes = ballastBytes
+    self.changed = changed
     file = folder + "/ballast"
     isHeld = Mutex(false)
-    isHeld.withLock { $0 = make() }
+    let free = Self.freeBytes(folder) ?? .max
+    isHeld.withLock { isHeld in
+      isHeld = isThere || (free >= ballastBytes + Self.beginningBytes && make())
+    }
+    if free < Self.beginningBytes { _ = release() }
+  }
+
+  private var isThere: Bool {
+    var status = stat()
+    return ballastBytes > 0 && stat(file, &status) == 0 && status.st_size == off_t(ballastBytes)
   }
 
   /// Also takes the ballast back once there is room for it and for intake.
@@ -29,7 +46,10 @@ package final class DiskBallast: DiskReserve {
     return isHeld.withLock { isHeld in
       let needed = lowWaterBytes + (isHeld ? 0 : ballastBytes)
       guard free >= needed else { return DiskShortage(path: folder, freeBytes: free, neededBytes: needed) }
-      if !isHeld { isHeld = make() }
+      if !isHeld {
+        isHeld = make()
+        if isHeld, ballastBytes > 0 { changed(true) }
+      }
       return nil
     }
   }
@@ -38,6 +58,7 @@ package final class DiskBallast: DiskReserve {
     isHeld.withLock { isHeld in
       guard isHeld, ballastBytes > 0, unlink(file) == 0 else { return false }
       isHeld = false
+      changed(false)
       return true
     }
   }

@@ -13,7 +13,9 @@ package final class SQLiteKeystore: Keystore {
     queue = try StorageError.naming(path, .keystore) { try Self.open(path) }
     self.path = path
     self.crash = crash
-    try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
+    // Never more than it had: an operator may have taken rights away.
+    var status = stat()
+    if stat(path, &status) == 0, status.st_mode & 0o077 != 0 { chmod(path, status.st_mode & 0o700) }
   }
 
   private static func open(_ path: String) throws -> DatabaseQueue {

@@ -1,4 +1,5 @@
 import Domain
+import Foundation
 import GRDB
 
 /// Why a database file cannot be used.
@@ -10,6 +11,7 @@ package enum StorageError: OperatorError, Equatable {
   case notDurable(path: String)
   case damagedRow(path: String, row: String, reason: String)
   case unusable(path: String, purpose: Purpose, reason: String)
+  case notPermitted(path: String)
 
   package var code: String {
     switch self {
@@ -17,6 +19,7 @@ package enum StorageError: OperatorError, Equatable {
     case .notDurable: "storage.not_durable"
     case .damagedRow: "storage.damaged_row"
     case .unusable: "storage.unusable_file"
+    case .notPermitted: "storage.not_permitted"
     }
   }
   package var message: String {
@@ -26,11 +29,14 @@ package enum StorageError: OperatorError, Equatable {
     case .notDurable(let path): "\(path) could not be opened with synchronous=FULL."
     case .damagedRow(let path, let row, let reason): "\(path), row \(row): \(reason)."
     case .unusable(let path, _, let reason): "\(path) cannot be used: \(reason)."
+    case .notPermitted(let path): "This user may not read and write \(path), or the folder that it is in."
     }
   }
   package var remedy: String {
     switch self {
     case .formatMismatch: "Run the version of Sluice that wrote this data folder, or a newer one."
+    case .notPermitted:
+      "Nothing is wrong with the file. Give it and its folder back to the user as whom the host runs, readable and writable; nothing is to be restored."
     case .notDurable: "Check the file system; Sluice does not acknowledge what may be lost."
     case .damagedRow, .unusable(_, .state, _):
       "Stop the host, move the tenant's database away and start: it is rebuilt from the journal."
@@ -42,7 +48,9 @@ package enum StorageError: OperatorError, Equatable {
 
 extension StorageError {
   init(_ error: DatabaseError, path: String, purpose: Purpose) {
-    self = .unusable(path: path, purpose: purpose, reason: error.plainReason)
+    self =
+      error.isForWantOfRights(to: path)
+      ? .notPermitted(path: path) : .unusable(path: path, purpose: purpose, reason: error.plainReason)
   }
 
   /// Runs `body`; what SQLite refuses in it is said of this file, in our words.
@@ -60,6 +68,14 @@ extension DatabaseError {
   var isForWantOfSpace: Bool {
     resultCode == .SQLITE_FULL || extendedResultCode == .SQLITE_IOERR_WRITE
       || extendedResultCode == .SQLITE_IOERR_SHMSIZE
+  }
+
+  /// The file, or its folder, is there and somebody else's.
+  fileprivate func isForWantOfRights(to path: String) -> Bool {
+    guard [.SQLITE_CANTOPEN, .SQLITE_READONLY, .SQLITE_PERM, .SQLITE_AUTH].contains(resultCode) else { return false }
+    let folder = (path as NSString).deletingLastPathComponent
+    let isThere = access(path, F_OK) == 0 || errno == EACCES
+    return isThere && (access(path, R_OK | W_OK) != 0 || access(folder, R_OK | W_OK | X_OK) != 0)
   }
 
   /// What [SQLite's result](https://sqlite.org/rescode.html) means to an operator.

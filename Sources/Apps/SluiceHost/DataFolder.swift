@@ -27,6 +27,8 @@ package final class DataFolder: Sendable {
     guard isRestoring || !files.fileExists(atPath: path + "/" + Self.restoringMark) else {
       throw DataFolderError.halfRestored(path: path)
     }
+    // What may not be looked into is not empty.
+    guard Self.mayBeUsed(path) else { throw DataFolderError.notPermitted(path: path) }
     let isMade = files.fileExists(atPath: path + "/format")
     guard isMade || mayMake else { throw DataFolderError.nothingThere(path: path) }
     let others = isMade ? [] : (try? files.contentsOfDirectory(atPath: path)) ?? []
@@ -61,6 +63,12 @@ package final class DataFolder: Sendable {
   }
 
   deinit { close(lock) }
+
+  private static func mayBeUsed(_ path: String) -> Bool {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return errno != EACCES }
+    return status.st_mode & S_IFMT != S_IFDIR || access(path, R_OK | W_OK | X_OK) == 0
+  }
 
   /// Lets another host use the folder.
   package func unlock() { flock(lock, LOCK_UN) }
@@ -111,6 +119,7 @@ package enum DataFolderError: OperatorError, Equatable {
   case nothingThere(path: String)
   case somebodyElses(path: String)
   case notPrivate(path: String)
+  case notPermitted(path: String)
   case inUse(path: String)
   case halfRestored(path: String)
   case otherFormat(path: String, found: String, understood: Int)
@@ -127,6 +136,7 @@ package enum DataFolderError: OperatorError, Equatable {
     case .nothingThere: "host.no_data_folder"
     case .somebodyElses: "host.folder_of_others"
     case .notPrivate: "host.folder_not_private"
+    case .notPermitted: "host.folder_not_permitted"
     case .inUse: "host.folder_in_use"
     case .halfRestored: "host.half_restored"
     case .otherFormat: "host.folder_format"
@@ -144,6 +154,7 @@ package enum DataFolderError: OperatorError, Equatable {
     case .nothingThere(let path): "\(path) is not a data folder: no host has run there."
     case .somebodyElses(let path): "\(path) holds other files and is not a data folder."
     case .notPrivate(let path): "\(path) is not private: it must belong to this user with mode 0700."
+    case .notPermitted(let path): "This user may not use \(path)."
     case .inUse(let path): "Another host is running on \(path)."
     case .halfRestored(let path): "The restore into \(path) has not come to its end."
     case .otherFormat(let path, let found, let understood):
@@ -164,6 +175,7 @@ package enum DataFolderError: OperatorError, Equatable {
     case .nothingThere: "Name it with `--data-dir`, or make one with `sluice up` or `sluice tenant create`."
     case .somebodyElses: "Give an empty folder, or a new name, with `--data-dir`."
     case .notPrivate(let path): "Run `chmod 700 \(path)` as its owner, or give another folder with `--data-dir`."
+    case .notPermitted: "Run it as the user whose folder it is, or give another folder with `--data-dir`."
     case .inUse: "Stop that host, or speak to it: the command line does so by itself through `control.sock`."
     case .halfRestored(let path):
       "Wait for it; if it was interrupted, remove \(path) and run `sluice restore` again."

@@ -113,6 +113,11 @@ package actor RunningHost {
     }
     folder = try DataFolder(
       path: options.dataFolder, mayMake: options.mayMakeFolder, isRestoring: options.isRestoring)
+    // Before anything is opened: on a full disk it gives up the ballast.
+    let disk = options.settings.disk
+    reserve = DiskBallast(
+      folder: options.dataFolder, lowWaterBytes: disk.lowWaterBytes, ballastBytes: disk.ballastBytes,
+      changed: { [log = options.log, path = options.dataFolder] isHeld in RunningHost.tell(isHeld, of: path, log) })
     let keystorePath = folder.file("keystore.db")
     let keystoreExists = FileManager.default.fileExists(atPath: keystorePath)
     let segments = try FileManager.default.contentsOfDirectory(atPath: try folder.folder("journal"))
@@ -127,9 +132,6 @@ package actor RunningHost {
     erasures = try Erasures.read(folder.file("erasures")) ?? Erasures()
     directory = Directory(keystore: keystore, random: { SystemSources.random($0) })
     ingress = Ingress(settings: options.settings, metrics: metrics, log: log)
-    let disk = options.settings.disk
-    reserve = DiskBallast(
-      folder: options.dataFolder, lowWaterBytes: disk.lowWaterBytes, ballastBytes: disk.ballastBytes)
     var limits = SQLiteJournal.Limits()
     limits.segmentBytesMax = options.settings.segmentBytesMax
     limits.packBytesMax = options.settings.packBytesMax
@@ -146,12 +148,23 @@ package actor RunningHost {
         program: options.workerProgram, sandbox: options.settings.isDegradedSandboxAllowed ? .degraded : .strict,
         intakeBytesMax: options.settings.intakeBytesMax, authoritiesFile: options.settings.egress.authoritiesFile),
       vault: vault, metrics: metrics, crash: options.crash, log: log, clock: options.clock)
+    try addErasuresOfFolder()
     keepErasuresBesideKey()
     try await finishErasures()
     for name in try FileManager.default.contentsOfDirectory(atPath: try folder.folder("tenants")).sorted() {
       guard let tenant = TenantID(rawValue: name), !erasures.contains(tenant) else { continue }
       tenants[tenant] = try await open(tenant)
     }
+  }
+
+  private static func tell(_ isHeld: Bool, of path: String, _ log: HostLog) {
+    if isHeld {
+      return log.info("disk.ballast_back", "There is room on the disk again, and the ballast is back.", ["path": path])
+    }
+    log.warning(
+      "disk.ballast_spent",
+      "The disk is full: the ballast was given up for verdicts, receipts and kill switches. What else is written now takes their room; make some.",
+      ["path": path])
   }
 
   /// Starts every enabled connector of every tenant.

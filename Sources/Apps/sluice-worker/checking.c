@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <ucontext.h>
 
+#include "trapped.h"
 #include "worker.h"
 
 enum { POISON = 0xDB, HANDED_MAX = 16, KEPT_MAX = 64, REPORTS_MAX = 32, UNKNOWN_SLOTS = 8 };
@@ -264,29 +264,21 @@ const sluice_host_t *checking_host(void) { return checking == 0 ? &host_table : 
 static volatile int refused_calls[REPORTS_MAX];
 static volatile int refused_count;
 
-// What C runtimes ask at their start and do without: whether a stream is a terminal, what a path is.
+// What C runtimes ask at their start and do without: whether a stream is a terminal.
 static const int harmless[] = {
 #ifdef SYS_ioctl
     SYS_ioctl,
-#endif
-#ifdef SYS_newfstatat
-    SYS_newfstatat,
 #endif
 };
 
 static void on_refused(int number, siginfo_t *info, void *context) {
     (void)number;
     int saved = errno;
-    bool known = false;
-    for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++) known = known || harmless[i] == info->si_syscall;
-    for (int i = 0; i < refused_count; i++) known = known || refused_calls[i] == info->si_syscall;
-    if (!known && refused_count < REPORTS_MAX) refused_calls[refused_count++] = info->si_syscall;
-    ucontext_t *at = context;
-#if defined(__x86_64__)
-    at->uc_mcontext.gregs[REG_RAX] = -EPERM;
-#elif defined(__aarch64__)
-    at->uc_mcontext.regs[0] = (unsigned long long)-EPERM;
-#endif
+    trapped_t call = trapped_call(info, context);
+    bool known = !trapped_refuse(&call, context);
+    for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++) known = known || harmless[i] == call.number;
+    for (int i = 0; i < refused_count; i++) known = known || refused_calls[i] == call.number;
+    if (!known && refused_count < REPORTS_MAX) refused_calls[refused_count++] = (int)call.number;
     errno = saved;
 }
 

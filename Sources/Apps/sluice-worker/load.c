@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <link.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -58,6 +59,8 @@ const sluice_plugin_t *plugin_load(int plugin_fd, const options_t *options, prot
     check_note(plugin_fd);
     char by_fd[64];
     snprintf(by_fd, sizeof by_fd, "/proc/self/fd/%d", plugin_fd);
+    // Else a Swift runtime looks around its library for a program that shows backtraces, and the operator is told of it.
+    setenv("SWIFT_BACKTRACE", "enable=no,swift-backtrace=/", 1);
     load_watch_begin(SLUICE_LOAD_DLOPEN);
     void *library = dlopen(by_fd, RTLD_NOW | RTLD_LOCAL);  // never closed: the process's end is the unload
     if (library == NULL) {

@@ -16,9 +16,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <ucontext.h>
 #include <unistd.h>
 
+#include "trapped.h"
 #include "worker.h"
 
 enum { CALLS_KNOWN = 512, TERMINAL_QUESTION = 0x5401 /* TCGETS */ };
@@ -71,20 +71,14 @@ static void tell_call(int number) {
     say("refused call ", digits + at, name);
 }
 
-// The filter traps what it refuses: told of here, and answered EPERM.
+// The filter traps what it refuses: told of here.
 static void on_refused(int signal_number, siginfo_t *info, void *context) {
     (void)signal_number;
     int saved = errno;
-    ucontext_t *at = context;
-#if defined(__x86_64__)
-    unsigned long long second = (unsigned long long)at->uc_mcontext.gregs[REG_RSI];
-    at->uc_mcontext.gregs[REG_RAX] = -EPERM;
-#elif defined(__aarch64__)
-    unsigned long long second = at->uc_mcontext.regs[1];
-    at->uc_mcontext.regs[0] = (unsigned long long)-EPERM;
-#endif
+    trapped_t call = trapped_call(info, context);
     // Every C runtime asks whether a stream is a terminal, and does without an answer.
-    if (info->si_syscall != SYS_ioctl || second != TERMINAL_QUESTION) tell_call(info->si_syscall);
+    bool asks_for_terminal = call.number == SYS_ioctl && call.arguments[1] == TERMINAL_QUESTION;
+    if (trapped_refuse(&call, context) && !asks_for_terminal) tell_call((int)call.number);
     errno = saved;
 }
 

@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "trapped.h"
 #include "worker.h"
 
 typedef enum rule {
@@ -21,7 +22,7 @@ typedef enum rule {
     RULE_SELF_READ,      // prlimit64: and argument 2, the new limit, is NULL
     RULE_NO_EXEC,        // argument 2 has no PROT_EXEC
     RULE_NO_WRITE_EXEC,  // argument 2 has not both PROT_WRITE and PROT_EXEC
-    RULE_READ_ONLY,      // openat: argument 2 opens for reading, creates nothing
+    RULE_READ_BY_HAND,   // openat: argument 2 opens for reading, creates nothing; asked from trapped.c's one place
     RULE_FD_ONLY,        // newfstatat: argument 3 is AT_EMPTY_PATH
     RULE_GET_FLAGS,      // fcntl: argument 1 is F_GETFD or F_GETFL
     RULE_NOT_SIGSYS,     // rt_sigaction: argument 0 is another signal
@@ -53,11 +54,10 @@ enum {
     THREAD_FLAGS = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_SIGHAND | CLONE_THREAD | CLONE_SETTLS |
                    CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID,
     DETACHED_FLAG = 0x00400000,  // ignored by the kernel, set by musl
-    OPEN_FLAGS_REFUSED = O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND | (O_TMPFILE & ~O_DIRECTORY),
     EMPTY_PATH = 0x1000
 };
 
-// Told of (refusals.c; for the kit, checking.c), and answered EPERM. Where nobody handles SIGSYS, it ends the worker.
+// Told of (refusals.c; for the kit, checking.c), and answered by trapped.c. Where nobody handles SIGSYS, it ends the worker.
 static const uint32_t refused = SECCOMP_RET_TRAP;
 
 typedef struct program {
@@ -74,6 +74,11 @@ static void answer(program_t *p, uint32_t what) { put(p, BPF_RET | BPF_K, what, 
 // Loads the low half of an argument. Pids, flags and protections are 32 bits wide to the kernel.
 static void load_argument(program_t *p, unsigned index, unsigned half) {
     put(p, BPF_LD | BPF_W | BPF_ABS, (uint32_t)(offsetof(struct seccomp_data, args) + 8 * index + 4 * half), 0, 0);
+}
+
+// Loads half of the address behind the instruction that asks.
+static void load_place(program_t *p, unsigned half) {
+    put(p, BPF_LD | BPF_W | BPF_ABS, (uint32_t)(offsetof(struct seccomp_data, instruction_pointer) + 4 * half), 0, 0);
 }
 
 // Each of these refuses unless its condition holds, and goes on to the next instruction if it does.
@@ -114,7 +119,11 @@ static void put_conditions(program_t *p, rule_t rule, uint32_t self) {
         put(p, BPF_JMP | BPF_JEQ | BPF_K, PROT_WRITE | PROT_EXEC, 0, 1);
         answer(p, refused);
         return;
-    case RULE_READ_ONLY: load_argument(p, 2, 0); require_none_of(p, OPEN_FLAGS_REFUSED); return;
+    case RULE_READ_BY_HAND:
+        load_argument(p, 2, 0); require_none_of(p, OPEN_FLAGS_REFUSED);
+        load_place(p, 0); require_equal(p, (uint32_t)(uintptr_t)opening_place);
+        load_place(p, 1); require_equal(p, (uint32_t)((uintptr_t)opening_place >> 32));
+        return;
     case RULE_FD_ONLY: load_argument(p, 3, 0); require_equal(p, EMPTY_PATH); return;
     case RULE_GET_FLAGS: load_argument(p, 1, 0); require_either(p, F_GETFD, F_GETFL); return;
     case RULE_NOT_SIGSYS: load_argument(p, 0, 0); require_other(p, SIGSYS); return;
@@ -166,6 +175,7 @@ int seccomp_enter(filter_t which, const options_t *options) {
     if (which == FILTER_LOAD) build(&program, profile_load, sizeof profile_load / sizeof *profile_load, threads);
     else build(&program, profile_run, sizeof profile_run / sizeof *profile_run, threads);
     if (program.len == PROGRAM_MAX) return E2BIG;
+    opening_allow(which == FILTER_LOAD);
     struct sock_fprog installed = {program.len, program.code};
     return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &installed) == 0 ? 0 : errno;
 }

@@ -48,6 +48,8 @@ enum Finding: Sendable, Equatable {
   case fine
   /// Worth a look, and no fault.
   case warning(String)
+  /// It is about something that the library, when it was asked, turned out not to have.
+  case inapplicable(String)
   static func noted(_ warnings: [String]) -> Finding {
     warnings.isEmpty ? .fine : .warning(warnings.joined(separator: " "))
   }

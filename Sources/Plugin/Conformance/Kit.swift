@@ -102,6 +102,7 @@ package struct Kit: Sendable {
     switch finding {
     case .success(.fine): return ended(.pass)
     case .success(.warning(let reason)): return ended(.warn, reason)
+    case .success(.inapplicable(let reason)): return ended(.inapplicable, reason)
     case .failure(let fault as Fault): return ended(Self.status(fault.kind, of: check), fault.reason)
     case .failure(let failure as WorkerFailure):
       return ended(Self.status(Stand.kind(failure), of: check), failure.message)

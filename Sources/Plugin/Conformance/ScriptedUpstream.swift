@@ -14,7 +14,7 @@ final class ScriptedUpstream: Sendable {
     /// Answers of writes by idempotency key: an upstream that keeps its word gives the same one again.
     var written: [String: UpstreamAnswer] = [:]
     var effects: [String: Int] = [:]
-    var missing: Set<String> = []
+    var missing: [String] = []
     var first: [Fixtures.Rule] = []
     /// Requests of effect `ack`, by what they name; nil while it forgets nothing.
     var told: [(request: String, names: [String: String])]?
@@ -44,7 +44,9 @@ final class ScriptedUpstream: Sendable {
   /// How many writes had an effect.
   var effects: Int { content.withLock { $0.effects.values.reduce(0, +) } }
   /// Requests for which there is no answer in the fixtures.
-  var missing: [String] { content.withLock { $0.missing.sorted() } }
+  var missing: [String] { Set(unanswered).sorted() }
+  /// The same in the order in which they came, as often as they came.
+  var unanswered: [String] { content.withLock { $0.missing } }
 
   func declared(_ request: UpstreamRequest) -> (Manifest.Request, [String: String])? {
     for declared in manifest.requests where declared.endpoint == request.endpoint && declared.method == request.method {
@@ -103,7 +105,7 @@ final class ScriptedUpstream: Sendable {
 
   private func missing(_ request: UpstreamRequest) -> UpstreamAnswer {
     let target = request.query.isEmpty ? request.path : "\(request.path)?\(request.query)"
-    content.withLock { _ = $0.missing.insert("\(request.method) \(target)") }
+    content.withLock { $0.missing.append("\(request.method) \(target)") }
     return UpstreamAnswer(status: 404, headers: [("content-type", "application/json")], body: Array("{}".utf8))
   }
 }

@@ -1,12 +1,15 @@
 // Reads a queue that forgets what it is told to: the item of number N is {"id": N}. The state is the last number.
 //
-// Configuration: {"prune": "never" | "saved" | "hasty"}: tell the queue nothing; all up to each checkpoint; or, wrongly, what
-// has no checkpoint yet.
+// Configuration: {"prune": "never" | "saved" | "hasty" | "breaks"}: tell the queue nothing; all up to each checkpoint; or, wrongly, what
+// has no checkpoint yet. "breaks" is like "never", and of no use any more once it has read two pages from the beginning.
+#include <stdbool.h>
+
 #include "sluice/kit.h"
 
 enum { STATE_VERSION = 1, PAGE = 10 };
 
 static char prune[8];
+static bool broken;
 
 static sluice_status_t configure(const sluice_host_t *host, sluice_slice_t config) {
     static const char *const keys[] = {"prune", NULL};
@@ -66,6 +69,8 @@ static sluice_status_t pull(const sluice_host_t *host, const sluice_pull_t *pull
     int64_t last = 0;
     if (pull->state.len > 0 && !sluice_parse_integer(pull->state, &last)) return SLUICE_E_PERMANENT;
     sluice_slice_t how = sluice_text(prune);
+    if (broken) return sluice_fail(host, SLUICE_E_BUG, "queue.broken", "It broke earlier.");
+    bool breaks = sluice_is(how, "breaks") && last == 0;
     // What was saved before a crash is told now: the state that a pull is given is durable.
     if (sluice_is(how, "saved") && last > 0) {
         sluice_status_t status = acknowledge(host, last);
@@ -87,6 +92,10 @@ static sluice_status_t pull(const sluice_host_t *host, const sluice_pull_t *pull
         status = sluice_save(host, pull->stream, STATE_VERSION, sluice_out_slice(&text), SLUICE_TIME_NONE);
         if (status == SLUICE_OK && sluice_is(how, "saved")) status = acknowledge(host, last);
         if (status != SLUICE_OK) return status;
+        if (breaks && last >= 2 * PAGE) {
+            broken = true;
+            return sluice_fail(host, SLUICE_E_BUG, "queue.breaks", "It breaks here.");
+        }
     }
 }
 

@@ -75,7 +75,7 @@ fn start(pull: &Pull) -> Result<i64> {
     }
     let state = match &pull.state {
         None => return Ok(0),
-        Some(state) => std::str::from_utf8(state).ok().and_then(|s| s.parse().ok()),
+        Some(state) => std::str::from_utf8(state).ok().and_then(|s| s.parse().ok().filter(|last: &i64| *last >= 0 && last.to_string() == s)),
     };
     state.filter(|_| pull.state_version == STATE_VERSION).ok_or_else(|| {
         Failure::permanent("tides.bad_state", "The checkpoint is not one of this plugin's; reset it.")

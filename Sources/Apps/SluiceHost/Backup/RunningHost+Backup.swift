@@ -68,6 +68,26 @@ extension RunningHost {
     }
   }
 
+  /// A list that was lost, beside the key too, is written anew from what remains of those who were erased.
+  func addErasuresOfFolder() throws {
+    let missing = TenantErasure.remains(in: folder).filter { !erasures.contains($0) }
+    guard !missing.isEmpty else { return }
+    for tenant in missing {
+      let ending = try? TenantErasure.ending(of: tenant, in: folder)
+      let path = TenantErasure.ledgerFolder(of: tenant, in: folder)
+      let changed = (try? FileManager.default.attributesOfItem(atPath: path)[.modificationDate] as? Date) ?? Date()
+      erasures.add(
+        .init(
+          tenant: tenant, erasedAtMs: Int64(changed.timeIntervalSince1970 * 1000),
+          by: ending?.by ?? UserID(unchecked: "unknown")))
+    }
+    try erasures.write(folder.file("erasures"))
+    log.warning(
+      "erasures.list_was_lost",
+      "The list of erasures did not name tenants that were erased here. It does again; older backups may hold others.",
+      ["tenants": missing.map(\.rawValue).joined(separator: ", ")])
+  }
+
   func writeErasuresBesideKey() throws {
     let path = erasuresBesideKey
     let before = try Erasures.read(path)

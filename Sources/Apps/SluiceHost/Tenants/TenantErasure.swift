@@ -33,6 +33,13 @@ struct TenantErasure {
     access(folder.file("\(marks)/\(tenant)"), F_OK) == 0
   }
 
+  /// The tenants that were erased from this folder, as what remains of them says, whatever a list does.
+  static func remains(in folder: DataFolder) -> [TenantID] {
+    let files = FileManager.default
+    let names = ["erased", marks].flatMap { (try? files.contentsOfDirectory(atPath: folder.file($0))) ?? [] }
+    return Set(names.compactMap(TenantID.init(rawValue:))).sorted()
+  }
+
   /// On its caller's thread.
   nonisolated(nonsending) func finish() async throws {
     await packer.disown(.tenant(tenant))

@@ -99,8 +99,11 @@ final class WorkerPool: Sendable {
           session.end()
           if let mailbox, session.isDraining { onLoop.draining[ObjectIdentifier(mailbox)] = session }
           onLoop.slots[route.workerKey]?.session = nil
-          // A thread that was started may run on: what it does belongs to no operation, and to none of its limits.
-          if route.manifest.limits.threads > 0 { onLoop.slots.removeValue(forKey: route.workerKey)?.worker?.stop() }
+          // A thread that was started may run on: what it does belongs to no operation, and to none of its limits. And what
+          // says of itself that it is broken begins anew.
+          if route.manifest.limits.threads > 0 || Self.isBug(result) {
+            onLoop.slots.removeValue(forKey: route.workerKey)?.worker?.stop()
+          }
           done.resume(
             returning: Outcome(
               result: result, sentWrites: session.sentWrites, refusals: session.refusals,
@@ -119,6 +122,10 @@ final class WorkerPool: Sendable {
         }
       }
     }
+  }
+
+  private static func isBug(_ result: Result<OperationResult, WorkerFailure>) -> Bool {
+    if case .success(let result) = result { result.status == .bug } else { false }
   }
 
   /// Gives credit and room back, and answers `wait_durable` unless the operation that fills the mailbox has ended.

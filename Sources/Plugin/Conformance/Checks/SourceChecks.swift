@@ -5,7 +5,7 @@ import PluginHost
 
 // D: what a source brings, and that it goes on where it stopped.
 extension Check {
-  static let source = bringing + state + changing
+  static let source = bringing + state + changing + delivered + tried
 
   private static let bringing: [Check] = [
     Check(
@@ -52,8 +52,9 @@ extension Check {
     },
     Check("read-snapshot", .basic, "ABI-7.1", "A pull from the beginning gives everything.", unless: Subject.isNoSource)
     { stand in
+      let expected = stand.subject.fixtures.expected
       for (stream, observed) in try await stand.pullAll() {
-        if let expected = stand.subject.fixtures.expected[stream], Content([observed]).versions.count != expected {
+        if let expected = expected[stream], Content([observed]).versions.count != expected {
           throw Fault("\(stream) gave \(Content([observed]).versions.count) keys; the fixtures hold \(expected).")
         }
         for record in observed.records where record.stream != stream {
@@ -61,14 +62,28 @@ extension Check {
         }
       }
       let missing = stand.upstream.missing
-      return missing.isEmpty ? .fine : .warning("The fixtures have no answer for \(listed(missing)).")
+      let uncounted = stand.streams.filter { expected[$0] == nil }
+      return .noted(
+        (missing.isEmpty ? [] : ["The fixtures have no answer for \(listed(missing))."])
+          + (uncounted.isEmpty ? [] : ["The fixtures do not say what to `expect` of \(listed(uncounted))."]))
     },
-    Check("every-stream-returns", .basic, "ABI-7.1", "Every stream gives a record.", unless: Subject.isNoSource) {
-      stand in
-      let empty = try await stand.pullAll().filter {
-        $0.1.records.isEmpty && stand.subject.fixtures.expected[$0.stream] != 0
+    Check(
+      "every-stream-returns", .basic, "ABI-7.1", "Every stream gives a record, by a pull or else by a delivery.",
+      unless: Subject.isNoSource
+    ) { stand in
+      let empty = try await stand.pullAll().filter(\.1.records.isEmpty).map(\.stream)
+      let silent = empty.filter { stand.subject.fixtures.expected[$0] != 0 }
+      guard silent.isEmpty else { throw Fault("Nothing came of \(listed(silent)).") }
+      guard !empty.isEmpty else { return .fine }
+      let live = try await stand.ready()
+      var delivered: Set<String> = []
+      for delivery in stand.subject.fixtures.deliveries {
+        delivered.formUnion(await stand.deliver(live, delivery).records.map(\.stream))
       }
-      guard empty.isEmpty else { throw Fault("Nothing came of \(listed(empty.map(\.stream))).") }
+      let never = empty.filter { !delivered.contains($0) }
+      guard never.isEmpty else {
+        throw Fault("Nothing came of \(listed(never)), neither by a pull nor by a delivery of the fixtures.")
+      }
       return .fine
     },
     Check(
@@ -167,7 +182,9 @@ extension Check {
       unless: Subject.hasNoChanges
     ) { stand in
       let expected = stand.subject.fixtures.changed
-      var (warnings, isVersioned) = (expected.isEmpty ? ["The fixtures do not say what is `changed`."] : [], false)
+      let uncounted = stand.streams.filter { expected[$0] == nil && stand.subject.fixtures.expected[$0] != 0 }
+      var warnings = uncounted.isEmpty ? [] : ["The fixtures do not say what is `changed` of \(listed(uncounted))."]
+      var isVersioned = false
       for (stream, before) in try await stand.pullAll() {
         stand.upstream.changes()
         let after = try await stand.resume(stream, from: before.checkpoints.last)
@@ -193,64 +210,8 @@ extension Check {
         warnings.append("No record has a version or an ordinal: which of two came later nobody knows.")
       }
       return .noted(warnings)
-    },
-    Check(
-      "deliveries", .standard, "ABI-7.2", "A delivery gives its records, and the same ones when it comes twice.",
-      unless: { $0.fixtures.deliveries.isEmpty ? "The fixtures have no deliveries." : nil }
-    ) { stand in
-      let live = try await stand.ready()
-      for delivery in stand.subject.fixtures.deliveries {
-        let first = try await stand.deliver(live, delivery).succeeded("The delivery \(delivery.id)")
-        let again = try await stand.deliver(live, delivery).succeeded("The delivery \(delivery.id), again")
-        guard first.records.count == delivery.records else {
-          throw Fault(
-            "The delivery \(delivery.id) gave \(first.records.count) records; the fixtures say \(delivery.records).")
-        }
-        guard first.records == again.records else {
-          throw Fault("The delivery \(delivery.id) gave other records when it came twice.")
-        }
-        for record in first.records where !stand.streams.contains(record.stream) {
-          throw Fault(
-            "The delivery \(delivery.id) gave a record of \(record.stream), which the manifest does not have.")
-        }
-      }
-      return .fine
-    },
-    Check(
-      "delivery-garbage", .hardened, "ABI-7.2",
-      "A body that is none is refused with a class; the next delivery is taken.",
-      unless: { $0.fixtures.deliveries.isEmpty ? "The fixtures have no deliveries." : nil }
-    ) { stand in
-      let live = try await stand.ready()
-      var chance = stand.chances()
-      let good = stand.subject.fixtures.deliveries[0]
-      let bodies = [
-        [], [0xFF, 0xFE, 0x00], Array("{".utf8), Array("[]".utf8), Array("{}".utf8), Array("null".utf8),
-        chance.bytes(4096), Array(good.body.dropLast()),
-      ]
-      for body in bodies {
-        let wrong = Fixtures.Delivery(id: good.id, headers: good.headers, body: body, records: 0)
-        let observed = try await stand.deliver(live, wrong).alive("A delivery of \(body.count) bytes of nonsense")
-        // What is no JSON where JSON is meant is no delivery of another kind, which may be passed over.
-        let mayPass = (try? JSONValue(parsing: body)) != nil || (try? JSONValue(parsing: good.body)) == nil
-        let isTyped = observed.status.map(OperationResult.Status.typed.contains) == true
-        guard isTyped || (mayPass && observed.isOK) else {
-          throw Fault("A delivery of \(body.count) bytes of nonsense ended with \(observed.ending).")
-        }
-        guard observed.records.isEmpty else {
-          throw Fault("A delivery of \(body.count) bytes of nonsense gave records.")
-        }
-      }
-      try await stand.deliver(live, good).succeeded("The delivery after them")
-      return .fine
-    },
+    }
   ]
-}
-
-extension Subject {
-  static let hasNoChanges: @Sendable (Subject) -> String? = { subject in
-    isNoSource(subject) ?? (subject.fixtures.changes.isEmpty ? "The fixtures have no changes." : nil)
-  }
 }
 
 extension Stand {

@@ -87,8 +87,7 @@ extension Check {
         let future = Observed.Checkpoint(
           stream: stream, state: last.state, version: last.version + 1_000, watermarkMs: nil)
         let live = try await stand.ready()
-        let observed = await stand.pull(live, stream, from: future)
-        try observed.failed("\(stream): a checkpoint of version \(future.version)", with: [.permanent, .config])
+        try await stand.refuses(live, "\(stream): a checkpoint of version \(future.version)", future)
         await stand.end(live)
       }
       return .fine
@@ -106,9 +105,8 @@ extension Check {
         for state in states where state != last.state {
           let live = try await stand.ready()
           let wrong = Observed.Checkpoint(stream: stream, state: state, version: last.version, watermarkMs: nil)
-          let observed = await stand.pull(live, stream, from: wrong)
           let shown = String(decoding: state.prefix(16), as: UTF8.self).debugDescription
-          try observed.failed("\(stream): a checkpoint of \(state.count) bytes, \(shown)", with: [.permanent, .config])
+          try await stand.refuses(live, "\(stream): a checkpoint of \(state.count) bytes, \(shown)", wrong)
           await stand.end(live)
         }
       }
@@ -142,7 +140,7 @@ extension Check {
     Check(
       "state-migrate", .standard, "ABI-6.16",
       "A checkpoint of an earlier version is written anew, and nothing is lost.",
-      unless: { $0.fixtures.states.isEmpty ? "The fixtures have no states of earlier versions." : nil }
+      unless: { $0.fixtures.states.isEmpty ? "The fixtures have no states: see `migration-tried`." : nil }
     ) { stand in
       for old in stand.subject.fixtures.states {
         let whole = try await stand.resume(old.stream, from: nil)
@@ -160,4 +158,19 @@ extension Check {
       return .fine
     },
   ]
+}
+
+extension Stand {
+  /// Throws unless the plugin itself refuses to go on from a state that is not its own.
+  fileprivate func refuses(_ live: LiveWorker, _ what: String, _ state: Observed.Checkpoint) async throws(Fault) {
+    let before = upstream.unanswered.count
+    let observed = await pull(live, state.stream, from: state)
+    try observed.failed(what, with: [.permanent, .config])
+    // Another upstream would have answered, and perhaps from the beginning.
+    if let asked = upstream.unanswered.dropFirst(before).first {
+      throw Fault(
+        "\(what) was handed on to the upstream: \(asked), for which the fixtures have no answer. To refuse it is the plugin's."
+      )
+    }
+  }
 }
