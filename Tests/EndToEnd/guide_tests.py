@@ -146,7 +146,7 @@ def test_small_sources_outside_a_checkout(rig):
             f.write(text)
     host = f"sluice up --listen 127.0.0.1:{free_port()} & host=$!\nuntil sluice ready; do sleep 0.2; done\nsluice tenant create acme\n"
     looks[1] = f"until {looks[1].split('#')[0]} | grep -w said; do sleep 0.2; done"
-    said = walk(folder, environment, "\n".join([build, stamp, host, enable, *looks, "kill $host; wait $host"]))
+    said = walk(folder, environment, "\n".join([build, stamp, "sluice plugin check hello.yaml --level standard", host, enable, *looks, "kill $host; wait $host"]))
     expect("said" in said and "hello" in said, f"what the host says: {said[-3000:]}")
     if shutil.which("c++"):
         said = walk(folder, environment, "\n".join([build_other, stamp.replace("hello.so", "hello-cpp.so").replace("hello.in.yaml", "cpp.in.yaml").replace("> hello.yaml", "> cpp.yaml"),

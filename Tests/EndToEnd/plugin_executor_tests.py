@@ -44,7 +44,7 @@ class Desk:
                     if key not in desk.keys:
                         id = self.path.removeprefix("/v1/issues").strip("/") or f"i-{len(desk.issues)}"
                         issue = desk.issues.get(id, {"id": id, "version": 0, "state": "open"})
-                        if self.command == "PATCH" and self.headers["If-Match"] not in (None, f'"{issue["version"]}"'):
+                        if self.command == "PATCH" and self.headers["If-Match"] != f'"{issue["version"]}"':
                             return self.say(412, {})
                         desk.issues[id] = {**issue, **body, "version": issue["version"] + 1}
                         desk.keys[key] = {"issue": desk.issues[id]}
