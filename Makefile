@@ -82,7 +82,7 @@ install: $(RELEASE)/sluice ## Install below PREFIX (default /usr/local) what `ma
 	install -m 644 $(RELEASE)/plugins/*.yaml $(DESTDIR)$(PREFIX)/lib/sluice/plugins
 	sh Plugins/examples/sdk.sh $(DESTDIR)$(PREFIX)/lib/sluice/sdk
 	install -d $(DESTDIR)$(PREFIX)/share/sluice/rules && cp -R policies playbooks $(DESTDIR)$(PREFIX)/share/sluice/rules
-	install -d $(DESTDIR)$(PREFIX)/share/doc/sluice && cp -R docs/. $(DESTDIR)$(PREFIX)/share/doc/sluice
+	sh docs/install.sh $(DESTDIR)$(PREFIX)/share/doc/sluice
 
 test-room: ## Build and test one room: make test-room ROOM=Policy
 	ROOM=$(ROOM) swift test --scratch-path $(BUILD)-room

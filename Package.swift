@@ -120,6 +120,9 @@ let rooms: [Room] = [
   Room(
     name: "TidesPlugin", path: "Plugins/examples/tides-swift", uses: ["SluiceKit"], packageAccess: false,
     excluded: ["Makefile", "README.md", "tides.yaml", "tides.check.yaml"]),
+  Room(
+    name: "TicketsPlugin", path: "Plugins/examples/tickets-swift", uses: ["SluiceKit"], packageAccess: false,
+    excluded: ["Makefile", "README.md", "tickets.yaml", "tickets.check.yaml"]),
   Room(name: "Identity", path: "Sources/Core/Identity", uses: ["Domain", "CanonicalJSON", "Cryptography"]),
   Room(name: "Vault", path: "Sources/Core/Vault", uses: ["Domain", "Cryptography"]),
 

@@ -54,41 +54,48 @@ $(foreach file,$(wildcard Plugins/*/*.check.yaml),$(eval $(call plugin_fixture,$
 $(C_BUILD)/plugins/%.yaml: manifests/%.yaml manifests/stamp.sh $(SWIFT_LIBRARIES) $(C_PLUGINS)
 	sh manifests/stamp.sh $< $(C_BUILD)/plugins > $@.new && mv $@.new $@
 
-# The guide's C and C++ are plugins too: what does not build or run is not printed there. Its Swift and Rust are the examples'.
+# The guide's first C and C++ are plugins too: what does not build or run is not printed there. The rest is the examples'.
+# By the very commands of the guide, in a folder of their own, with the SDK as an installation has it.
 GUIDE := docs/guides/write-a-connector.md
 GUIDE_LIBRARIES := $(C_BUILD)/guide/hello.so $(C_BUILD)/guide/hello-cpp.so
 $(C_BUILD)/guide/hello.c $(C_BUILD)/guide/hello.cpp: $(GUIDE)
 	@mkdir -p $(@D)
-	awk -v fence='```$(patsubst .%,%,$(suffix $@))' '$$0 == "```" { inside = 0 } inside { print } $$0 == fence { inside = 1 }' $< > $@
+	awk -v fence='```$(patsubst .%,%,$(suffix $@))' 'inside && $$0 == "```" { exit } inside { print } $$0 == fence { inside = 1 }' $< > $@
 
-$(C_BUILD)/guide/hello.so: $(C_BUILD)/guide/hello.c $(C_HEADERS)
-	$(CC) $(C_FLAGS) -fPIC -shared -fvisibility=hidden -I$(C_ABI)/include $< -o $@
+$(C_BUILD)/guide/sdk: $(C_HEADERS) $(KIT)/exports.map
+	sh Plugins/examples/sdk.sh $@
 
-# By the very command of the guide.
-$(C_BUILD)/guide/hello-cpp.so: $(C_BUILD)/guide/hello.cpp $(C_HEADERS) $(KIT)/exports.map
-	awk '/^c\+\+ / { inside = 1 } inside { print } inside && !/\\$$/ { exit }' $(GUIDE) \
-		| sed 's|Sources/|$(CURDIR)/Sources/|g' > $(@D)/hello-cpp.sh
+guide_command = awk '/^$(1) / { inside = 1 } inside { print } inside && !/\\$$/ { exit }' $(GUIDE) | sed 's|$$(sluice plugin sdk)|$(abspath $(C_BUILD))/guide/sdk|'
+$(C_BUILD)/guide/hello.so: $(C_BUILD)/guide/hello.c $(C_BUILD)/guide/sdk
+	$(call guide_command,cc) > $(@D)/hello.sh
+	cd $(@D) && sh -e hello.sh
+
+$(C_BUILD)/guide/hello-cpp.so: $(C_BUILD)/guide/hello.cpp $(C_BUILD)/guide/sdk
+	$(call guide_command,c\+\+) > $(@D)/hello-cpp.sh
 	cd $(@D) && sh -e hello-cpp.sh
 
 # Each example is copied with what it needs of Sluice and built there by its own Makefile, as its author would.
 EXAMPLES := Plugins/examples
-EXAMPLE_SDK := $(C_HEADERS) $(KIT_SOURCES) $(wildcard Sources/Plugin/sluice-rs/*.toml Sources/Plugin/sluice-rs/src/*.rs)
+EXAMPLE_SDK := Sources/Plugin/VERSION $(C_HEADERS) $(KIT_SOURCES) $(wildcard Sources/Plugin/sluice-rs/*.toml Sources/Plugin/sluice-rs/src/*.rs)
 RUST := $(shell command -v cargo 2>/dev/null)
-EXAMPLE_LANGUAGES := c swift $(if $(RUST),rust)
-EXAMPLE_LIBRARIES := $(EXAMPLE_LANGUAGES:%=$(C_BUILD)/examples/tides-%/build/tides.so)
+EXAMPLE_LANGUAGES := c cpp swift $(if $(RUST),rust)
+EXAMPLE_LIBRARIES := $(foreach name,tides tickets,$(EXAMPLE_LANGUAGES:%=$(C_BUILD)/examples/$(name)-%/build/$(name).so))
 .PHONY: examples
 examples: $(EXAMPLE_LIBRARIES) ## Build the example connectors, each from a copy of its own
-$(C_BUILD)/examples/tides-%/build/tides.so: $(wildcard $(EXAMPLES)/*.sh $(EXAMPLES)/*/* $(EXAMPLES)/*/src/*) $(EXAMPLE_SDK)
-	rm -rf $(C_BUILD)/examples/tides-$*
+define example
+$(C_BUILD)/examples/$(1)-%/build/$(1).so: $(wildcard $(EXAMPLES)/*.sh $(EXAMPLES)/$(1)-*/* $(EXAMPLES)/$(1)-*/src/*) $(EXAMPLE_SDK)
+	rm -rf $(C_BUILD)/examples/$(1)-$$*
 	@mkdir -p $(C_BUILD)/examples
-	cp -R $(EXAMPLES)/tides-$* $(C_BUILD)/examples/tides-$*
-	sh $(EXAMPLES)/vendor.sh $* $(C_BUILD)/examples/tides-$*
-	MAKEFLAGS= $(MAKE) -C $(C_BUILD)/examples/tides-$*
+	cp -R $(EXAMPLES)/$(1)-$$* $(C_BUILD)/examples/$(1)-$$*
+	sh $(EXAMPLES)/vendor.sh $$* $(C_BUILD)/examples/$(1)-$$*
+	MAKEFLAGS= $(MAKE) -C $(C_BUILD)/examples/$(1)-$$*
+endef
+$(foreach name,tides tickets,$(eval $(call example,$(name))))
 
 # The crate's own tests, and a library that panics everywhere.
 RUSTC ?= rustc
 RUST_BUILD := $(C_BUILD)/rust
-RUST_TESTS := $(if $(RUST),$(RUST_BUILD)/tests $(RUST_BUILD)/panics.so $(RUST_BUILD)/tickets.so)
+RUST_TESTS := $(if $(RUST),$(RUST_BUILD)/tests $(RUST_BUILD)/panics.so $(RUST_BUILD)/refuser.so)
 RUST_SOURCES := $(wildcard Sources/Plugin/sluice-rs/src/*.rs)
 $(RUST_BUILD)/tests: $(RUST_SOURCES)
 	@mkdir -p $(@D)
@@ -108,15 +115,11 @@ $(C_BUILD)/tests/migrating.so: Tests/PluginTests/swift/migrating.swift.in $(KIT_
 	$(SWIFTC) $(KIT_FLAGS) $(KIT_LINK) -module-name MigratingPlugin $(@D)/migrating.swift $(KIT_BUILD)/SluiceKit.o $(C_BUILD)/plugin_note.o -o $@
 
 # The C kit's JSON reader under the sanitizers.
-$(C_BUILD)/tests/tickets.so: Tests/PluginTests/c/tickets.c $(C_HEADERS)
-	@mkdir -p $(@D)
-	$(CC) $(C_FLAGS) -fPIC -shared -fvisibility=hidden -I$(C_ABI)/include $< -o $@
-
 $(C_BUILD)/tests/kit: Tests/PluginTests/c/kit.c $(C_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(C_FLAGS) $(C_SANITIZE) -I$(C_ABI)/include $< -o $@
 
-plugin-test: c-worker swift-plugins plugin-manifests $(GUIDE_LIBRARIES) examples $(RUST_TESTS) $(C_BUILD)/tests/kit $(C_BUILD)/tests/migrating.so $(C_BUILD)/tests/tickets.so ## Test the kits, the examples and the Swift plugins in the real worker
+plugin-test: c-worker swift-plugins plugin-manifests $(GUIDE_LIBRARIES) examples $(RUST_TESTS) $(C_BUILD)/tests/kit $(C_BUILD)/tests/migrating.so ## Test the kits, the examples and the Swift plugins in the real worker
 	@python3 Tests/PluginTests/run.py $(C_BUILD)
 
 plugin-test-world: c-worker swift-plugins ## Run the Swift plugins against the simulated SaaS: WORLD=sluice-world

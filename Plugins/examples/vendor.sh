@@ -9,8 +9,13 @@ case $(cd "$2" && pwd)/ in "$examples"/*) echo "vendor.sh: copy the example firs
 vendor=$2/vendor
 rm -rf "$vendor"
 mkdir -p "$vendor"
+cp "$sources/VERSION" "$vendor/"
 case $1 in
-c | cpp) cp -R "$sources/CSluicePlugin/include" "$vendor/include" ;;
+c) cp -R "$sources/CSluicePlugin/include" "$vendor/include" ;;
+cpp)
+    cp -R "$sources/CSluicePlugin/include" "$vendor/include"
+    cp "$sources/SluiceKit/exports.map" "$vendor/"
+    ;;
 swift)
     cp -R "$sources/CSluicePlugin/include" "$vendor/include"
     cp "$sources/CSluicePlugin/plugin_note.c" "$vendor/"

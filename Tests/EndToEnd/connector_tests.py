@@ -254,8 +254,8 @@ def hello(rig, change=lambda c: c, declares=""):
     folder = rig.path("hello")
     write(os.path.join(folder, "hello.c"), change(listing(guide, "c", "SLUICE_SOURCE_PLUGIN(hello)")))
     command = next(line for line in listing(guide, "sh", "-o hello.so").splitlines() if line.startswith("cc "))
-    command = command.replace("-I Sources", f"-I {PROJECT}/Sources")
-    done = subprocess.run(command, shell=True, cwd=folder, capture_output=True, text=True)
+    environment = {**os.environ, "PATH": f"{Settings.programs}:{os.environ['PATH']}"}
+    done = subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True)
     expect_equal((done.returncode, done.stderr), (0, ""), "what the compiler says")
     with open(os.path.join(folder, "hello.so"), "rb") as f:
         digest = hashlib.sha256(f.read()).hexdigest()

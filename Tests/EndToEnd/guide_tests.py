@@ -4,12 +4,21 @@ import sys
 from rig import *
 
 LISTS = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s#]+)(?:#[^)]*)?\)")
+# What only a checkout has.
+SOURCE = re.compile(r"(?:^|[\s`\"=/])((?:Sources|Plugins|Tests|manifests|sandbox|Benchmarks|deploy)/[\w./*-]*)", re.M)
 
 
-def way(guide):
-    """The listings of a guide's first section, each with its language."""
+def section(guide, heading=None):
+    """A guide's section of that heading; its first one when none is given."""
     with open(os.path.join(PROJECT, "docs", "guides", guide)) as f:
-        return LISTS.findall(f.read().split("\n## ")[1])
+        parts = f.read().split("\n## ")
+    return next(part for part in parts[1:] if heading is None or part.startswith(heading + "\n"))
+
+
+def way(guide, heading=None):
+    """The listings of such a section, each with its language."""
+    return LISTS.findall(section(guide, heading))
 
 
 def installed(rig):
@@ -49,6 +58,11 @@ def test_author_in_rust_from_nothing(rig):
     author_from_nothing(rig, "rust", "cargo")
 
 
+def test_author_in_cpp_from_nothing(rig):
+    """the same way with the one word changed to cpp"""
+    author_from_nothing(rig, "cpp", "c++")
+
+
 def author_from_nothing(rig, language, compiler):
     if not shutil.which(compiler):
         raise Skip(f"needs {compiler}")
@@ -74,6 +88,101 @@ def author_from_nothing(rig, language, compiler):
         expect_equal(said.split("left: ")[1].splitlines()[0], "Nothing.", f"dead letters ({said[-3000:]})")
     finally:
         end(server)
+
+
+def test_executor_in_c_from_nothing(rig):
+    """the way that the guide prints for executors leads as it is printed from `plugin new` to an issue at the desk, and to a tool that says what it would do"""
+    executor_from_nothing(rig, "c", "cc")
+
+
+def test_executor_in_cpp_from_nothing(rig):
+    """the same way with the one word changed to cpp"""
+    executor_from_nothing(rig, "cpp", "c++")
+
+
+def test_executor_in_swift_from_nothing(rig):
+    """the same way with the one word changed to swift"""
+    executor_from_nothing(rig, "swift", "swiftc")
+
+
+def test_executor_in_rust_from_nothing(rig):
+    """the same way with the one word changed to rust"""
+    executor_from_nothing(rig, "rust", "cargo")
+
+
+def executor_from_nothing(rig, language, compiler):
+    if not shutil.which(compiler):
+        raise Skip(f"needs {compiler}")
+    (_, upstream), (_, author), (_, operator), *_ = way("write-a-connector.md", "An executor")
+    folder, desk, listen = rig.path("nothing"), str(free_port()), f"127.0.0.1:{free_port()}"
+    expect(author.count("8098") == 1 and author.count("--lang c ") == 1 and operator.count("data &") == 1, "the guide's words for language, port and host")
+    with open(os.path.join(folder, "desk.py"), "w") as f:
+        f.write(upstream.replace("8098", desk))
+    script = f"{author.replace('--lang c ', f'--lang {language} ')}\n{operator.replace('data &', f'data --listen {listen} & host=$!')}\nkill $host; wait $host\n"
+    prefix, environment = installed(rig)
+    server = subprocess.Popen([sys.executable, "desk.py"], cwd=folder, stderr=subprocess.DEVNULL)
+    try:
+        said = walk(folder, environment, script.replace("8098", desk), seconds=300)
+        for words in ("hardened | desk 1.0.0", 'dryRun: would be done {"create":"issue"}', 'execute: done {"id":"i-1","version":1}', "desk-1.0.0.sluice", "desk.close", "desk.open", "would be done"):
+            expect(words in said, f"nothing says {words!r}: {said[-3000:]}")
+        _, _, body = request(f"127.0.0.1:{desk}", "GET", "/v1/issues")
+        expect_equal([(i["id"], i["title"]) for i in json.loads(body)], [("i-1", "The gauge is silent")], "issues: one was made, and nothing by dry runs")
+    finally:
+        end(server)
+
+
+def test_small_sources_outside_a_checkout(rig):
+    """the guide's small sources in C and C++ are built by its commands and stamped by the manifest's, where no checkout is, and run on a host"""
+    prefix, environment = installed(rig)
+    folder = rig.path("nothing")
+    (_, hello), (_, build) = way("write-a-connector.md", "In C")
+    (_, other), (_, build_other) = way("write-a-connector.md", "In C++")
+    manifest = next(text for language, text in way("write-a-connector.md", "The manifest") if language == "yaml" and "name: hello\n" in text)
+    stamp, enable, *looks = way("manifest.md", "Try it")[0][1].splitlines()
+    expect(stamp.startswith("sed ") and enable.startswith("sluice connector enable ./hello.yaml") and looks[1].startswith("sluice checkpoint show"), "what the guide prints of trying it")
+    for name, text in (("hello.c", hello), ("hello.cpp", other), ("hello.in.yaml", manifest), ("c.json", '{"greeting": "oh hello"}'),
+                       ("cpp.in.yaml", manifest.replace("hello.so", "hello-cpp.so") + "config:\n  type: object\n  required: [greeting]\n  properties: {greeting: {type: string, description: What is said.}}\n")):
+        with open(os.path.join(folder, name), "w") as f:
+            f.write(text)
+    host = f"sluice up --listen 127.0.0.1:{free_port()} & host=$!\nuntil sluice ready; do sleep 0.2; done\nsluice tenant create acme\n"
+    looks[1] = f"until {looks[1].split('#')[0]} | grep -w said; do sleep 0.2; done"
+    said = walk(folder, environment, "\n".join([build, stamp, "sluice plugin check hello.yaml --level standard", host, enable, *looks, "kill $host; wait $host"]))
+    expect("said" in said and "hello" in said, f"what the host says: {said[-3000:]}")
+    if shutil.which("c++"):
+        said = walk(folder, environment, "\n".join([build_other, stamp.replace("hello.so", "hello-cpp.so").replace("hello.in.yaml", "cpp.in.yaml").replace("> hello.yaml", "> cpp.yaml"),
+                                                    "sluice plugin run cpp.yaml --config c.json"]))
+        expect('"say":"oh hello"' in said, f"what the source in C++ says: {said[-3000:]}")
+
+
+def test_installed_documents(rig):
+    """in the documents that are installed every link leads to what is there, and no guide sends a reader to what only a checkout has without saying so"""
+    prefix, environment = installed(rig)
+    place = f"{prefix}/share/doc/sluice"
+    links = outside = 0
+    for at, _, names in os.walk(place):
+        for name in names:
+            expect(name.endswith((".md", ".txt")), f"{name} is installed, which is no document")
+            path = os.path.join(at, name)
+            with open(path) as f:
+                text = f.read()
+            prose = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+            for target in LINK.findall(re.sub(r"`[^`\n]*`(?!\])", "", prose)):
+                if "://" in target or target.startswith("mailto:"):
+                    continue
+                links += 1
+                found = os.path.normpath(os.path.join(at, target))
+                expect(os.path.exists(found) and found.startswith(prefix), f"{os.path.relpath(path, place)}: {target} leads nowhere")
+                outside += not found.startswith(place)
+            if os.path.basename(at) != "guides":
+                continue
+            for heading in text.split("\n## "):
+                sent = SOURCE.findall(heading)
+                expect(not sent or "checkout" in heading, f"{name} sends to {sent} in {heading.splitlines()[0]!r}, and does not say that it is in a checkout")
+    expect(links > 60 and outside >= 8, f"{links} links, {outside} of them to what is installed elsewhere: the test tells little")
+    for example in ("tides", "tickets"):
+        for language in ("c", "cpp", "swift", "rust"):
+            expect(os.path.exists(f"{prefix}/lib/sluice/sdk/examples/{example}-{language}/README.md"), f"{example} in {language} is not installed")
+    return f"{links} links"
 
 
 def test_operator_from_nothing(rig):

@@ -1,11 +1,12 @@
 """A plugin's way from `sluice plugin new` to an enabled connector, as a third party goes it: outside the checkout."""
+import hashlib
 import threading
 from urllib.parse import parse_qs, urlparse
 
 from rig import *
 from serving import Handler, Serving
 
-LANGUAGES = {"c": "cc", "swift": "swiftc", "rust": "cargo"}
+LANGUAGES = {"c": "cc", "cpp": "c++", "swift": "swiftc", "rust": "cargo"}
 CANARY = "canary-0123456789abcdef"
 
 
@@ -38,12 +39,12 @@ def readings(count):
     return [{"id": n, "at": 1767225600000 + n * 60000, "name": f"brest-{n}", "level": 400 + n} for n in range(1, count + 1)]
 
 
-def made(rig, language, name="gauge", flags=()):
+def made(rig, language, name="gauge", flags=(), kind="source"):
     """A new plugin, built where no checkout is. Returns the path of its built manifest."""
     if not shutil.which(LANGUAGES[language]):
         raise Skip(f"needs {LANGUAGES[language]}")
     folder = os.path.join(rig.folder, f"{language}-{name}")
-    done = sluice("plugin", "new", "--lang", language, name, "--to", folder)
+    done = sluice("plugin", "new", *(("--kind", kind) if kind != "source" else ()), "--lang", language, name, "--to", folder)
     expect_equal(done.returncode, 0, f"exit of plugin new ({done.stderr})")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
     built = subprocess.run(["make", *flags], cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
@@ -62,32 +63,76 @@ def refused(code, *arguments):
     expect(f"[{code}]" in done.stderr, f"plugin {' '.join(map(str, arguments))} was refused otherwise: {done.stderr}")
 
 
-def whole_way(rig, language):
-    manifest = made(rig, language)
+# What a pack's bill of materials must say of the inside and of the tools, by language: each name with how its version is found.
+INSIDE = {"c": ["sluice-c-kit"], "cpp": ["libgcc", "libstdc++", "sluice-c-kit"], "swift": ["SluiceKit", "swift-runtime"], "rust": ["rust-std", "sluice"]}
+TOOL = {"c": (["cc", "-dumpfullversion", "-dumpversion"], ("gcc", "clang")), "cpp": (["c++", "-dumpfullversion", "-dumpversion"], ("g++", "clang")),
+        "swift": (["swiftc", "--version"], ("swiftc",)), "rust": (["rustc", "--version"], ("rustc",))}
+
+
+def check_bill(pack, language, name, kind):
+    """The bill of materials names the plugin, what is linked into it with versions and licences, what the system must have, and the compiler."""
+    done = subprocess.run(["tar", "-xOf", pack, "sbom.cdx.json"], capture_output=True, check=True)
+    bill = json.loads(done.stdout)
+    this = bill["metadata"]["component"]
+    facts = {p["name"]: p["value"] for p in this["properties"]}
+    left = " ".join(p["value"] for p in this["properties"] if p["name"] == "sluice:comment")
+    expect({"rust": "rustc version", "swift": "clang version"}.get(language, "GCC: " if "gcc" in subprocess.run(["cc", "-v"], capture_output=True, text=True).stderr else "clang") in left, f"what compilers left in the library: {left!r}")
+    expect_equal((bill["bomFormat"], bill["specVersion"], this["name"], this["version"]), ("CycloneDX", "1.5", name, "1.0.0"), "what the bill is of")
+    expect_equal((facts["sluice:abi"], facts["sluice:kind"], facts["sluice:file"], facts["sluice:machine"]), ("1.0", kind, f"{name}.so", os.uname().machine), "what the library says of itself")
+    library = subprocess.run(["tar", "-xOf", pack, f"{name}.so"], capture_output=True, check=True).stdout
+    expect_equal(this["hashes"], [{"alg": "SHA-256", "content": hashlib.sha256(library).hexdigest()}], "the library's hash")
+    parts = {role: [c for c in bill["components"] if c["properties"] == [{"name": "sluice:role", "value": role}]] for role in ("inside", "system", "built-with")}
+    expect_equal(sum(map(len, parts.values())), len(bill["components"]), "components with a role")
+    expect_equal([c["name"] for c in parts["inside"]], INSIDE[language], "what is inside")
+    for part in parts["inside"]:
+        expect(part["version"] and part["scope"] == "required" and part["licenses"][0]["expression"], f"a part without version or license: {part}")
+    expect("libc.so.6" in [c["name"] for c in parts["system"]], f"what the system must have: {parts['system']}")
+    command, names = TOOL[language]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    (tool,) = parts["built-with"]
+    expect(tool["name"] in names and tool["version"] in said and tool["scope"] == "excluded", f"the compiler: {tool}, which says {said!r}")
+    if language in ("swift", "rust"):
+        runtime = next(c for c in parts["inside"] if c["name"] in ("swift-runtime", "rust-std"))
+        expect_equal(runtime["version"], tool["version"], "the runtime's version")
+    references = [this["bom-ref"]] + [c["bom-ref"] for c in bill["components"]]
+    expect_equal(len(set(references)), len(references), "references, each once")
+    expect("compositions" not in bill, "the bill says that nobody knows what is inside")
+
+
+def shipped(rig, language, name, kind):
+    """A new plugin that is proven, packed and signed. Returns the pack and the key that it is checked with."""
+    manifest = made(rig, language, name, kind=kind)
     folder = os.path.dirname(os.path.dirname(manifest))
     words = "".join(open(os.path.join(folder, f)).read() for f in os.listdir(folder) if os.path.isfile(os.path.join(folder, f)))
-    expect("tides" not in words.lower(), "the example's name is left somewhere")
+    expect("tides" not in words.lower() and "tickets" not in words.lower(), "the example's name is left somewhere")
     report = plugin("check", manifest, "--json")
     expect_equal(json.loads(report.stdout)["level"], "hardened", "the level of a new plugin")
     packs = [plugin("pack", manifest, "--to", rig.path(place)).stdout.strip() for place in ("one", "two")]
     contents = [open(p, "rb").read() for p in packs]
     expect(contents[0] == contents[1], "two packs of one plugin differ")
     listed = subprocess.run(["tar", "-tf", packs[0]], capture_output=True, text=True)
-    expect_equal(listed.stdout.split(), ["check.yaml", "gauge.so", "manifest.yaml", "sbom.cdx.json"], "what tar finds in a pack")
+    expect_equal(listed.stdout.split(), sorted(["check.yaml", f"{name}.so", "manifest.yaml", "sbom.cdx.json"]), "what tar finds in a pack")
+    check_bill(packs[0], language, name, kind)
     key = os.path.join(rig.folder, "author.key")
     vkey = plugin("sign", "--new-key", "author.example", "--key", key).stdout.strip()
     expect_equal(os.stat(key).st_mode & 0o777, 0o600, "rights of the signing key")
     plugin("sign", packs[0], "--key", key)
+    return packs[0], vkey
+
+
+def whole_way(rig, language):
+    pack, vkey = shipped(rig, language, "gauge", "source")
     host = rig.host()
     host.start()
     host.ask("tenant.create")
     where = ("--data-dir", host.data)
-    refused("pack.untrusted", "install", packs[0], *where)
-    refused("pack.more_authority", "install", packs[0], *where, "--trust", vkey)
+    refused("pack.untrusted", "install", pack, *where)
+    refused("pack.more_authority", "install", pack, *where, "--trust", vkey)
     # Whose it is counts for what comes later, also where that was learned only afterwards.
-    plugin("install", packs[1], *where, "--unsigned", "--accept")
-    plugin("install", packs[0], *where, "--trust", vkey, "--accept")
-    done = plugin("install", packs[1], *where, "--unsigned", code=1)
+    unsigned = shutil.copy(pack, os.path.join(rig.path("unsigned"), os.path.basename(pack)))
+    plugin("install", unsigned, *where, "--unsigned", "--accept")
+    plugin("install", pack, *where, "--trust", vkey, "--accept")
+    done = plugin("install", unsigned, *where, "--unsigned", code=1)
     expect(f"was signed by {vkey}" in done.stderr and "[pack.more_authority]" in done.stderr, f"an unsigned pack after a signed one: {done.stderr}")
     gauge = Gauge(readings(12))
     try:
@@ -123,6 +168,11 @@ def test_whole_way_in_rust(rig):
     whole_way(rig, "rust")
 
 
+def test_whole_way_in_cpp(rig):
+    """so does one in C++"""
+    whole_way(rig, "cpp")
+
+
 def test_new_refuses(rig):
     """a new plugin needs a name that every language can use and a folder of its own; nothing is left of what is refused"""
     for name in ("Gauge", "2tides", "int", "a-b", "", "a" * 32, "../x"):
@@ -132,6 +182,7 @@ def test_new_refuses(rig):
     refused("plugin.folder_not_empty", "new", "--lang", "c", "gauge", "--to", full)
     expect_equal((os.listdir(full), sorted(os.listdir(rig.folder))), (["mine"], ["full"]), "what is there afterwards")
     expect_equal(plugin("new", "--lang", "cobol", "gauge", "--to", "x", code=2).returncode, 2, "exit for an unknown language")
+    expect_equal(plugin("new", "--kind", "sink", "--lang", "c", "gauge", "--to", "x", code=2).returncode, 2, "exit for an unknown kind")
 
 
 def test_run_and_cassette(rig):
@@ -324,6 +375,33 @@ def test_packs_refused(rig):
     with open(os.path.join(os.path.dirname(manifest), "gauge.so"), "ab") as f:
         f.write(b"\0")
     refused("pack.other_library", "pack", manifest)
+
+
+def test_bills_of_materials(rig):
+    """what is inside a library its build says, or nobody does, which the bill of materials says then; a bill of the author's own stands in its place, and what is neither is refused"""
+    manifest = made(rig, "c")
+    parts, own = manifest.replace(".yaml", ".parts.yaml"), os.path.join(rig.folder, "own.json")
+
+    def packed(*words):
+        done = plugin("pack", manifest, "--to", rig.path("packs"), *words)
+        return json.loads(subprocess.run(["tar", "-xOf", done.stdout.strip(), "sbom.cdx.json"], capture_output=True, check=True).stdout), done.stderr
+    with open(parts, "a") as f:
+        f.write("  - {name: yacc, version: \"1.9\", license: LicenseRef-Public-Domain}\n")
+    bill, told = packed()
+    expect_equal(([c["name"] for c in bill["components"]][-1], told), ("yacc", ""), "a tool that the author added")
+    with open(parts, "a") as f:
+        f.write("  - {name: lex}\n")
+    refused("config.invalid", "pack", manifest, "--to", rig.path("packs"))
+    os.remove(parts)
+    bill, told = packed()
+    expect_equal(([c["name"] for c in bill["components"]], bill["compositions"][0]["aggregate"]), (["libc.so.6"], "unknown"), "a bill without parts")
+    expect("Nobody says what is linked into gauge.so" in told, f"what is said of it: {told!r}")
+    with open(own, "w") as f:
+        json.dump({"bomFormat": "CycloneDX", "specVersion": "1.6", "components": []}, f)
+    expect_equal(packed("--sbom", own), ({"bomFormat": "CycloneDX", "specVersion": "1.6", "components": []}, ""), "a bill of the author's own")
+    with open(own, "w") as f:
+        f.write("{}")
+    refused("pack.malformed", "pack", manifest, "--sbom", own, "--to", rig.path("packs"))
 
 
 def test_one_bad_version(rig):

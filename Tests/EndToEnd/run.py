@@ -18,7 +18,7 @@ from rig import NotAllowed, Rig, Settings, Skip
 
 ROOMS = ("pipeline_tests", "host_tests", "crash_tests", "worker_tests", "upstream_tests", "throttle_tests", "egress_tests", "webhook_tests", "secret_tests", "input_tests", "learning_tests",
          "disk_tests", "hostile_tests", "containment_tests", "crowd_tests", "console_tests", "order_tests", "tamper_tests", "edit_tests", "replay_tests", "approval_tests", "browser_tests",
-         "connector_tests", "dryrun_tests", "conformance_tests", "plugin_tests", "guide_tests", "upgrade_tests", "account_tests", "stripe_tests", "door_tests", "foreign_tests", "manual_tests", "keep_tests", "service_tests", "migration_tests", "queue_tests", "packs_tests", "tenant_tests")
+         "connector_tests", "dryrun_tests", "conformance_tests", "plugin_tests", "plugin_executor_tests", "guide_tests", "upgrade_tests", "account_tests", "stripe_tests", "door_tests", "foreign_tests", "manual_tests", "keep_tests", "service_tests", "migration_tests", "queue_tests", "packs_tests", "tenant_tests")
 
 
 def all_tests():

@@ -1,4 +1,4 @@
-"""The example in three languages: the same connector, frame by frame. Each docstring is the sentence that is printed."""
+"""The examples in four languages: the same connectors, frame by frame. Each docstring is the sentence that is printed."""
 import json
 import re
 import subprocess
@@ -6,20 +6,20 @@ import subprocess
 from fake_crm import *
 from plugin_host import *
 
-LANGUAGES = ("c", "swift", "rust")
+LANGUAGES = ("c", "cpp", "swift", "rust")
 
 
 def libraries(build):
     """What was built of the examples, below the build's folder."""
-    wanted = [f"examples/tides-{language}/build/tides.{ending}" for language in LANGUAGES for ending in ("so", "yaml")]
-    wanted += ["rust/panics.so", "rust/tickets.so", "rust/tests", "tests/tickets.so", "tests/kit"]
+    wanted = [f"examples/{name}-{language}/build/{name}.{ending}" for name in ("tides", "tickets") for language in LANGUAGES for ending in ("so", "yaml")]
+    wanted += ["rust/panics.so", "rust/refuser.so", "rust/tests", "tests/kit"]
     return [name for name in wanted if os.path.exists(os.path.join(build, name))]
 
 
 def here(start):
     """The languages whose example was built. Without cargo the others are compared all the same, unless REQUIRE is set."""
     found = [l for l in LANGUAGES if os.path.exists(os.path.join(start.build, f"examples/tides-{l}/build/tides.so"))]
-    assert found[:2] == ["c", "swift"], found
+    assert found[:3] == ["c", "cpp", "swift"], found
     if "rust" not in found and os.environ.get("REQUIRE"):
         raise needs("cargo")
     if "rust" not in found:
@@ -71,7 +71,7 @@ def pulls(start, upstream, words=True, **more):
 
 
 def test_pull(start):
-    """the example in C, Swift and Rust reads everything once with the same frames, and goes on from each other's checkpoints"""
+    """the source in C, C++, Swift and Rust reads everything once with the same frames, and goes on from each other's checkpoints"""
     def scenario(language):
         with tides(start, language)[0] as w:
             whole = w.run(PULL, gauge(readings(250)), name="readings")
@@ -128,7 +128,7 @@ def test_states(start):
 
 
 def test_deliveries(start):
-    """a delivery becomes one record, one that is no reading is refused for good, and none of the three writes states anew"""
+    """a delivery becomes one record, one that is no reading is refused for good, and none of them writes states anew"""
     def scenario(language):
         with tides(start, language)[0] as w:
             said = [frames(w.run(RECEIVE, name="d", body=body, operation=operation)) for operation, body in enumerate(
@@ -164,41 +164,115 @@ def test_configurations(start):
     assert json.loads(said[-3][1]["json"])[0]["stream"] == "readings" and said[-1][1]["code"] == "plugin.not_granted"
 
 
-def test_executors(start):
-    """an executor by the C kit and one by the Rust crate give the same answers, each with its words and its result"""
-    asked = {EXECUTE: ("done", "rejected", "later", "unknown", "fault"), PROBE: ("done", "absent", "else"), DRY_RUN: ("done", "rejected", "else")}
-    said = []
-    for library in ("tests/tickets.so", "rust/tickets.so"):
-        if not os.path.exists(os.path.join(start.build, library)):
-            raise needs("cargo")
-        worker = start(library)
+CALLS = {"open": {"issue": {"text": "Since noon.", "title": 'The gauge is "silent" ✓'}}, "close": {"expect_version": 3, "id": "i-7", "set": {"state": "closed"}}}
+ISSUE = {"id": "i-7", "state": "open", "version": 3}
+
+
+def act(start, kind, upstream, action="close", given=..., words=True):
+    """One operation of the executor in each language, on a worker of its own: what all of them said."""
+    def scenario(language):
+        worker = start(f"examples/tickets-{language}/build/tickets.so")
         worker.__class__, worker.factory = PluginWorker, "sluice.executor/1"
         with worker as w:
-            assert w.configured("{}")["status"] == 0 and w.run(CHECK, operation=90).status == 0
-            said.append([(kind, word, w.run(kind, name="open", key="k1", body=json.dumps({"say": word}).encode(), operation=10 * kind + i).result)
-                         for kind, words in asked.items() for i, word in enumerate(words)])
-            w.send(SHUTDOWN)
-            assert w.end() == 0
-    assert said[0] == said[1], said
-    answers = {(kind, word): r for kind, word, r in said[0]}
-    assert [answers[EXECUTE, word]["outcome"] for word in asked[EXECUTE]] == [DONE, REJECTED, RETRY_AFTER, UNKNOWN, 0]
-    assert [answers[PROBE, word]["outcome"] for word in asked[PROBE]] == [PROBE_DONE, ABSENT, CANNOT_TELL]
-    assert [answers[DRY_RUN, word]["outcome"] for word in asked[DRY_RUN]] == [DONE, REJECTED, 0]
-    assert answers[EXECUTE, "done"]["json"] == b'{"id":"k1","version":3}' and answers[EXECUTE, "later"]["retry_after_ms"] == 5000
-    assert answers[EXECUTE, "fault"]["status"] == TRANSIENT and answers[DRY_RUN, "else"]["status"] == UNSUPPORTED
+            assert w.configured("{}")["status"] == 0
+            run = w.run(kind, upstream, name=action, key="k-1", body=text(CALLS[action] if given is ... else given))
+            return frames(run, words), [(r.line, r.headers, r.body, r.endpoint, r.slot) for r in run.requests]
+    (_, result), requests = everywhere(start, scenario)
+    return result, requests
+
+
+def gives(status, body=b"{}", **headers):
+    return lambda request: (status, {k.replace("_", "-"): v for k, v in headers.items()}, text(body) if isinstance(body, (dict, list)) else body)
+
+
+def test_execute(start):
+    """the executor in C, C++, Swift and Rust sends the one write of each action, with the permitted body as it came, and says what was done"""
+    wanted = {"open": ("POST /v1/issues", "issue"), "close": ("PATCH /v1/issues/i-7", "set")}
+    for action, (line, argument) in wanted.items():
+        result, requests = act(start, EXECUTE, gives(200, {"id": "i-7", "version": 4, "more": [1]}), action)
+        assert requests == [(line, {"content-type": "application/json"}, text(CALLS[action][argument]), "tickets", "api")], requests
+        assert (result["outcome"], result["json"]) == (DONE, b'{"id":"i-7","version":4}'), result
+
+
+def test_outcomes(start):
+    """what became of a write is said alike in every language: refused, asked to wait, without credential, or unknown whenever that is not sure"""
+    for status, outcome, code in ((400, REJECTED, "refused"), (403, REJECTED, "refused"), (404, REJECTED, "refused"), (409, REJECTED, "refused"),
+                                  (412, REJECTED, "version_mismatch"), (422, REJECTED, "refused"), (302, UNKNOWN, "unclear"),
+                                  (408, UNKNOWN, "unclear"), (425, UNKNOWN, "unclear"), (500, UNKNOWN, "unclear"), (503, UNKNOWN, "unclear")):
+        result, requests = act(start, EXECUTE, gives(status))
+        assert (result["outcome"], result["code"]) == (outcome, f"tickets.{code}") and result["message"].endswith("."), result
+        assert len(requests) == 1, requests
+    result, _ = act(start, EXECUTE, gives(401))
+    assert (result["status"], result["code"]) == (AUTH, "tickets.unauthorized"), result
+    result, requests = act(start, EXECUTE, gives(429, retry_after="5"))
+    assert (result["outcome"], result["retry_after_ms"], len(requests)) == (RETRY_AFTER, 5000, 1), result
+    for body in (b"", b"<html>", b"{}", b"[]", b'{"id":7,"version":1}', b'{"id":"i"}', b'{"id":"i","version":"1"}', b'{"id":"i","version":1.5}'):
+        result, _ = act(start, EXECUTE, gives(201, body))
+        assert (result["outcome"], result["code"]) == (UNKNOWN, "tickets.unclear"), (body, result)
+
+    def lost(kind):
+        def answer(request):
+            raise Lost(kind, -1, "The host says why.")
+        return answer
+    result, _ = act(start, EXECUTE, lost(TRANSIENT))
+    assert (result["outcome"], result["code"]) == (UNKNOWN, "tickets.no_answer"), result
+    result, _ = act(start, EXECUTE, gives(200, Zeros(2 << 20)), words=False)
+    assert (result["outcome"], result["code"]) == (UNKNOWN, "tickets.no_answer"), result
+    for kind, status in ((DENIED, PERMANENT), (AUTH, AUTH), (RATE_LIMITED, RATE_LIMITED), (PERMANENT, PERMANENT), (CANCELLED, CANCELLED)):
+        result, _ = act(start, EXECUTE, lost(kind))
+        assert (result["status"], result["message"]) == (status, "The host says why."), result
+
+
+def test_bad_arguments(start):
+    """arguments of another shape are refused before anything is sent, alike in every language"""
+    for given in ({}, [], None, "x", {"id": 7, "set": {}}, {"id": "i-7"}, {"set": {"state": "closed"}}):
+        for kind in (EXECUTE, DRY_RUN):
+            result, requests = act(start, kind, None, given=given)
+            assert (result["outcome"], result["code"], requests) == (REJECTED, "tickets.bad_arguments", []), (given, result)
+
+
+def test_probe(start):
+    """a probe asks by the key and tells done, absent and nobody knows apart, alike in every language"""
+    for answer, outcome, code in ((gives(200, {"issue": {"id": "i-7", "version": 4}}), PROBE_DONE, ""), (gives(404), ABSENT, ""),
+                                  (gives(200, {"issue": None}), CANNOT_TELL, "plugin.cannot_tell"), (gives(200, b"<html>"), CANNOT_TELL, "plugin.cannot_tell")):
+        result, requests = act(start, PROBE, answer)
+        assert (result["outcome"], result["code"]) == (outcome, code), result
+        assert [r[0] for r in requests] == ["GET /v1/keys/k-1"], requests
+    for status, kind in ((401, AUTH), (500, TRANSIENT), (418, PERMANENT)):
+        assert act(start, PROBE, gives(status))[0]["status"] == kind
+
+
+def test_dry_runs(start):
+    """a dry run says what would be, and what would be refused, alike in every language, and writes nothing"""
+    result, requests = act(start, DRY_RUN, None, "open")
+    assert (result["outcome"], result["json"], requests) == (DONE, b'{"create":"issue"}', []), result
+    result, requests = act(start, DRY_RUN, gives(200, ISSUE))
+    assert (result["outcome"], json.loads(result["json"])) == (DONE, {"fields": [{"field": "state", "before": "open", "after": "closed"}]}), result
+    assert [r[0] for r in requests] == ["GET /v1/issues/i-7"], requests
+    for answer, code in ((gives(404), "not_found"), (gives(200, {**ISSUE, "version": 4}), "version_mismatch")):
+        result, _ = act(start, DRY_RUN, answer)
+        assert (result["outcome"], result["code"]) == (REJECTED, f"tickets.{code}"), result
+    for answer, kind in ((gives(200, b"[]"), TRANSIENT), (gives(200, b"<html>"), TRANSIENT), (gives(403), AUTH), (gives(503), TRANSIENT)):
+        assert act(start, DRY_RUN, answer)[0]["status"] == kind
 
 
 def test_libraries(start):
-    """each example is one file that shows one symbol, needs nothing of its language, and whose manifest names it"""
-    for language in here(start):
-        path = os.path.join(start.build, f"examples/tides-{language}/build/tides.so")
-        shown = subprocess.run(["nm", "-D", "--defined-only", path], capture_output=True, text=True, check=True).stdout
-        assert [line.split()[-1] for line in shown.splitlines()] == ["sluice_plugin_entry"], shown
-        needed = subprocess.run(["readelf", "-d", path], capture_output=True, text=True, check=True).stdout
-        assert set(re.findall(r"NEEDED.*\[(.*?)\.so", needed)) <= {"libc", "libm", "libstdc++", "libgcc_s", "ld-linux-x86-64", "ld-linux-aarch64"}, needed
-        digest = subprocess.run(["sha256sum", path], capture_output=True, text=True, check=True).stdout.split()[0]
-        with open(path.replace(".so", ".yaml")) as f:
-            assert f"  sha256: {digest}\n" in f.read()
+    """each example is one file that shows one symbol, needs nothing of its language, and whose manifest names it; a name stands in one manifest, whatever the language"""
+    for name in ("tides", "tickets"):
+        texts = set()
+        for language in here(start):
+            path = os.path.join(start.build, f"examples/{name}-{language}/build/{name}.so")
+            shown = subprocess.run(["nm", "-D", "--defined-only", path], capture_output=True, text=True, check=True).stdout
+            assert [line.split()[-1] for line in shown.splitlines()] == ["sluice_plugin_entry"], shown
+            needed = subprocess.run(["readelf", "-d", path], capture_output=True, text=True, check=True).stdout
+            allowed = {"libc", "libm", "ld-linux-x86-64", "ld-linux-aarch64"} | (set() if language in ("c", "cpp") else {"libstdc++", "libgcc_s"})
+            assert set(re.findall(r"NEEDED.*\[(.*?)\.so", needed)) <= allowed, needed
+            digest = subprocess.run(["sha256sum", path], capture_output=True, text=True, check=True).stdout.split()[0]
+            with open(path.replace(".so", ".yaml")) as f:
+                text = f.read()
+            assert f"  sha256: {digest}\n" in text
+            texts.add(text.replace(digest, "built"))
+        assert len(texts) == 1, f"the manifests of {name} differ"
 
 
 def test_kit(start):

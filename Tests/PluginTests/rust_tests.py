@@ -40,17 +40,28 @@ def test_panics(start):
 
 def test_executor_panics(start):
     """a panic in execute is a bug with a reason, as an error class that the host weighs against what it saw leave"""
-    if not os.path.exists(os.path.join(start.build, "rust/tickets.so")):
+    if not os.path.exists(os.path.join(start.build, "rust/refuser.so")):
         raise needs("cargo")
-    worker = start("rust/tickets.so")
+    worker = start("rust/refuser.so")
     worker.__class__, worker.factory = PluginWorker, "sluice.executor/1"
     with worker as w:
         assert w.configured("{}")["status"] == 0
         run = w.run(EXECUTE, name="open", key="k", body=b'{"say":"panic"}')
         assert (run.status, run.outcome, run.code) == (BUG, 0, "plugin.panic"), run.result
-        assert re.fullmatch(r"The plugin panicked at \S*tickets\.rs:\d+: as it was told\.", run.message), run.result
-        run = w.run(EXECUTE, name="open", key="k", body=b'{"say":"done"}', operation=3)
+        assert re.fullmatch(r"The plugin panicked at \S*refuser\.rs:\d+: as it was told\.", run.message), run.result
+        run = w.run(EXECUTE, name="open", key="k", body=b'{"say":"no"}', operation=3)
         assert (run.status, run.code) == (BUG, "plugin.panicked"), run.result
+
+
+def test_executor_without_dry_run(start):
+    """an executor in Rust that has no dry run says so, as the one answer that is allowed there"""
+    if not os.path.exists(os.path.join(start.build, "rust/refuser.so")):
+        raise needs("cargo")
+    worker = start("rust/refuser.so")
+    worker.__class__, worker.factory = PluginWorker, "sluice.executor/1"
+    with worker as w:
+        assert w.configured("{}")["status"] == 0
+        assert w.run(DRY_RUN, name="open", key="k", body=b"{}").status == UNSUPPORTED
 
 
 def test_migrate(start):
@@ -76,6 +87,8 @@ def test_tables(start):
         ours = f.read()
     kinds = {"u32": "uint32_t", "u64": "uint64_t", "u16": "uint16_t", "i64": "int64_t", "Slice": "sluice_slice_t", "*mut c_void": "void *",
              "*const u8": "const void *", "*const Pair": "const sluice_pair_t *"}
+    with open(os.path.join(ROOT, "Sources/Plugin/VERSION")) as f, open(os.path.join(ROOT, "Sources/Plugin/sluice-rs/Cargo.toml")) as crate:
+        assert f'version = "{f.read().strip()}"' in crate.read(), "the crate has another version than the SDK"
     known = 0
     for name, body in re.findall(r"pub struct (?:Raw)?(\w+) \{(.*?)\n\}", ours, re.S):
         c_name = "sluice_" + re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()

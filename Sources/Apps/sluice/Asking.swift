@@ -89,7 +89,8 @@ enum Installation {
   static func bundledManifests() -> [String] {
     options(dataFolder: ".", log: .init(write: { _ in })).pluginFolders.flatMap { folder in
       ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted()
-        .filter { $0.hasSuffix(".yaml") && !$0.hasSuffix(".check.yaml") }.map { "\(folder)/\($0)" }
+        .filter { $0.hasSuffix(".yaml") && !$0.hasSuffix(".check.yaml") && !$0.hasSuffix(".parts.yaml") }
+        .map { "\(folder)/\($0)" }
     }
   }
 

@@ -10,10 +10,8 @@ struct PluginGroup: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plugin", abstract: "Write, prove and ship plugins.",
     subcommands: [
-      NewPlugin.self, RunPlugin.self, CheckPlugin.self, PackPlugin.self, SignPlugin.self, ShowKey.self,
-      InstallPlugin.self,
-      ListPlugins.self,
-      ShowPlugin.self, RemovePlugin.self,
+      NewPlugin.self, SDKPlace.self, RunPlugin.self, CheckPlugin.self, PackPlugin.self, SignPlugin.self, ShowKey.self,
+      InstallPlugin.self, ListPlugins.self, ShowPlugin.self, RemovePlugin.self,
     ])
 }
 

@@ -10,27 +10,46 @@ import YAMLFiles
 
 struct NewPlugin: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "new", abstract: "Make a folder for a new connector, which builds alone and passes the kit.")
+    commandName: "new",
+    abstract: "Make a folder for a new connector or executor, which builds alone and passes the kit.")
 
   @Argument(help: "Its name: small letters and digits.") var name: String
-  @Option(help: "swift, c or rust.") var lang: String
+  @Option(help: "source brings records in, executor performs actions.") var kind = "source"
+  @Option(help: "c, cpp, swift or rust.") var lang: String
   @Option(help: "The folder to make.") var to: String
 
   func validate() throws {
     guard Template.Language(rawValue: lang) != nil else {
-      throw ValidationError("There is no language \"\(lang)\": swift, c or rust.")
+      throw ValidationError("There is no language \"\(lang)\": c, cpp, swift or rust.")
+    }
+    guard Template.Kind(rawValue: kind) != nil else {
+      throw ValidationError("There is no kind \"\(kind)\": source or executor.")
     }
   }
 
   func run() throws {
-    try Template(sdk: Installation.sdk, language: Template.Language(rawValue: lang)!, name: name).write(to: to)
+    let kind = Template.Kind(rawValue: kind)!
+    try Template(sdk: Installation.sdk, kind: kind, language: Template.Language(rawValue: lang)!, name: name)
+      .write(to: to)
+    let what =
+      switch kind {
+      case .source: "a connector that reads a tide gauge"
+      case .executor: "an executor that opens and closes issues at a help desk"
+      }
     print(
       """
-      \(to) holds a connector that reads a tide gauge. Next:
+      \(to) holds \(what). Next:
         cd \(to) && make check     builds it and proves it by the conformance kit
         \(to)/README.md     says what to change
       """.harmlessLines)
   }
+}
+
+struct SDKPlace: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "sdk", abstract: "Print the folder of the SDK: headers, kits, examples.")
+
+  func run() { print(Installation.sdk) }
 }
 
 struct PackPlugin: ParsableCommand {
@@ -40,28 +59,40 @@ struct PackPlugin: ParsableCommand {
 
   @Argument(help: "The built manifest, with its library beside it.") var manifest: String
   @Option(help: "A file, or a folder in which the pack gets its own name.") var to = "."
-  @Option(help: "A bill of materials of your own (CycloneDX, JSON).") var sbom: String?
+  @Option(help: "A bill of materials of your own (CycloneDX, JSON), in place of the one that is made.") var sbom:
+    String?
 
   func run() throws {
     let folder = (manifest as NSString).deletingLastPathComponent
     let text = try OperatorFile.read(manifest)
-    let beside = (manifest as NSString).deletingPathExtension + ".check.yaml"
     let document = try SourceDocument(name: manifest, text: text)
     guard document.value["library"]?["sha256"]?.string != "built" else {
       let name = (manifest as NSString).lastPathComponent
       throw PackError.notBuilt(path: manifest, built: (folder as NSString).appendingPathComponent("build/\(name)"))
     }
     let file = try Manifest(document).library.file
+    let parts = try beside(".parts.yaml").map { try Parts(SourceDocument(name: $0, text: try OperatorFile.read($0))) }
     let pack = try PluginPack(
       manifestText: text, library: try OperatorFile.read((folder as NSString).appendingPathComponent(file)),
-      sbom: try sbom.map { try OperatorFile.read($0) },
-      fixtures: FileManager.default.fileExists(atPath: beside) ? try OperatorFile.read(beside) : nil)
+      sbom: try sbom.map { try OperatorFile.read($0) }, parts: parts,
+      fixtures: try beside(".check.yaml").map { try OperatorFile.read($0) })
+    if sbom == nil, parts == nil {
+      StandardStream.error(
+        "Nobody says what is linked into \(file): its bill of materials names only what the system must have.\n"
+          .harmlessLines)
+    }
     var isFolder: ObjCBool = false
     let path =
       FileManager.default.fileExists(atPath: to, isDirectory: &isFolder) && isFolder.boolValue
       ? (to as NSString).appendingPathComponent(pack.fileName) : to
     try OperatorFile.put(path, try pack.archive(), mode: 0o644)
     print(path.harmlessLines)
+  }
+
+  /// What stands beside the manifest under its name; nil when nothing does.
+  private func beside(_ ending: String) -> String? {
+    let path = (manifest as NSString).deletingPathExtension + ending
+    return FileManager.default.fileExists(atPath: path) ? path : nil
   }
 }
 

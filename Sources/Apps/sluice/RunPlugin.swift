@@ -132,11 +132,22 @@ private struct Telling: Sendable {
       let late = result.status == .cancelled ? " at its deadline, `operation_timeout_ms` of the manifest's limits" : ""
       let words = result.message.isEmpty ? late : ": \(result.message) [\(result.code)]"
       let json = result.json.isEmpty ? "" : " \(String(decoding: result.json, as: UTF8.self))"
-      note("\(kind): \(result.outcome == 0 ? "\(result.status)" : "outcome \(result.outcome)")\(words)\(json)")
+      note("\(kind): \(result.outcome == 0 ? "\(result.status)" : Self.outcome(kind, result.outcome))\(words)\(json)")
     case .ended(let kind, .failure(let failure)):
       note("\(kind): \(failure.message) \(Self.remedy(failure)) [\(failure.code)]")
     case .worker(let id): if isTracing { note("worker \(id)") }
     }
+  }
+
+  /// What an executor answered, as sluice/executor.h numbers it.
+  private static func outcome(_ kind: OperationStart.Kind, _ number: Int) -> String {
+    let words: [Int: String] =
+      switch kind {
+      case .execute: [1: "done", 2: "rejected", 3: "to be tried later", 4: "unknown whether it was done"]
+      case .dryRun: [1: "would be done", 2: "would be rejected"]
+      default: [:]
+      }
+    return words[number] ?? "outcome \(number)"
   }
 
   func waits(_ metrics: Metrics) {

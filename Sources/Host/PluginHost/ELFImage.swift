@@ -9,8 +9,14 @@ package struct ELFImage: Sendable {
   package let needed: [String]
   /// Entries of `DT_INIT_ARRAY`: functions that run at load.
   package let initCount: Int
+  /// What compilers and linkers left in `.comment`, each once.
+  package let comments: [String]
+  private let machine: Int
+  /// What it runs on, as `uname -m` says it.
+  package var machineName: String? { [62: "x86_64", 183: "aarch64"][machine] }
 
   private struct Section {
+    let name: Int
     let type: UInt32
     let offset: Int
     let size: Int
@@ -33,15 +39,16 @@ package struct ELFImage: Sendable {
       return String(decoding: rest.prefix { $0 != 0 }, as: UTF8.self)
     }
     guard let start = number(40, 8), let size = number(58, 2), let count = number(60, 2), size >= 64, count < 4096,
-      start <= bytes.count
+      start <= bytes.count, let machine = number(18, 2), let nameTable = number(62, 2)
     else { return nil }
     var sections: [Section] = []
     for index in 0..<count {
       let at = start + index * size
-      guard let type = number(at + 4, 4), let offset = number(at + 24, 8), let length = number(at + 32, 8),
+      guard let name = number(at, 4), let type = number(at + 4, 4), let offset = number(at + 24, 8),
+        let length = number(at + 32, 8),
         let link = number(at + 40, 4), type == 8 || (offset <= bytes.count && length <= bytes.count - offset)
       else { return nil }
-      sections.append(Section(type: UInt32(type), offset: offset, size: length, link: link))
+      sections.append(Section(name: name, type: UInt32(type), offset: offset, size: length, link: link))
     }
     func linked(_ section: Section) -> Section? {
       sections.indices.contains(section.link) ? sections[section.link] : nil
@@ -71,6 +78,13 @@ package struct ELFImage: Sendable {
         if tag == 27 { initCount = value / 8 }
       }
     }
+    let names = sections.indices.contains(nameTable) ? sections[nameTable] : nil
+    let comment = sections.first { section in
+      section.type == 1 && names.flatMap { text(section.name, in: $0) } == ".comment"  // SHT_PROGBITS
+    }
+    let remarks = comment.map { bytes[$0.offset..<($0.offset + $0.size)].split(separator: 0) } ?? []
+    comments = Set(remarks.map { String(decoding: $0, as: UTF8.self) }).sorted()
+    self.machine = machine
     self.exports = exports.sorted()
     self.needed = needed
     self.initCount = initCount

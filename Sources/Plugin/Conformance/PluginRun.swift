@@ -102,9 +102,7 @@ package struct PluginRun: Sendable {
       let rules: RequestRules.Operation =
         switch start.kind {
         case .execute:
-          .executing(
-            action: start.name, arguments: (try? JSONValue(parsing: start.body)) ?? [:], key: start.key,
-            targetVersion: nil)
+          Self.executing(start)
         case .pull where mayAcknowledge: .pulling
         default: .reading
         }
@@ -166,6 +164,15 @@ package struct PluginRun: Sendable {
     if let difference = cassette.difference { throw CassetteError.differs(difference) }
   }
   private var config: JSONValue?
+
+  /// As the loop would call it: `expect_version` is the version that its target must have.
+  private static func executing(_ start: OperationStart) -> RequestRules.Operation {
+    let arguments: JSONValue = (try? JSONValue(parsing: start.body)) ?? [:]
+    let version = arguments["expect_version"]
+    return .executing(
+      action: start.name, arguments: arguments, key: start.key,
+      targetVersion: version?.string ?? version?.integer.map(String.init))
+  }
 
   private static func taped(_ now: Int64, _ cassette: Cassette?) -> Int64 {
     cassette?.record(["clock": .integer(now)])

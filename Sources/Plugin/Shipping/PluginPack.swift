@@ -18,9 +18,13 @@ package struct PluginPack: Sendable {
   package let fixtures: [UInt8]?
 
   /// What a built plugin is packed from.
-  /// - Parameter sbom: The author's own; one is made of the library's needs when nil.
+  /// - Parameters:
+  ///   - sbom: The author's own, whole; one is made of `parts` and of the library when nil.
+  ///   - parts: What the author's build says of the library's inside.
   /// - Throws: `PackError`, `DocumentError`.
-  package init(manifestText: [UInt8], library: [UInt8], sbom: [UInt8]? = nil, fixtures: [UInt8]? = nil) throws {
+  package init(
+    manifestText: [UInt8], library: [UInt8], sbom: [UInt8]? = nil, parts: Parts? = nil, fixtures: [UInt8]? = nil
+  ) throws {
     self.manifestText = manifestText
     self.library = library
     self.fixtures = fixtures
@@ -37,7 +41,7 @@ package struct PluginPack: Sendable {
         throw PackError.notAPack(reason: "its bill of materials is not CycloneDX in JSON")
       }
     }
-    self.sbom = sbom ?? Self.sbom(manifest, library)
+    self.sbom = sbom ?? BillOfMaterials.of(manifest, library, parts: parts).canonicalBytes
   }
 
   /// - Throws: `PackError`, `DocumentError`.
@@ -69,21 +73,4 @@ package struct PluginPack: Sendable {
   }
 
   package var fileName: String { "\(manifest.name)-\(manifest.version).sluice" }
-
-  /// CycloneDX 1.5: the library, and what the dynamic linker must find for it.
-  private static func sbom(_ manifest: Manifest, _ library: [UInt8]) -> [UInt8] {
-    let needed = ELFImage(library)?.needed ?? []
-    let document: JSONValue = [
-      "bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1,
-      "metadata": [
-        "component": [
-          "type": "library", "name": .string(manifest.name), "version": .string(manifest.version),
-          "description": .string(manifest.summary),
-          "hashes": [["alg": "SHA-256", "content": .string(manifest.library.sha256.hex)]],
-        ]
-      ],
-      "components": .array(needed.sorted().map { ["type": "library", "name": .string($0), "scope": "required"] }),
-    ]
-    return document.canonicalBytes
-  }
 }

@@ -3,30 +3,39 @@ import Foundation
 
 /// A new plugin's folder: an example of the SDK under another name, with what it needs of Sluice beside it.
 package struct Template {
-  package enum Language: String, CaseIterable, Sendable { case swift, c, rust }
+  package enum Language: String, CaseIterable, Sendable { case c, cpp, swift, rust }
+  package enum Kind: String, CaseIterable, Sendable {
+    case source, executor
+    /// The example's own name, which the new one's takes the place of.
+    fileprivate var example: String { self == .source ? "tides" : "tickets" }
+  }
 
-  /// `lib/sluice/sdk` of an installation: `examples`, `CSluicePlugin`, `SluiceKit`, `sluice-rs`.
+  /// `lib/sluice/sdk` of an installation: `VERSION`, `examples`, `CSluicePlugin`, `SluiceKit`, `sluice-rs`.
   private let sdk: String
+  private let kind: Kind
   private let language: Language
   private let name: String
 
   /// - Throws: `TemplateError` for a name that cannot be one in every language.
-  package init(sdk: String, language: Language, name: String) throws(TemplateError) {
+  package init(sdk: String, kind: Kind, language: Language, name: String) throws(TemplateError) {
     let letters = Set("abcdefghijklmnopqrstuvwxyz")
     guard let first = name.first, letters.contains(first), name.count <= 31, !Self.taken.contains(name),
       name.allSatisfy({ letters.contains($0) || ("0"..."9").contains($0) })
     else { throw .badName(name) }
     self.sdk = sdk
+    self.kind = kind
     self.language = language
     self.name = name
   }
 
-  /// Words of C, Swift and Rust, and what the SDKs call theirs: no name of a variable, module or type besides.
+  /// Words of C, C++, Swift and Rust, and what the SDKs call theirs: no name of a variable, module or type besides.
   private static let taken = Set(
     """
     auto break case char const continue default do double else enum extern float for goto if int long register return
     short signed sizeof static struct switch typedef union unsigned void volatile while main inline restrict bool true
     false alignas alignof asm nullptr typeof
+    and bitand bitor catch compl concept consteval constexpr constinit decltype delete explicit export friend mutable
+    namespace new noexcept not operator or requires template thread this typeid typename using virtual wchar xor std
     any as associatedtype async await catch class defer deinit extension fallthrough fileprivate func guard import in
     init inout internal is let nil open operator precedencegroup private protocol public repeat rethrows self some
     subscript super throw throws try type typealias var where
@@ -35,6 +44,9 @@ package struct Template {
     action batch body checkpoint client config context credential delivery descriptor executor factory failure fetch
     header host json kit library log manifest outcome page plugin probe pull query rate record request response row
     slice slot sluice sluicekit source state status stream text webhook answer check discover receive emit encoded
+    execute executor command call write read tell nothing object done unusable changed reason fenced configure
+    ask fail id need out reading readings start station end get good arguments array configuration decodable decoder
+    equatable error hashable int32 int64 into operation sendable command ended failed
     prelude std core alloc swift foundation glibc test tests build vendor
     """.split(whereSeparator: \.isWhitespace).map(String.init))
 
@@ -42,7 +54,7 @@ package struct Template {
   /// - Parameter folder: Must not exist, or be empty.
   package func write(to folder: String) throws {
     let files = FileManager.default
-    let example = "\(sdk)/examples/tides-\(language.rawValue)"
+    let example = "\(sdk)/examples/\(kind.example)-\(language.rawValue)"
     guard files.fileExists(atPath: example) else { throw TemplateError.noSDK(folder: sdk) }
     if let found = try? files.contentsOfDirectory(atPath: folder), !found.isEmpty {
       throw TemplateError.notEmpty(folder: folder)
@@ -81,22 +93,31 @@ package struct Template {
     }
   }
 
-  /// The example's name in each way of writing it; what is said of tides in sentences stays an example.
+  /// The example's name in each way of writing it; what is said of gauges and desks stays an example.
   private func renamed(_ text: String) -> String {
-    let title = name.prefix(1).uppercased() + name.dropFirst()
-    return text.replacingOccurrences(of: "Tides", with: title).replacingOccurrences(of: "tides", with: name)
+    text.replacingOccurrences(of: title(kind.example), with: title(name))
+      .replacingOccurrences(of: kind.example, with: name)
   }
+
+  private func title(_ name: String) -> String { name.prefix(1).uppercased() + name.dropFirst() }
 
   private func vendor(into target: String) throws {
     let files = FileManager.default
     try files.createDirectory(atPath: target, withIntermediateDirectories: true)
+    func copy(_ part: String, _ name: String) throws {
+      try files.copyItem(atPath: "\(sdk)/\(part)", toPath: "\(target)/\(name)")
+    }
+    try copy("VERSION", "VERSION")
     switch language {
-    case .c: try files.copyItem(atPath: sdk + "/CSluicePlugin/include", toPath: target + "/include")
+    case .c: try copy("CSluicePlugin/include", "include")
+    case .cpp:
+      try copy("CSluicePlugin/include", "include")
+      try copy("SluiceKit/exports.map", "exports.map")
     case .swift:
-      try files.copyItem(atPath: sdk + "/CSluicePlugin/include", toPath: target + "/include")
-      try files.copyItem(atPath: sdk + "/CSluicePlugin/plugin_note.c", toPath: target + "/plugin_note.c")
-      try files.copyItem(atPath: sdk + "/SluiceKit", toPath: target + "/SluiceKit")
-    case .rust: try files.copyItem(atPath: sdk + "/sluice-rs", toPath: target + "/sluice-rs")
+      try copy("CSluicePlugin/include", "include")
+      try copy("CSluicePlugin/plugin_note.c", "plugin_note.c")
+      try copy("SluiceKit", "SluiceKit")
+    case .rust: try copy("sluice-rs", "sluice-rs")
     }
   }
 }
@@ -123,7 +144,7 @@ package enum TemplateError: OperatorError, Equatable {
   package var remedy: String {
     switch self {
     case .badName:
-      "Give up to 31 small letters and digits, a letter first, and no word of C, Swift, Rust or the SDK: it becomes a name in the code."
+      "Give up to 31 small letters and digits, a letter first, and no word of C, C++, Swift, Rust or the SDK: it becomes a name in the code."
     case .notEmpty: "Name a folder that does not exist yet."
     case .noSDK: "Install Sluice with `make install PREFIX=...`, or build it with `make build`."
     }

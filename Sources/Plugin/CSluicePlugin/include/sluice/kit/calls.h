@@ -150,28 +150,42 @@ static inline sluice_status_t sluice_http_class(const sluice_host_t *host, const
     return kinds[kind].status;
 }
 
+// Sends one request, once, and gives the whole answer of any status, with at most 1 MiB of body. It lives until the next
+// host call: copy what you keep. A body is JSON. What the host answered is returned as it is, for executors: of a request
+// that was lost (TRANSIENT), or whose answer is too large, nobody knows what became.
+static inline sluice_status_t sluice_send(const sluice_host_t *host, const char *method, const char *endpoint, const char *slot,
+                                          sluice_slice_t path, sluice_slice_t query, sluice_slice_t body,
+                                          sluice_http_response_t *response) {
+    const sluice_http_t *http = (const sluice_http_t *)host->get_extension(host, SLUICE_EXT_HTTP);
+    sluice_pair_t type = {sluice_text("Content-Type"), sluice_text("application/json")};
+    sluice_http_request_t request;
+    if (http == NULL) {
+        return sluice_fail(host, SLUICE_E_PERMANENT, "plugin.not_granted", "The manifest does not grant sluice.http/1.");
+    }
+    memset(&request, 0, sizeof request);
+    memset(response, 0, sizeof *response);
+    request.struct_size = sizeof request;
+    response->struct_size = sizeof *response;
+    request.endpoint = sluice_text(endpoint);
+    request.slot = sluice_text(slot);
+    request.method = sluice_text(method);
+    request.path = path;
+    request.query = query;
+    request.body = body;
+    request.headers = &type;
+    request.header_count = body.len > 0 ? 1 : 0;
+    return http->http_send(host, &request, response);
+}
+
 // Sends a GET and gives the whole body, of at most 1 MiB, checked to be JSON. It lives until the next host call: copy
 // what you keep. A 429 is repeated at once, three times at most; the host holds the next request back for as long as the
 // upstream asked. Every failure is stated.
 static inline sluice_status_t sluice_get_json(const sluice_host_t *host, const char *endpoint, const char *slot,
                                               sluice_slice_t path, sluice_slice_t query, sluice_slice_t *body) {
-    const sluice_http_t *http = (const sluice_http_t *)host->get_extension(host, SLUICE_EXT_HTTP);
-    sluice_http_request_t request;
+    sluice_slice_t none = {NULL, 0};
     sluice_http_response_t response;
-    if (http == NULL) {
-        return sluice_fail(host, SLUICE_E_PERMANENT, "plugin.not_granted", "The manifest does not grant sluice.http/1.");
-    }
-    memset(&request, 0, sizeof request);
-    memset(&response, 0, sizeof response);
-    request.struct_size = sizeof request;
-    response.struct_size = sizeof response;
-    request.endpoint = sluice_text(endpoint);
-    request.slot = sluice_text(slot);
-    request.method = sluice_text("GET");
-    request.path = path;
-    request.query = query;
     for (int attempt = 0; attempt < 3; attempt++) {
-        sluice_status_t status = http->http_send(host, &request, &response);
+        sluice_status_t status = sluice_send(host, "GET", endpoint, slot, path, query, none, &response);
         if (status == SLUICE_E_TOO_LARGE) {
             return sluice_fail(host, SLUICE_E_PERMANENT, "plugin.too_large", "The upstream's answer is larger than 1 MiB.");
         }
