@@ -282,7 +282,6 @@ def test_hasty_plugin_is_refused(rig):
     """a plugin that lets its upstream forget before it has a checkpoint is refused by name, and its upstream is told nothing"""
     host, queue = queue_host(rig, "h", "hasty")
     host.start()
-    host.ask("connector.run", instance="queue")
     wait_for(lambda: "egress.ack_before_checkpoint" in host.log_text(), "the refusal", 60)
     expect_equal(queue.tellings, [], "what the queue was told")
 

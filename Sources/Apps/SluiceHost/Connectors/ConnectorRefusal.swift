@@ -44,7 +44,12 @@ extension ConnectorInstance {
   func checkMayPull() throws {
     let name = route.instance
     guard route.manifest.kind == .source else { throw ConnectorRefusal.nothingToPull(name) }
-    if let pausedFor { throw ConnectorRefusal.rests(name, state: State.paused(reason: pausedFor).inWords) }
-    if case .parked = state { throw ConnectorRefusal.rests(name, state: state.inWords) }
+    func rests(_ state: State) -> ConnectorRefusal {
+      // A reason may be a sentence, and what says it is one, too.
+      let words = state.inWords
+      return .rests(name, state: words.hasSuffix(".") ? String(words.dropLast()) : words)
+    }
+    if let pausedFor { throw rests(.paused(reason: pausedFor)) }
+    if case .parked = state { throw rests(state) }
   }
 }
