@@ -334,8 +334,8 @@ def test_slow_perception(rig):
     behind = []
 
     def look():
-        top = host.ask("top")
-        behind.append(top["unapplied"])
+        for _ in range(20):
+            behind.append(host.ask("top")["unapplied"])
         return sluice("top", "--once", "--data-dir", host.data).stdout
     held, shown = counted(host, "slow", look)
     slow, grown = waited(host, "slow"), most_memory(host) - before
@@ -343,8 +343,8 @@ def test_slow_perception(rig):
     bottleneck = next((line for line in shown.splitlines() if "bottleneck" in line), shown)
     expect("slow waited" in bottleneck and "the loop" in bottleneck, f"what top names: {shown}")
     expect(0 < held <= WINDOW_BYTES + RECORD_BYTES, f"{held} bytes were on their way; the window is {WINDOW_BYTES}")
-    expect(0 < behind[0] <= 300, f"{behind[0]} entries waited to be applied")
+    expect(0 < max(behind) <= 300, f"{behind} entries waited to be applied")
     expect(grown < 12 << 20, f"memory grew by {grown / 1e6:.0f} MB over {before / 1e6:.0f} MB while {RECORDS * RECORD_BYTES / 1e6:.0f} MB came")
     for name in ("sluice_requests_refused_total", "sluice_retries_total"):
         expect_equal(host.metric(name), 0, name)
-    return f"waits {slow}; {behind[0]} entries and {held / 1e6:.1f} MB on their way, memory {before / 1e6:.0f} MB and {grown / 1e6:.1f} MB more; {bottleneck}"
+    return f"waits {slow}; {max(behind)} entries and {held / 1e6:.1f} MB on their way, memory {before / 1e6:.0f} MB and {grown / 1e6:.1f} MB more; {bottleneck}"
