@@ -66,8 +66,15 @@ def run(rig, name, folder, *options, edits=()):
         today = [{k: v for k, v in edit.items() if k != "day"} for edit in edits if edit["day"] == scenario.world.day]
         if today:
             scenario.world.edit(*today)
+        if edits and scenario.host.ask("connector.list")[0]["state"].startswith("paused"):
+            scenario.host.ask("connector.resume", instance="crm")
         scenario.process_day()
+        if edits:
+            # Nobody reads the new day before it is edited: what a round under way had missed would belong to the next one.
+            scenario.host.ask("connector.pause", instance="crm", drain=True)
         scenario.world.close_day()
+    if edits:
+        scenario.host.ask("connector.resume", instance="crm")
     scenario.check_records()
     expect_equal(scenario.host.versions(), sum(d["version"] for d in scenario.world.list("opportunities").values()), "versions taken in")
     return scenario
