@@ -50,7 +50,9 @@ extension HostCommand {
 
 extension RunningHost {
   func step(to enabling: Enabling, _ manifest: Manifest, of tenant: TenantID) throws -> ConnectorStep {
-    let old = try enablings(of: tenant).first { $0.instance == enabling.instance }
+    // The one row: a thousand others are not to be read for each that is enabled.
+    let row = try self.tenant(tenant).view { try $0.value(FabricStage.instances, enabling.instance.rawValue) }
+    let old = try row?.decode(Enabling.self)
     return try step(to: enabling, manifest, from: old, held: try vault.slots(tenant: tenant))
   }
 
