@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -142,16 +143,29 @@ static sluice_status_t oversized(const sluice_host_t *host) {
     return report_status(host, "oversized", status);  // and the stream goes on
 }
 
-static sluice_status_t memory_bomb(const sluice_host_t *host) {
-    uint64_t mib = 0;
-    for (; mib < 1 << 20; mib++) {
-        char *p = malloc(1 << 20);
-        if (p == NULL) break;
-        memset(p, 1, 1 << 20);
+// Takes memory until it gets no more, in each of the ways in which plugins do, and keeps it.
+static sluice_status_t memory_bomb(const sluice_host_t *host, const char *name) {
+    size_t mib = 0, wanted = 1 << 20;
+    if (strcmp(name, "memory_regrown") == 0) {
+        char *block = NULL, *more;
+        for (; (more = realloc(block, wanted)) != NULL; wanted *= 2) memset(block = more, 1, wanted);
+        mib = wanted >> 21;
+    } else if (strcmp(name, "memory_mapped") == 0) {
+        for (; mib < 1 << 20; mib++) {
+            char *p = mmap(NULL, wanted, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+            if (p == MAP_FAILED) break;
+            memset(p, 1, wanted);
+        }
+    } else {
+        for (; mib < 1 << 20; mib++) {
+            char *p = malloc(wanted);
+            if (p == NULL) break;
+            memset(p, 1, wanted);
+        }
     }
     char value[24];
-    snprintf(value, sizeof value, "%llu", (unsigned long long)mib);
-    return report(host, "memory_bomb", "mib", value);
+    snprintf(value, sizeof value, "%zu", mib);
+    return report(host, name, "mib", value);
 }
 
 static void *sleep_for_ever(void *p) {
@@ -254,7 +268,7 @@ sluice_status_t rule_attack_run(const sluice_host_t *host, const char *name, int
     if (strcmp(name, "oversized") == 0) return oversized(host);
     if (strcmp(name, "malformed") == 0) return emit(host, "attacks", "bad", "{\"not json", 10);
     if (strcmp(name, "undeclared_stream") == 0) return emit(host, "nobody_declared_me", "k", "{}", 2);
-    if (strcmp(name, "memory_bomb") == 0) return memory_bomb(host);
+    if (strcmp(name, "memory_bomb") == 0 || strcmp(name, "memory_regrown") == 0 || strcmp(name, "memory_mapped") == 0) return memory_bomb(host, name);
     if (strcmp(name, "thread_bomb") == 0) return thread_bomb(host);
     if (strcmp(name, "file_bomb") == 0) return file_bomb(host);
     if (strcmp(name, "follow_link") == 0) return follow_link(host);

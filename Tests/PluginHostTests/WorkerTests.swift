@@ -185,11 +185,14 @@ struct `A worker` {
     #expect(failure?.message.contains("134217728 bytes") == true && failure?.remedy.contains("`memory_bytes`") == true)
   }
 
-  @Test func `tells of what the sandbox refused, and of threads beyond their number`() async throws {
+  @Test func `tells of what the sandbox refused, and of threads and memory beyond their limits`() async throws {
     for (attack, report) in [
       ("socket", WorkerReport.refusedCall(number: 41, name: "socket")), ("thread_bomb", .reached(.threads(count: 0))),
+      ("memory_bomb", .reached(.memory(bytes: 128 << 20))), ("memory_regrown", .reached(.memory(bytes: 128 << 20))),
+      ("memory_mapped", .reached(.memory(bytes: 128 << 20))),
     ] {
-      let (result, recorder) = try await pull(built + "/tests/attacker.so", config: #"{"attack": "\#(attack)"}"#)
+      let (result, recorder) = try await pull(
+        built + "/tests/attacker.so", config: #"{"attack": "\#(attack)"}"#, change: { $0.memoryBytes = 128 << 20 })
       #expect(try result.get().status == .ok)
       #expect(recorder.reports == [report], "\(attack)")
     }

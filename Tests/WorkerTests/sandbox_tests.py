@@ -160,12 +160,16 @@ def test_hang(worker):
 
 
 def test_memory(worker):
-    """a memory bomb ends at the address limit"""
-    with hostile(worker, "memory_bomb", "--address-bytes", str(128 << 20)) as w:
-        assert int(reports(w.pull()[1])["memory_bomb"]["mib"]) < 128
+    """a memory bomb ends at the address limit, and is told of once, however it takes its memory"""
+    for attack in ("memory_bomb", "memory_regrown", "memory_mapped"):
+        with hostile(worker, attack, "--address-bytes", str(128 << 20)) as w:
+            assert 0 < int(reports(w.pull()[1])[attack]["mib"]) < 128
+            assert w.told().count("sluice-worker: limit memory") == 1, (attack, w.told())
     with hostile(worker, "memory_death", "--address-bytes", str(128 << 20)) as w:
         w.start(PULL, 2, "attacks")
-        assert (w.end(), w.told()[-1]) == (-signal.SIGSEGV, "sluice-worker: maybe limit memory")
+        assert w.end() == -signal.SIGSEGV
+        said = w.told()  # after what its constructor attacked
+        assert said[-2:] == ["sluice-worker: limit memory", "sluice-worker: maybe limit memory"], said
     with hostile(worker, "segfault") as w:
         w.start(PULL, 2, "attacks")
         assert w.end() == -signal.SIGSEGV and "sluice-worker: maybe limit memory" not in w.told()

@@ -1,7 +1,7 @@
 // What the sandbox refused, told to the host as lines on fd 2:
 //
 //   sluice-worker: refused call 41 socket
-//   sluice-worker: limit threads | files
+//   sluice-worker: limit threads | files | memory
 //   sluice-worker: maybe limit memory
 //
 // They are words of a process that runs foreign code: good for a report, never for a decision. The refusal itself is the
@@ -22,7 +22,7 @@
 #include "worker.h"
 
 enum { CALLS_KNOWN = 512, TERMINAL_QUESTION = 0x5401 /* TCGETS */ };
-static atomic_flag told_calls[CALLS_KNOWN], told_threads = ATOMIC_FLAG_INIT, told_files = ATOMIC_FLAG_INIT;
+static atomic_flag told_calls[CALLS_KNOWN], told_threads = ATOMIC_FLAG_INIT, told_files = ATOMIC_FLAG_INIT, told_memory = ATOMIC_FLAG_INIT;
 static uint64_t threads_granted, address_bytes;
 typedef int (*create_thread_t)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 static create_thread_t create_thread;
@@ -116,10 +116,16 @@ int epoll_create(int size) {
     return -1;
 }
 
+void memory_refused(void) {
+    int saved = errno;
+    if (!atomic_flag_test_and_set(&told_memory)) say("limit memory", "", "");
+    errno = saved;
+}
+
 // Too little is left of its address space for a quarter of it in one piece. What it died of may have begun with memory that
 // it did not get; a plugin that uses much and dies of something else looks the same, so the host is told "maybe".
 static void on_death(int signal_number) {
-    void *rest = address_bytes == 0 ? NULL : mmap(NULL, address_bytes / 4, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *rest = address_bytes == 0 ? NULL : (void *)syscall(SYS_mmap, NULL, address_bytes / 4, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (rest == MAP_FAILED) say("maybe limit memory", "", "");
     signal(signal_number, SIG_DFL);
     raise(signal_number);  // delivered when this returns: the host sees the death that it was

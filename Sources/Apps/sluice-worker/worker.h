@@ -67,6 +67,7 @@ int probe_print(void);
 // refusals.c: what the sandbox refuses is told to the host
 void refusals_begin(const options_t *options);
 void deaths_watch(const int *signals, size_t count);
+void memory_refused(void);  // an allocation failed (allocations.c)
 
 // load.c
 const sluice_plugin_t *plugin_load(int plugin_fd, const options_t *options, protections_t *p);

@@ -98,6 +98,7 @@ package struct ErrorPipe {
       return .reached(.threads(count: spec.threads))
     }
     if text == "limit files" { return .reached(.files(count: spec.files)) }
+    if text == "limit memory" { return .reached(.memory(bytes: spec.memoryBytes)) }
     if text == "maybe limit memory" {
       saidMaybeOutOfMemory = true
       return nil
