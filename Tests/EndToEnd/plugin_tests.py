@@ -308,7 +308,7 @@ def test_debug(rig):
 
 
 def test_packs_refused(rig):
-    """a pack that was changed, signed by another, for another pack or by nobody is not installed, and a version is never replaced"""
+    """a pack that was changed, signed by another, for another pack or by nobody is not installed, and a version is never replaced; trust in an author can be looked at and withdrawn"""
     manifest = made(rig, "c")
     pack = plugin("pack", manifest, "--to", rig.path("packs")).stdout.strip()
     keys = {}
@@ -370,6 +370,15 @@ def test_packs_refused(rig):
     plugin("install", later, "--data-dir", data, "--accept")
     versions = [row["version"] for row in json.loads(plugin("list", "--json", "--data-dir", data).stdout) if row["name"] == "gauge"]
     expect_equal(versions, ["1.0.0", "1.1.0"], "versions side by side")
+    # Trust can be looked at and taken back.
+    where = ("--data-dir", data)
+    authors = json.loads(plugin("authors", "--json", *where).stdout)
+    expect_equal(authors, [{"author": "author.example", "key": keys["author"][1], "installed": "gauge@1.0.0, gauge@1.1.0"}], "authors")
+    refused("pack.author_not_trusted", "distrust", "stranger.example", *where)
+    done = plugin("distrust", "author.example", *where)
+    expect_equal(done.stdout.splitlines(), [f"{keys['author'][1]} is trusted no more."] + [f"gauge@{v} was signed with it and stays installed." for v in versions], "what is told")
+    refused("pack.untrusted", "install", later, *where, "--accept")
+    expect_equal((plugin("authors", "--json", *where).stdout.strip(), len(json.loads(plugin("list", "--json", *where).stdout)) >= 2), ("[]", True), "afterwards")
     expect_equal(json.loads(plugin("show", "gauge", "--json", "--data-dir", data).stdout)["version"], "1.1.0", "what the name alone means")
     # The last of the pack's own dangers: a library that the manifest does not name.
     with open(os.path.join(os.path.dirname(manifest), "gauge.so"), "ab") as f:

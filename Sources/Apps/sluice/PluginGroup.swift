@@ -11,7 +11,7 @@ struct PluginGroup: ParsableCommand {
     commandName: "plugin", abstract: "Write, prove and ship plugins.",
     subcommands: [
       NewPlugin.self, SDKPlace.self, RunPlugin.self, CheckPlugin.self, PackPlugin.self, SignPlugin.self, ShowKey.self,
-      InstallPlugin.self, ListPlugins.self, ShowPlugin.self, RemovePlugin.self,
+      InstallPlugin.self, ListPlugins.self, ShowPlugin.self, RemovePlugin.self, ListAuthors.self, DistrustAuthor.self,
     ])
 }
 

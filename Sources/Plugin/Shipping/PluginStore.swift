@@ -134,8 +134,23 @@ package struct PluginStore {
   private func trustAlone(_ key: NoteKey) throws {
     let all = try trusted()
     guard !all.contains(key) else { return }
+    try keep(all + [key])
+  }
+
+  /// - Returns: The keys that were trusted until now.
+  package func distrust(_ isMeant: (NoteKey) -> Bool) throws -> [NoteKey] {
+    try alone {
+      let all = try trusted()
+      let gone = all.filter(isMeant)
+      if !gone.isEmpty { try keep(all.filter { !gone.contains($0) }) }
+      return gone
+    }
+  }
+
+  /// All keys or those of before, wherever it dies.
+  private func keep(_ keys: [NoteKey]) throws {
     let new = folder + "/.trusted.new"
-    try write(Array((all + [key]).map { $0.vkey + "\n" }.joined().utf8), new, mode: 0o600)
+    try write(Array(keys.map { $0.vkey + "\n" }.joined().utf8), new, mode: 0o600)
     crash.reach(.pluginBeforeName)
     try move(new, to: folder + "/.trusted")
     try sync(folder)

@@ -78,6 +78,7 @@ package enum PackError: OperatorError, Equatable {
   case keyOfOthers(path: String)
   case notBuilt(path: String, built: String)
   case badTrustedKey(place: String)
+  case notTrusted(author: String)
 
   package var code: String {
     switch self {
@@ -98,6 +99,7 @@ package enum PackError: OperatorError, Equatable {
     case .keyOfOthers: "pack.key_of_others"
     case .notBuilt: "pack.not_built"
     case .badTrustedKey: "pack.bad_trusted_key"
+    case .notTrusted: "pack.author_not_trusted"
     }
   }
   package var message: String {
@@ -121,6 +123,7 @@ package enum PackError: OperatorError, Equatable {
     case .keyOfOthers(let path): "\(path) can be read or written by others than its owner."
     case .notBuilt(let path, _): "\(path) is a manifest as its author writes it, which names no built library."
     case .badTrustedKey(let place): "What stands in \(place) is no author's key."
+    case .notTrusted(let author): "No author \"\(author.prefix(80))\" is trusted here."
     }
   }
   package var remedy: String {
@@ -137,6 +140,7 @@ package enum PackError: OperatorError, Equatable {
     case .wayBack: "Leave it, or say `--force`: `connector rollback` then finds no library."
     case .inUse: "Disable them, or enable them with another version, first."
     case .badTrustedKey: "Give it as `sluice plugin sign --new-key` printed it: NAME+ID+KEY, in quotes."
+    case .notTrusted: "`sluice plugin authors` shows who is, by name and key."
     case .badKeyName: "Give one without spaces and `+`, such as your domain."
     case .keyExists(let path):
       "`sluice plugin key \(path)` prints what others check with; for another key, name another file."
