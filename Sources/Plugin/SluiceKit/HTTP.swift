@@ -6,7 +6,7 @@ public struct HTTPRequest: Equatable, Sendable {
   public var slot: String?
   /// `GET`, `POST`…
   public var method: String
-  /// Starts with "/"; matched against the manifest's templates.
+  /// Starts with "/"; matched against the manifest's templates. See `encoded`.
   public var path: String
   /// Encoded by the kit. A write has only what the manifest names.
   public var query: [(name: String, value: String)]
@@ -44,8 +44,8 @@ public struct HTTPRequest: Equatable, Sendable {
       && left.body == right.body && left.idempotencyKey == right.idempotencyKey
   }
 
-  /// Percent-encodes all but RFC 3986's unreserved characters.
-  static func encoded(_ text: String) -> String {
+  /// Percent-encodes all but RFC 3986's unreserved characters: one segment of a path, or a value of a query.
+  public static func encoded(_ text: String) -> String {
     let digits = Array("0123456789ABCDEF".utf8)
     var bytes: [UInt8] = []
     for byte in text.utf8 {
