@@ -65,10 +65,11 @@ test: test-deps debug lint ## Run everything that CI runs
 	@$(MAKE) --no-print-directory e2e-test
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; TMPDIR=$$folder swift test $(SWIFT_FLAGS) --skip-build
 
-verify: test ## Everything that CI runs, every crash point of the sweep, a crowd of a thousand and ten thousand crashes
+verify: test ## Everything that CI runs, every crash point of the sweep, a crowd of a thousand, ten thousand crashes, a machine of its own
 	@$(MAKE) --no-print-directory e2e-test ONLY=crash WHOLE=1
 	@$(MAKE) --no-print-directory e2e-test ONLY=crowd WHOLE=1
 	@$(MAKE) --no-print-directory e2e-test ONLY=containment.test_host_stays_flat WHOLE=1
+	@$(MAKE) --no-print-directory machine-test
 
 # What was built is installed as it is, so that whoever installs as root builds nothing as root.
 $(RELEASE)/sluice:

@@ -128,7 +128,8 @@ struct `Control groups` {
 private let live: ControlGroups? = {
   let membership = (try? String(contentsOfFile: "/proc/self/cgroup", encoding: .utf8)) ?? ""
   let found = ControlGroups.find(.below, root: "/sys/fs/cgroup", membership: membership, processID: getpid()).groups
-  guard let found else { return nil }
+  // Version 2 gives its controllers to groups below only once this process has moved into one of them.
+  guard let found, found.version == 1 || found.prepare(processID: getpid()) == nil else { return nil }
   let open = found.parents.filter { parent in
     let trial = "\(parent.value)/sluice-trial-\(getpid())"
     return mkdir(trial, 0o755) == 0 && rmdir(trial) == 0
