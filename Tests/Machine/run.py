@@ -135,7 +135,8 @@ def main():
     parser.add_argument("--c-build", required=True)
     parser.add_argument("--build", required=True)
     options = parser.parse_args()
-    missing = [package for program, package in NEEDED.items() if not shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin:/sbin")]
+    os.environ["PATH"] += ":/usr/sbin:/sbin"
+    missing = [package for program, package in NEEDED.items() if not shutil.which(program)]
     if missing or os.geteuid() != 0:
         reason = f"needs {', '.join(missing)}" if missing else "needs root"
         print(f"machine: skipped: {reason}")
