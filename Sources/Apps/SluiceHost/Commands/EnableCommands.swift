@@ -17,11 +17,13 @@ extension HostCommand {
       let tenant = try call.tenant()
       let (enabling, manifest) = try await call.host.enabling(from: call.arguments)
       let step = try await call.host.step(to: enabling, manifest, of: tenant)
-      try await call.host.checkInForce(after: [step], of: tenant)
+      let isTried = call.flag("plan") || call.flag("dry_run")
+      // `enable` looks itself, just before it journals; a thousand tools are not to be compared twice.
+      if isTried || step.upgrade != nil { try await call.host.checkInForce(after: [step], of: tenant) }
       let findings = try await call.host.findings(enabling, manifest, tenant)
       // Neither is it tried with more than was granted: its requests would bear the secrets that are stored.
       let isGranted = step.asked.isEmpty || call.flag("accept")
-      if call.flag("plan") || call.flag("dry_run") {
+      if isTried {
         guard isGranted || !call.flag("dry_run") else {
           throw UpgradeError.moreAuthority(instance: enabling.instance, asked: step.asked.count)
         }
