@@ -47,7 +47,7 @@ struct CRMExecutor: Executor {
       return .cannotTell(message: "The action's key or arguments cannot be asked about.")
     }
     do {
-      return write.probed(try host.fetch(read("/api/v1/idempotency/\(HTTPRequest.encoded(call.key))")))
+      return write.probed(try host.fetch(read("/api/v1/idempotency/\(call.key)")))
     } catch {
       guard [.transient, .rateLimited, .tooLarge].contains(error.reason) else { throw error }
       return .cannotTell(message: "The CRM did not answer.")
@@ -61,7 +61,7 @@ struct CRMExecutor: Executor {
     case .possible(let found): write = found
     }
     let (stream, id) = write.subject
-    let response = try host.fetch(read("/api/v1/\(stream)/\(HTTPRequest.encoded(id))"))
+    let response = try host.fetch(read("/api/v1/\(stream)/\(id)"))
     if response.status == 404 { return .rejected(code: "crm.not_found", message: "The CRM has no \(stream)/\(id).") }
     return write.preview(try response.success(of: "crm").json())
   }

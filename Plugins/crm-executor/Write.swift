@@ -80,7 +80,7 @@ enum Write: Equatable {
 
   var path: String {
     switch self {
-    case .change(let id, _, _): "/api/v1/opportunities/\(HTTPRequest.encoded(id))"
+    case .change(let id, _, _): "/api/v1/opportunities/\(id)"
     case .make(let collection, _, _, _): "/api/v1/\(collection)"
     }
   }

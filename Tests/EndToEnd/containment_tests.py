@@ -22,7 +22,7 @@ ATTACKS = {
     "fork bomb": {"fork_bomb": "clone", "clone_parent": "clone"},
     "thread bomb": {"thread_bomb": "limit:threads", "thread": "limit:threads"},
     # Where a control group holds the memory, its bombs end with the worker; where RLIMIT_AS does, they get none.
-    "memory bomb": {"memory_death": "state:over_limit.memory"} | {name: "limit:memory or state:over_limit.memory"
+    "memory bomb": {"memory_death": "state:over_limit.memory"} | {name: "limit:memory or state:worker.over_limit.memory"
                                                                   for name in ("memory_bomb", "memory_regrown", "memory_mapped")},
     "ptrace": {"ptrace_parent": "ptrace", "trace_neighbours": "ptrace", "read_parent_memory": "process_vm_readv"},
     "signals at the host": {"kill_parent": "kill", "kill_everyone": "kill", "tgkill_parent": "tgkill", "tkill_parent": "tkill",

@@ -11,7 +11,7 @@ class Desk:
 
     def __init__(self):
         desk = self
-        self.issues, self.keys, self.tries, self.probes, self.loses = {"i-0": {"id": "i-0", "version": 3, "state": "open"}}, {}, [], [], True
+        self.issues, self.keys, self.tries, self.probes, self.loses = {"i:0": {"id": "i:0", "version": 3, "state": "open"}}, {}, [], [], True
         lock = threading.Lock()
 
         class Pages(Handler):
@@ -42,7 +42,7 @@ class Desk:
                 with lock:
                     desk.tries.append(key)
                     if key not in desk.keys:
-                        id = self.path.removeprefix("/v1/issues").strip("/") or f"i-{len(desk.issues)}"
+                        id = self.path.removeprefix("/v1/issues").strip("/") or f"i:{len(desk.issues)}"
                         issue = desk.issues.get(id, {"id": id, "version": 0, "state": "open"})
                         if self.command == "PATCH" and self.headers["If-Match"] != f'"{issue["version"]}"':
                             return self.say(412, {})
@@ -80,14 +80,14 @@ def act_by_hand(rig, manifest, desk):
         with open(ask, "w") as f:
             json.dump(arguments, f)
         return plugin("run", manifest, "--secret", f"api={secret}", "--endpoint", f"desk={desk.url}", "--action", action, "--input", ask, *words).stderr
-    closing = {"id": "i-0", "expect_version": 3, "set": {"state": "closed"}}
+    closing = {"id": "i:0", "expect_version": 3, "set": {"state": "closed"}}
     told = run("close", closing)
     expect('dryRun: would be done {"fields":[{"' in told, f"what is said of a dry run: {told}")
-    expect_equal((desk.tries, desk.issues["i-0"]["state"]), ([], "open"), "the desk after a dry run")
+    expect_equal((desk.tries, desk.issues["i:0"]["state"]), ([], "open"), "the desk after a dry run")
     desk.loses = False
     told = run("close", closing, "--execute")
-    expect('execute: done {"id":"i-0","version":4}' in told, f"what is said of the action: {told}")
-    expect_equal((len(desk.tries), desk.issues["i-0"]["state"], desk.issues["i-0"]["version"]), (1, "closed", 4), "the desk after the action")
+    expect('execute: done {"id":"i:0","version":4}' in told, f"what is said of the action: {told}")
+    expect_equal((len(desk.tries), desk.issues["i:0"]["state"], desk.issues["i:0"]["version"]), (1, "closed", 4), "the desk after the action")
     told = run("close", closing)
     expect("dryRun: would be rejected" in told and "[desk.version_mismatch]" in told, f"what is said of a call for an older version: {told}")
     desk.tries.clear()
@@ -122,7 +122,7 @@ def executor_way(rig, language):
     expect(set(desk.keys) <= set(permits) and all(permits[key]["outcome"] == "done" for key in desk.keys), "permits of what the desk was asked")
     expect_equal(len(desk.keys), len(actions), "issues by actions")
     expect_equal(desk.probes, desk.tries[:1], "the write whose answer was lost, asked after by its key")
-    opened = [issue for id, issue in desk.issues.items() if id != "i-0"]
+    opened = [issue for id, issue in desk.issues.items() if id != "i:0"]
     expect(all(issue["title"] == "A deal without an account" and issue["text"].startswith("The deal ") for issue in opened), f"issues: {opened}")
     scenario.check_sound()
     refused("pack.in_use", "remove", "desk", "--data-dir", host.data)

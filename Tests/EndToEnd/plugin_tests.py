@@ -375,6 +375,8 @@ def test_packs_refused(rig):
     authors = json.loads(plugin("authors", "--json", *where).stdout)
     expect_equal(authors, [{"author": "author.example", "key": keys["author"][1], "installed": "gauge@1.0.0, gauge@1.1.0"}], "authors")
     refused("pack.author_not_trusted", "distrust", "stranger.example", *where)
+    refused("pack.author_not_trusted", "distrust", "author.example", "--data-dir", os.path.join(rig.folder, "nowhere"))
+    expect(not os.path.exists(os.path.join(rig.folder, "nowhere")), "a folder was made")
     done = plugin("distrust", "author.example", *where)
     expect_equal(done.stdout.splitlines(), [f"{keys['author'][1]} is trusted no more."] + [f"gauge@{v} was signed with it and stays installed." for v in versions], "what is told")
     refused("pack.untrusted", "install", later, *where, "--accept")

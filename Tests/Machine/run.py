@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A Debian machine of its own, in which docs/guides/deploy.md is walked as it is printed and the service is put to the test.
 
-usage: run.py --release DIR --build DIR
+usage: run.py --needs | --release DIR --c-build DIR --build DIR
 
 What no process can try beside others here: a real systemd with control groups of version 2, a machine on which nothing was
 built, and power that fails. Needs root, debootstrap, mke2fs and qemu-system-x86_64; the machine has no network. Its base is kept
@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -22,6 +23,7 @@ PROJECT = os.path.abspath(os.path.join(HERE, "..", ".."))
 sys.path.insert(0, os.path.join(PROJECT, "Tests", "EndToEnd"))
 from hostile_tests import MANIFEST
 
+NOT_HERE = 75  # sysexits' EX_TEMPFAIL: skipped
 NEEDED = {"debootstrap": "debootstrap", "mke2fs": "e2fsprogs", "qemu-system-x86_64": "qemu-system-x86"}
 # Beside what deploy.md has installed: what its commands themselves need, and the machine.
 PACKAGES = ["systemd", "systemd-sysv", "sudo", "openssl", "python3", "linux-image-cloud-amd64"]
@@ -77,16 +79,22 @@ def furnish(root, release, c_build):
     with open(library, "rb") as f, open(os.path.join(walk, "plugins", "hostile.yaml"), "w") as manifest:
         text = MANIFEST.format(sha256=hashlib.sha256(f.read()).hexdigest())
         manifest.write(text.replace("memory_bytes: 268435456", "memory_bytes: 67108864, threads: 3"))
-    with open(os.path.join(root, "etc", "systemd", "system", "walk.service"), "w") as f:
-        f.write("[Unit]\nAfter=multi-user.target\n[Service]\nType=oneshot\nTimeoutStartSec=infinity\nStandardOutput=tty\nStandardError=tty\n"
-                "TTYPath=/dev/ttyS0\nExecStart=/usr/bin/python3 -u /walk/guest.py\nExecStopPost=/usr/bin/systemctl poweroff --force\n")
-    wants = os.path.join(root, "etc", "systemd", "system", "multi-user.target.wants")
-    os.makedirs(wants, exist_ok=True)
-    os.symlink("/etc/systemd/system/walk.service", os.path.join(wants, "walk.service"))
+    units = os.path.join(root, "etc", "systemd", "system")
+    unit(units, "walk", "After=multi-user.target", "TimeoutStartSec=infinity\nStandardOutput=tty\nStandardError=tty\nTTYPath=/dev/ttyS0\n"
+         "ExecStart=/usr/bin/python3 -u /walk/guest.py\nExecStopPost=/usr/bin/systemctl poweroff --force\n")
+    unit(units, "hide", "Before=sluice.service", "ExecStart=/usr/bin/python3 /walk/guest.py hide\n")
     with open(os.path.join(root, "etc", "fstab"), "w") as f:
         f.write("/dev/vda / ext4 rw 0 1\n")
     for place in ("getty@tty1.service", "serial-getty@ttyS0.service"):
         os.symlink("/dev/null", os.path.join(root, "etc", "systemd", "system", place))
+
+
+def unit(units, name, order, service):
+    with open(os.path.join(units, name + ".service"), "w") as f:
+        f.write(f"[Unit]\n{order}\n[Service]\nType=oneshot\n{service}")
+    wants = os.path.join(units, "multi-user.target.wants")
+    os.makedirs(wants, exist_ok=True)
+    os.symlink(f"/etc/systemd/system/{name}.service", os.path.join(wants, name + ".service"))
 
 
 def boot(root, image, words):
@@ -129,18 +137,27 @@ def phase(said, ending):
     return told[-1]["what"]
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--release", required=True)
-    parser.add_argument("--c-build", required=True)
-    parser.add_argument("--build", required=True)
-    options = parser.parse_args()
-    os.environ["PATH"] += ":/usr/sbin:/sbin"
+def needs():
+    """0 where all is here. What can be installed is a failure with REQUIRE=1; another user or processor no installation gives."""
     missing = [package for program, package in NEEDED.items() if not shutil.which(program)]
-    if missing or os.geteuid() != 0:
-        reason = f"needs {', '.join(missing)}" if missing else "needs root"
-        print(f"machine: skipped: {reason}")
-        return 1 if os.environ.get("REQUIRE") else 0
+    if os.geteuid() != 0 or platform.machine() != "x86_64":
+        print("machine: skipped: needs root on x86_64")
+        return NOT_HERE
+    if missing:
+        print(f"machine: skipped: needs {', '.join(missing)}")
+        return 1 if os.environ.get("REQUIRE") else NOT_HERE
+    return 0
+
+
+def main():
+    os.environ["PATH"] += ":/usr/sbin:/sbin"
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--needs", action="store_true", help="only say whether what it needs is here")
+    for name in ("--release", "--c-build", "--build"):
+        parser.add_argument(name, default="")
+    options = parser.parse_args()
+    if options.needs:
+        return needs()
     os.makedirs(options.build, exist_ok=True)
     clean, root, image = base(options.build), os.path.join(options.build, "root"), os.path.join(options.build, "disk")
     shutil.rmtree(root, ignore_errors=True)

@@ -103,6 +103,10 @@ import Testing
     #expect(request.queryText == "a%20b=1%262%3D%C3%BC%2F~")
   }
 
+  @Test func `takes a segment of its path as it is where the host does, and no other path by it`() {
+    #expect(HTTPRequest.segment("a:b@+=,!$'()*&;/%ü") == "a:b@+=,!$'()*%26%3B%2F%25%C3%BC")
+  }
+
   @Test func `is read in windows, whole, and closed`() throws {
     let host = ScriptedHost([HTTPResponse(status: 200, body: [UInt8](repeating: 7, count: 700_000))])
     #expect(try host.fetch(ask).body.count == 700_000)

@@ -175,6 +175,16 @@ def test_memory(worker):
         assert w.end() == -signal.SIGSEGV and "sluice-worker: maybe limit memory" not in w.told()
 
 
+def test_stacks(worker):
+    """a thread whose stack finds no memory is told of as memory, not as a thread too many"""
+    if "--uid" not in worker.options and "--netns" not in worker.options:
+        return  # no threads are granted there
+    with hostile(worker, "thread_bomb", "--threads", "64", "--address-bytes", str(128 << 20)) as w:
+        assert 0 < int(reports(w.pull()[1])["thread_bomb"]["count"]) < 64
+        said = w.told()
+        assert said[-1] == "sluice-worker: limit memory" and "sluice-worker: limit threads" not in said, said
+
+
 def test_files(worker):
     """files beyond their number are refused, and named as the limit that they are"""
     if "--uid" not in worker.options and "--netns" not in worker.options:

@@ -25,7 +25,7 @@ static int read_command(const sluice_action_t *action, command_t *command) {
     } else {
         if (!sluice_json_text(sluice_json_member(action->input, "id"), id, sizeof id)) return 0;
         sluice_put(&path, "/");
-        sluice_put_encoded(&path, sluice_text(id));
+        sluice_put_segment(&path, sluice_text(id));
         command->method = "PATCH";
         command->body = sluice_json_member(action->input, "set");
     }
@@ -104,7 +104,7 @@ static int32_t probe(const sluice_host_t *host, const sluice_action_t *action) {
     sluice_http_response_t answer;
     sluice_out_t to = sluice_out(path, sizeof path);
     sluice_put(&to, "/v1/keys/");
-    sluice_put_encoded(&to, action->key);
+    sluice_put_segment(&to, action->key);
     sluice_status_t status = sluice_send(host, "GET", "tickets", "api", sluice_out_slice(&to), nothing, nothing, &answer);
     if (status != SLUICE_OK) return status;
     if (answer.status == 404) return SLUICE_PROBE_ABSENT;

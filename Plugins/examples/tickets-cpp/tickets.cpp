@@ -35,10 +35,10 @@ template <typename Body> int32_t fenced(const sluice_host_t *host, Body body) {
 sluice_slice_t slice(const std::string &text) { return sluice_bytes(text.data(), text.size()); }
 std::string text(sluice_slice_t slice) { return std::string(static_cast<const char *>(slice.ptr), slice.len); }
 
-std::string encoded(sluice_slice_t segment) {
-    std::string out(3 * segment.len, '\0');
+std::string segment(sluice_slice_t word) {
+    std::string out(3 * word.len, '\0');
     sluice_out_t to = sluice_out(&out[0], out.size());
-    sluice_put_encoded(&to, segment);
+    sluice_put_segment(&to, word);
     out.resize(to.len);
     return out;
 }
@@ -59,7 +59,7 @@ Command read_command(const sluice_host_t *host, const sluice_action_t *action) {
         command.method = "PATCH";
         command.body = sluice_json_member(action->input, "set");
         if (!sluice_json_text(sluice_json_member(action->input, "id"), id, sizeof id)) command.body.len = 0;
-        command.path += "/" + encoded(sluice_text(id));
+        command.path += "/" + segment(sluice_text(id));
     }
     if (command.body.len == 0) {
         end(host, SLUICE_OUTCOME_REJECTED, "tickets.bad_arguments", "An argument is missing or unusable.");
@@ -142,7 +142,7 @@ int32_t execute(const sluice_host_t *host, const sluice_action_t *action) {
 // Asks what became of an earlier write, by its key. Reads only.
 int32_t probe(const sluice_host_t *host, const sluice_action_t *action) {
     return fenced(host, [&]() -> int32_t {
-        const sluice_http_response_t answer = get(host, "/v1/keys/" + encoded(action->key));
+        const sluice_http_response_t answer = get(host, "/v1/keys/" + segment(action->key));
         if (answer.status == 404) return SLUICE_PROBE_ABSENT;
         if (tell_done(host, sluice_json_member(good(host, answer), "issue"))) return SLUICE_PROBE_DONE;
         end(host, SLUICE_PROBE_CANNOT_TELL, "plugin.cannot_tell", "The desk does not say what became of it.");

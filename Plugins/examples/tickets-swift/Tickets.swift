@@ -35,7 +35,7 @@ struct Tickets: Executor {
 
   /// Asks what became of an earlier write, by its key. Reads only.
   func probe(_ call: Call<Action>, host: any Host) throws -> ProbeAnswer {
-    let answer = try host.send(read("/v1/keys/\(HTTPRequest.encoded(call.key))"))
+    let answer = try host.send(read("/v1/keys/\(HTTPRequest.segment(call.key))"))
     if answer.status == 404 { return .absent }
     let known = try answer.success(of: "tickets").body
     guard let done = result((try? JSON(parsing: known))?["issue"]) else {
@@ -71,7 +71,7 @@ struct Tickets: Executor {
     case .open: (method, body) = ("POST", call.input["issue"])
     case .close:
       guard let id = call.input["id"]?.string else { return nil }
-      (method, path, body) = ("PATCH", "/v1/issues/\(HTTPRequest.encoded(id))", call.input["set"])
+      (method, path, body) = ("PATCH", "/v1/issues/\(HTTPRequest.segment(id))", call.input["set"])
     }
     guard let body else { return nil }
     return HTTPRequest(

@@ -23,7 +23,7 @@ static sluice_status_t readings(const sluice_host_t *host, int64_t after, int64_
     char path[256], query[64];
     sluice_out_t to = sluice_out(path, sizeof path), with = sluice_out(query, sizeof query);
     sluice_put(&to, "/v1/stations/");
-    sluice_put_encoded(&to, sluice_text(station));
+    sluice_put_segment(&to, sluice_text(station));
     sluice_put(&to, "/readings");
     sluice_put(&with, "after=");
     sluice_put_integer(&with, after);

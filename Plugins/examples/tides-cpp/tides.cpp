@@ -44,10 +44,10 @@ void need(sluice_status_t status) {
 
 sluice_slice_t slice(const std::string &text) { return sluice_bytes(text.data(), text.size()); }
 
-std::string encoded(const std::string &text) {
+std::string segment(const std::string &text) {
     std::string out(3 * text.size(), '\0');
     sluice_out_t to = sluice_out(&out[0], out.size());
-    sluice_put_encoded(&to, slice(text));
+    sluice_put_segment(&to, slice(text));
     out.resize(to.len);
     return out;
 }
@@ -76,7 +76,7 @@ bool read(sluice_slice_t json, Reading &reading) {
 
 // What comes after number `after`, as a JSON array that lives until the next host call.
 sluice_slice_t ask(const sluice_host_t *host, int64_t after, size_t limit) {
-    const std::string path = "/v1/stations/" + encoded(station) + "/readings";
+    const std::string path = "/v1/stations/" + segment(station) + "/readings";
     const std::string query = "after=" + std::to_string(after) + "&limit=" + std::to_string(limit);
     sluice_slice_t list = {};
     need(sluice_get_json(host, "tides", "api", slice(path), slice(query), &list));

@@ -2,7 +2,7 @@
 //
 // A limit on the address space refuses without a word: an allocation fails and the plugin goes on with less, or dies of it
 // later and elsewhere. Plugins' allocations come through here, because the program's symbols go before a library's, and the C
-// library's own do the work. Who maps memory by instructions of its own is refused all the same, and not told of.
+// library's own do the work. Who asks the kernel for memory itself is refused all the same, and not told of.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdarg.h>
@@ -20,9 +20,9 @@ extern void *__libc_calloc(size_t count, size_t len);
 extern void *__libc_realloc(void *old, size_t len);
 extern void *__libc_memalign(size_t alignment, size_t len);
 
-// A block of no length may be NULL and is no refusal.
+// A block of no length may be NULL and is no refusal; an alignment that is none has an error of its own.
 static void *told_of(void *block, size_t len) {
-    if (block == NULL && len > 0) memory_refused();
+    if (block == NULL && len > 0 && errno == ENOMEM) memory_refused();
     return block;
 }
 
@@ -62,7 +62,8 @@ void *mremap(void *old, size_t old_len, size_t len, int flags, ...) {
         va_end(rest);
     }
     void *found = (void *)syscall(SYS_mremap, old, old_len, len, flags, to);
-    if (found == MAP_FAILED && errno == ENOMEM) memory_refused();
+    // Who does not let it move asks on purpose whether there is room, and has another way.
+    if (found == MAP_FAILED && errno == ENOMEM && (flags & MREMAP_MAYMOVE) != 0) memory_refused();
     return found;
 }
 

@@ -52,7 +52,8 @@ static void say(const char *what, const char *detail, const char *name) {
         memcpy(line + used, parts[i], len);
         used += len;
     }
-    if (write(STDERR_FILENO, line, used) < 0) return;  // nobody listens
+    // Not write(): that is a point at which a thread may be cancelled, and malloc() is none.
+    if (syscall(SYS_write, STDERR_FILENO, line, used) < 0) return;  // nobody listens
 }
 
 static void tell_call(int number) {
@@ -90,11 +91,29 @@ void refusals_begin(const options_t *options) {
     if ((options->checking & CHECK_SYSCALLS) == 0) sigaction(SIGSYS, &action, NULL);
 }
 
+static bool has_address_space(size_t len) {
+    void *found = (void *)syscall(SYS_mmap, NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (found != MAP_FAILED) syscall(SYS_munmap, found, len);
+    return found != MAP_FAILED;
+}
+
+// A thread's stack that there is no address space for looks as a thread too many does.
+static bool has_stack(const pthread_attr_t *attributes) {
+    pthread_attr_t defaults;
+    size_t bytes = 0;
+    if (attributes != NULL) return pthread_attr_getstacksize(attributes, &bytes) != 0 || has_address_space(bytes);
+    if (pthread_getattr_default_np(&defaults) != 0) return true;
+    pthread_attr_getstacksize(&defaults, &bytes);
+    pthread_attr_destroy(&defaults);
+    return has_address_space(bytes);
+}
+
 // Plugins' threads come through here, because the program's symbols go before a library's: the C library blocks all
 // signals while it asks for a thread, so that a refused one could not be told of. Who asks the kernel itself is trapped.
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument) {
     int error = threads_granted == 0 || create_thread == NULL ? EAGAIN : create_thread(thread, attributes, run, argument);
-    if (error != 0 && !atomic_flag_test_and_set(&told_threads)) say("limit threads", "", "");
+    if (error == EAGAIN && threads_granted > 0 && !has_stack(attributes)) memory_refused();
+    else if (error != 0 && !atomic_flag_test_and_set(&told_threads)) say("limit threads", "", "");
     return error;
 }
 
@@ -118,15 +137,14 @@ int epoll_create(int size) {
 
 void memory_refused(void) {
     int saved = errno;
-    if (!atomic_flag_test_and_set(&told_memory)) say("limit memory", "", "");
+    if (address_bytes > 0 && !atomic_flag_test_and_set(&told_memory)) say("limit memory", "", "");
     errno = saved;
 }
 
 // Too little is left of its address space for a quarter of it in one piece. What it died of may have begun with memory that
 // it did not get; a plugin that uses much and dies of something else looks the same, so the host is told "maybe".
 static void on_death(int signal_number) {
-    void *rest = address_bytes == 0 ? NULL : (void *)syscall(SYS_mmap, NULL, address_bytes / 4, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (rest == MAP_FAILED) say("maybe limit memory", "", "");
+    if (address_bytes > 0 && !has_address_space(address_bytes / 4)) say("maybe limit memory", "", "");
     signal(signal_number, SIG_DFL);
     raise(signal_number);  // delivered when this returns: the host sees the death that it was
 }

@@ -8,7 +8,7 @@ import TrustLedger
 
 struct ListAuthors: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "authors", abstract: "Show the authors whose packs are installed here, by their keys.")
+    commandName: "authors", abstract: "Show the authors whose keys are trusted, and what of theirs is installed.")
   @OptionGroup var everywhere: Everywhere
 
   func run() throws {
@@ -34,8 +34,10 @@ struct DistrustAuthor: ParsableCommand {
 
   func run() throws {
     let store = PluginStore(dataFolder: everywhere.dataDir)
-    let gone = try store.distrust { $0.name == author || $0.vkey == author }
-    guard !gone.isEmpty else { throw PackError.notTrusted(author: author) }
+    let isMeant = { (key: NoteKey) in key.name == author || key.vkey == author }
+    // Looked at first: of a folder that is none, none is made.
+    guard try store.trusted().contains(where: isMeant) else { throw PackError.notTrusted(author: author) }
+    let gone = try store.distrust(isMeant)
     for key in gone { print("\(key.vkey) is trusted no more.".harmless) }
     let keys = Set(gone.map(\.vkey))
     for version in store.all().installed where version.signer.map(keys.contains) == true {

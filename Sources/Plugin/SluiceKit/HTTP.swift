@@ -6,7 +6,7 @@ public struct HTTPRequest: Equatable, Sendable {
   public var slot: String?
   /// `GET`, `POST`…
   public var method: String
-  /// Starts with "/"; matched against the manifest's templates. See `encoded`.
+  /// Starts with "/"; matched against the manifest's templates. See `segment`.
   public var path: String
   /// Encoded by the kit. A write has only what the manifest names.
   public var query: [(name: String, value: String)]
@@ -44,12 +44,16 @@ public struct HTTPRequest: Equatable, Sendable {
       && left.body == right.body && left.idempotencyKey == right.idempotencyKey
   }
 
-  /// Percent-encodes all but RFC 3986's unreserved characters: one segment of a path, or a value of a query.
-  public static func encoded(_ text: String) -> String {
+  /// One segment of a path: what the host takes in one is plain, and nothing else can become another path. The host refuses a
+  /// segment in which something had to be encoded.
+  public static func segment(_ text: String) -> String { encoded(text, alsoPlain: ":@!$'()*+,=") }
+
+  /// Percent-encodes all but RFC 3986's unreserved characters, for a query.
+  static func encoded(_ text: String, alsoPlain: StaticString = "") -> String {
     let digits = Array("0123456789ABCDEF".utf8)
     var bytes: [UInt8] = []
     for byte in text.utf8 {
-      if isUnreserved(byte) {
+      if isUnreserved(byte) || alsoPlain.withUTF8Buffer({ $0.contains(byte) }) {
         bytes.append(byte)
       } else {
         bytes += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]

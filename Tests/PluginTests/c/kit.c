@@ -93,6 +93,9 @@ static void test_texts(void) {
     sluice_out_t out = sluice_out(bytes, sizeof bytes);
     sluice_put_encoded(&out, sluice_text("a b/\xc3\xa9~"));
     expect(sluice_is(sluice_out_slice(&out), "a%20b%2F%C3%A9~") && !out.full, "encoded", "a b");
+    out = sluice_out(bytes, sizeof bytes);
+    sluice_put_segment(&out, sluice_text("a:b@+=,!$'()*&;/%"));
+    expect(sluice_is(sluice_out_slice(&out), "a:b@+=,!$'()*%26%3B%2F%25") && !out.full, "segment", "a:b");
     out = sluice_out(bytes, 3);
     sluice_put(&out, "ab");
     sluice_put(&out, "cd");

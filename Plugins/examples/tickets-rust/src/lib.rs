@@ -42,7 +42,7 @@ impl Executor for Tickets {
 
     /// Asks what became of an earlier write, by its key. Reads only.
     fn probe(&mut self, action: &Action, host: &Host) -> Result<ProbeAnswer> {
-        let answer = host.send_once(&read(format!("/v1/keys/{}", sluice::encoded(&action.key))), BODY_BYTES_MAX)?;
+        let answer = host.send_once(&read(format!("/v1/keys/{}", sluice::segment(&action.key))), BODY_BYTES_MAX)?;
         if answer.status == 404 { return Ok(ProbeAnswer::Absent); }
         let known = answer.success("tickets")?.json().ok();
         Ok(match known.as_ref().and_then(|known| done(known.get("issue")?)) {
@@ -84,7 +84,7 @@ fn write(action: &Action) -> Option<Request> {
         "open" => ("POST", "/v1/issues".into(), action.input.get("issue")?),
         _ => {
             let id = action.input.get("id")?.as_text()?;
-            ("PATCH", format!("/v1/issues/{}", sluice::encoded(id)), action.input.get("set")?)
+            ("PATCH", format!("/v1/issues/{}", sluice::segment(id)), action.input.get("set")?)
         }
     };
     let request = Request::new(method, "tickets", path).slot("api").header("Content-Type", "application/json");

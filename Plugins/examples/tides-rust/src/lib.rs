@@ -59,7 +59,7 @@ impl WebhookSource for Tides {
 
 impl Tides {
     fn readings(&self, after: i64, limit: i64, host: &Host) -> Result<Vec<Json>> {
-        let path = format!("/v1/stations/{}/readings", sluice::encoded(&self.station));
+        let path = format!("/v1/stations/{}/readings", sluice::segment(&self.station));
         let request = Request::get("tides", path).slot("api").query("after", after).query("limit", limit);
         Ok(host.fetch(&request)?.success("tides")?.json()?.as_list().ok_or_else(odd_answer)?.to_vec())
     }

@@ -14,7 +14,7 @@ pub struct Request {
     /// A name of the manifest, not an address.
     pub endpoint: String,
     pub method: String,
-    /// Starts with "/"; matched against the manifest's templates. See [`encoded`].
+    /// Starts with "/"; matched against the manifest's templates. See [`segment`].
     pub path: String,
     /// Without "?"; percent-encoded.
     pub query: String,
@@ -53,10 +53,17 @@ impl Request {
     }
 }
 
-/// Percent-encodes all but RFC 3986's unreserved characters: one segment of a path, a value of a query.
-pub fn encoded(text: &str) -> String {
+/// Percent-encodes all but RFC 3986's unreserved characters: a name or a value of a query.
+pub fn encoded(text: &str) -> String { encoded_but(text, b"") }
+
+/// One segment of a path: what the host takes in one is plain, and nothing else can become another path. The host refuses a
+/// segment in which something had to be encoded.
+pub fn segment(text: &str) -> String { encoded_but(text, b":@!$'()*+,=") }
+
+fn encoded_but(text: &str, also_plain: &[u8]) -> String {
     text.bytes().map(|byte| match byte {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => (byte as char).to_string(),
+        byte if also_plain.contains(&byte) => (byte as char).to_string(),
         byte => format!("%{:02X}", byte),
     }).collect()
 }

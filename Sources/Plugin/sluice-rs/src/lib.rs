@@ -22,7 +22,7 @@ pub use config::Config;
 pub use executor::{Action, DryRunAnswer, Executor, Outcome, ProbeAnswer};
 pub use failure::{Class, Failure, HostError, Reason, Result};
 pub use host::{Checkpoint, Clock, Host, Level, RateHint, Record};
-pub use http::{encoded, Request, Response};
+pub use http::{encoded, segment, Request, Response};
 pub use json::{Json, JsonError};
 pub use source::{Delivery, Pull, Source, StateMigrating, StoredState, StreamOffer, WebhookSource};
 

@@ -66,16 +66,22 @@ static inline void sluice_put_integer(sluice_out_t *out, int64_t number) {
     sluice_put_slice(out, sluice_bytes(digits + at, sizeof digits - at));
 }
 
-// Percent-encodes all but RFC 3986's unreserved characters: one segment of a path, a value of a query.
-static inline void sluice_put_encoded(sluice_out_t *out, sluice_slice_t slice) {
+static inline void sluice_put_encoded_but(sluice_out_t *out, sluice_slice_t slice, const char *also_plain) {
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~", hex[] = "0123456789ABCDEF";
     for (uint64_t i = 0; i < slice.len; i++) {
         uint8_t byte = ((const uint8_t *)slice.ptr)[i];
         char encoded[3] = {'%', hex[byte >> 4], hex[byte & 15]};
-        int unreserved = byte != 0 && strchr(plain, byte) != NULL;
-        sluice_put_slice(out, unreserved ? sluice_bytes(&((const uint8_t *)slice.ptr)[i], 1) : sluice_bytes(encoded, 3));
+        int is_plain = byte != 0 && (strchr(plain, byte) != NULL || strchr(also_plain, byte) != NULL);
+        sluice_put_slice(out, is_plain ? sluice_bytes(&((const uint8_t *)slice.ptr)[i], 1) : sluice_bytes(encoded, 3));
     }
 }
+
+// Percent-encodes all but RFC 3986's unreserved characters: a name or a value of a query.
+static inline void sluice_put_encoded(sluice_out_t *out, sluice_slice_t slice) { sluice_put_encoded_but(out, slice, ""); }
+
+// One segment of a path: what the host takes in one is plain, and nothing else can become another path. The host refuses a
+// segment in which something had to be encoded.
+static inline void sluice_put_segment(sluice_out_t *out, sluice_slice_t slice) { sluice_put_encoded_but(out, slice, ":@!$'()*+,="); }
 
 // A whole number of 64 bits in decimal, and nothing else. 0 when it is none.
 static inline int sluice_parse_integer(sluice_slice_t slice, int64_t *out) {
