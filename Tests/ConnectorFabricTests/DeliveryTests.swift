@@ -31,4 +31,22 @@ import Testing
     try apply(journal.append(.intake, body: assembler.empty().body))
     #expect(try waiting() == 0)
   }
+
+  @Test func `is counted by the instance that it waits for, with the time at which the first of them came`() throws {
+    let (store, fabric) = (MemoryStateStore(), FabricStage())
+    var journal = MemoryJournalLine()
+    func backlog(countMax: Int = 10) throws -> [String] {
+      try store.view { try FabricStage.backlog(in: $0, countMax: countMax) }
+        .map { "\($0.instance) \($0.count) \($0.oldestAtMs ?? -1)" }
+    }
+    #expect(try backlog() == [])
+    for (instance, atMs) in [("crm", 70), ("billing", 80), ("crm-2", 85), ("crm", 90), ("crm", 60)] as [(String, Int64)]
+    {
+      let entry = try journal.append(
+        .delivery, ["instance": .string(instance), "received_at_ms": .integer(atMs)] as JSONValue)
+      _ = try store.transaction { try fabric.apply(entry, to: $0) }
+    }
+    #expect(try backlog() == ["billing 1 80", "crm-2 1 85", "crm 3 70"])
+    #expect(try backlog(countMax: 2).contains("crm 2 70"))
+  }
 }

@@ -187,13 +187,13 @@ def test_largest_deliveries(rig):
     expect_equal(check["same"], True, "the state of it")
 
 
-def receiver(host, folder, name, scheme, secret):
-    """An instance that tells what it sees of deliveries. Returns where they are sent."""
+def receiver(host, folder, name, scheme, secret, does="tell_delivery"):
+    """An instance that tells what it sees of deliveries, or does something else with them. Returns where they are sent."""
     with open(os.path.join(folder, "hostile.yaml")) as f:
         text = f.read()
     with open(os.path.join(folder, name + ".yaml"), "w") as f:
         f.write(text + f"webhook: {{{scheme}slot: webhook, body_bytes_max: 65536}}\n")
-    host.ask("connector.enable", name=os.path.join(folder, name + ".yaml"), instance=name, config={"attack": "tell_delivery"})
+    host.ask("connector.enable", name=os.path.join(folder, name + ".yaml"), instance=name, config={"attack": does})
     host.ask("secret.set", instance=name, slot="webhook", value=secret)
     return host.ask("connector.hook", instance=name)["path"]
 
@@ -232,6 +232,38 @@ def test_door_that_closes(rig):
     expect_equal(answer(), 401, "the answer under a manifest without a webhook")
     enable("github")
     expect_equal(answer(), 202, "the answer under one with it")
+
+
+def test_backlog_of_deliveries(rig):
+    """deliveries that wait for their plugin are counted with their age and named as the bottleneck; neither a pull nor a pause waits for the end of them, and none is lost"""
+    host, folder = hostile.ready(rig)
+    secret, count = "It's a Secret to Everybody", 40
+    path = receiver(host, folder, "github", "scheme: github, ", secret, does="slow_delivery")
+    waiting = lambda: host.metric("sluice_deliveries_waiting", instance="demo/github")
+    pulls = lambda: host.metric("sluice_operations_total", instance="demo/github", kind="pull")
+    host.ask("connector.pause", instance="github", reason="a look at it", drain=True)
+    before = pulls()
+    expect_equal([by_github(host, path, secret) for _ in range(count)], [202] * count, "answers while it pauses")
+    wait_for(lambda: waiting() == count, lambda: f"all of them are counted as waiting: {waiting()}")
+    row = next(row for row in host.ask("top")["instances"] if row["instance"] == "github")
+    expect_equal(row["deliveries"]["waiting"], count, "deliveries that top counts")
+    expect(0 < host.metric("sluice_deliveries_oldest_wait_timestamp_seconds", instance="demo/github") <= time.time(), "the first of them has its time")
+    wait_for(lambda: host.ask("top")["bottleneck"]["kind"] == "backlog", lambda: f"the backlog is the bottleneck: {host.ask('top')['bottleneck']}", 20)
+    told = host.ask("top")["bottleneck"]["sentence"]
+    expect("github is paused" in told and f"{count} deliveries wait for it" in told, f"what it says: {told}")
+    host.ask("connector.resume", instance="github")
+    wait_for(lambda: pulls() > before, "a pull, which resume asks for")
+    left = waiting()
+    expect(0 < left < count, f"it came while deliveries waited, and after some of them: {left} of {count}")
+    host.ask("connector.pause", instance="github", reason="another look", drain=True)
+    expect_equal(hostile.states(host)["github"], "paused: another look", "its state once it is drained")
+    left = waiting()
+    expect(0 < left, "it paused while deliveries waited")
+    expect_equal((host.ask("top")["instances"][0]["state"], waiting()), ("paused: another look", left), "what waits of a paused one")
+    host.ask("connector.resume", instance="github")
+    wait_for(lambda: waiting() == 0, lambda: f"all of them are received: {waiting()} wait", 60)
+    expect_equal(host.metric("sluice_operations_total", instance="demo/github", kind="receive", ending="ok"), count, "deliveries that it was given")
+    return f"{left:.0f} of {count} waited when it paused again"
 
 
 def test_door_that_stays_open(rig):

@@ -50,12 +50,13 @@ import Testing
       rows[0] == [
         "billing crm-source 1.0.0", "waiting the source answered 429", "0.0", "0.0", "0.1", "1 of 4", "–",
         "12 oldest 1 min 15 s",
-        "93 % its turn, since the upstream asked for a pause (Retry-After) 5 % an answer", "5 +4", "2 +1", "0",
+        "93 % its turn, since the upstream asked for a pause (Retry-After) 5 % an answer", "320 oldest 41.0 s", "5 +4",
+        "2 +1", "0",
       ])
     #expect(
       rows[1] == [
         "crm crm-source 1.0.0", "pull deals", "1,250", "50", "0.8", "2 of 4", "40",
-        "0", "12 % an answer", "0", "0", "3",
+        "0", "12 % an answer", "0", "0", "0", "3",
       ])
   }
 
@@ -75,7 +76,7 @@ import Testing
     for (sort, least) in [
       ("instance", "billing"), ("records", "billing"), ("bytes", "billing"), ("requests", "billing"),
       ("under_way", "billing"), ("dead_letters", "billing"), ("state", "crm"), ("credit", "crm"), ("line", "crm"),
-      ("wait", "crm"), ("drops", "crm"), ("retries", "crm"),
+      ("wait", "crm"), ("pushed", "crm"), ("drops", "crm"), ("retries", "crm"),
     ] {
       let most = least == "crm" ? "billing" : "crm"
       #expect(await instances(["sort": sort, "order": "asc"]) == [least, most], "\(sort)")

@@ -112,6 +112,7 @@ enum Samples {
           "waits": ["upstream_slow": 1_000],
         ],
         "throttle": ["limit": 4, "in_flight": 2, "queued": 0, "oldest_wait_ms": nil, "held": nil, "halvings": [:]],
+        "deliveries": ["waiting": 0, "oldest_wait_ms": nil],
         "waits": ["upstream_slow": 12_345, "throttled": 830, "apply_lag": 0],
         "waits_for": [["cause": "upstream_slow", "percent": 12, "words": "an answer", "reason": nil]],
       ],
@@ -126,6 +127,7 @@ enum Samples {
         "throttle": [
           "limit": 4, "in_flight": 1, "queued": 12, "oldest_wait_ms": 75_000, "held": "retry_after", "halvings": [:],
         ],
+        "deliveries": ["waiting": 320, "oldest_wait_ms": 41_000],
         "waits": ["throttled": 75_000],
         "waits_for": [
           [

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "hostile.h"
 
@@ -53,7 +54,7 @@ static sluice_status_t pull(const sluice_source_t *source, const sluice_pull_t *
     (void)source, (void)request;
     int found = 0, error_number = 0;
     if (strcmp(attack, "kernel_all") == 0) return run_all();
-    if (strcmp(attack, "tell_delivery") == 0) return SLUICE_OK;
+    if (strcmp(attack, "tell_delivery") == 0 || strcmp(attack, "slow_delivery") == 0) return SLUICE_OK;
     if (strcmp(attack, "leak_config") == 0) return leak(host, configuration);
     if (strncmp(attack, "constructor_", 12) == 0) return report_constructor(attack + 12);
     if (kernel_attack_run(attack, &error_number)) return report(host, attack, "errno", word(error_number));
@@ -80,6 +81,9 @@ static sluice_status_t tell(const sluice_delivery_t *delivery) {
 }
 
 static sluice_status_t receive(const sluice_source_t *source, const sluice_delivery_t *delivery) {
+    // Another one that is no attack: a plugin that takes less than its senders give.
+    const struct timespec quarter = {.tv_nsec = 250 * 1000 * 1000};
+    if (strcmp(attack, "slow_delivery") == 0) return nanosleep(&quarter, NULL), SLUICE_OK;
     return strcmp(attack, "tell_delivery") == 0 ? tell(delivery) : pull(source, NULL);
 }
 static void destroy(const sluice_source_t *source) { (void)source; }

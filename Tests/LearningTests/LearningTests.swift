@@ -21,6 +21,9 @@ import Testing
     func tally(_ space: Space, by member: String, countMax: Int) throws -> [String: Int] {
       try inner.tally(space, by: member, countMax: countMax)
     }
+    func count(_ space: Space, prefix: String, countMax: Int) throws -> Int {
+      try inner.count(space, prefix: prefix, countMax: countMax)
+    }
     func spaces() throws -> [Space] { try inner.spaces() }
     private func note(_ space: Space) { if !space.rawValue.hasPrefix("learning.") { strayed.append(space.rawValue) } }
     func set(_ space: Space, _ key: String, _ value: JSONValue) throws {

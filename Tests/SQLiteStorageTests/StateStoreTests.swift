@@ -74,6 +74,21 @@ import Testing
     }
   }
 
+  @Test(arguments: Adapter.allCases) func `counts the keys with a beginning, up to a bound`(adapter: Adapter) throws {
+    let (store, space) = (try make(adapter), Space("test.counted"))
+    try store.transaction { state in
+      for key in ["a/1", "a/2", "a/é", "a0", "b/1", ""] { try state.set(space, key, 1) }
+      try state.set(Space("test.other"), "a/3", 1)
+    }
+    try store.view { (view: any StateView) throws -> Void in
+      #expect(try view.count(space, prefix: "a/", countMax: 10) == 3)
+      #expect(try view.count(space, prefix: "a/", countMax: 2) == 2)
+      #expect(try view.count(space, prefix: "", countMax: .max) == 6)
+      #expect(try view.count(space, prefix: "c", countMax: 10) == 0)
+      #expect(try view.count(Space("test.none"), prefix: "", countMax: 10) == 0)
+    }
+  }
+
   @Test(arguments: Adapter.allCases) func `lists the spaces that hold a row, in order`(adapter: Adapter) throws {
     let store = try make(adapter)
     try store.transaction { state in

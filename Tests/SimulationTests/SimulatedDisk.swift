@@ -164,6 +164,9 @@ final class FadingStore: StateStore, @unchecked Sendable {  // confined to the o
     func tally(_ space: Space, by member: String, countMax: Int) throws -> [String: Int] {
       try inner.tally(space, by: member, countMax: countMax)
     }
+    func count(_ space: Space, prefix: String, countMax: Int) throws -> Int {
+      try inner.count(space, prefix: prefix, countMax: countMax)
+    }
     func spaces() throws -> [Space] { try inner.spaces() }
     func set(_ space: Space, _ key: String, _ value: JSONValue) throws {
       replaced.append((space, key, try inner.value(space, key)))

@@ -27,7 +27,7 @@ private func view(_ instances: [(name: String, state: String, from: Counts, to: 
   }
   return FlowView(
     instances.map { ($0.name, $0.state) }, of: tenant, sample(17_000) { instances[$0].to },
-    since: sample(7_000) { instances[$0].from })
+    since: sample(7_000) { instances[$0].from }, wallMs: 900_000)
 }
 
 private func sentence(_ waits: [String: Int64], held: String? = nil, halvings: [String: Int64] = [:]) -> String {
@@ -60,7 +60,7 @@ private func sentence(_ waits: [String: Int64], held: String? = nil, halvings: [
     counts.records = 70
     let view = FlowView(
       [("crm", "idle")], of: tenant, FlowSample(atMs: 2_000, instances: ["demo/crm": counts, "north/crm": Counts()]),
-      since: FlowSample(atMs: 1_000))
+      since: FlowSample(atMs: 1_000), wallMs: 0)
     #expect(view.rows.count == 1 && view.rows[0].recent.records == 70)
   }
 
@@ -119,6 +119,28 @@ private func sentence(_ waits: [String: Int64], held: String? = nil, halvings: [
     waiting.waits = ["throttled": 400]
     let nothing = view([("b", "idle", .init(), waiting)]).bottleneck
     #expect(nothing.kind == .nothing && nothing.sentence == "Nothing waits.")
+  }
+
+  @Test func `says for whom deliveries wait, how many, since when, and what they wait for`() {
+    func sentence(_ state: String, _ count: Int64 = 320, ageMs: Int64 = 41_000, waits: [String: Int64] = [:]) -> String
+    {
+      var counts = Counts()
+      (counts.pushed, counts.oldestPushAtMs, counts.waits) = (count, 900_000 - ageMs, waits)
+      return view([("crm", state, .init(), counts)]).bottleneck.sentence
+    }
+    let backlog = "320 deliveries wait for it, the oldest for 41 s"
+    let slow = "The bottleneck is the plugin of crm, which takes less than senders give: \(backlog)."
+    #expect(sentence("receive") == slow && sentence("receive", waits: ["storage_slow": 900]) == slow)
+    // Where it waits for something most of the time, that is why.
+    #expect(sentence("receive", waits: ["storage_slow": 5_100]).hasPrefix("The bottleneck is the disk"))
+    #expect(sentence("receive", ageMs: 4_999) == "Nothing waits.")
+    #expect(
+      sentence("paused: migration", 1)
+        == "crm is paused until `sluice connector resume crm`: 1 delivery has waited for it for 41 s.")
+    #expect(sentence("disabled") == "crm takes no deliveries, as it is disabled: \(backlog).")
+    #expect(sentence("idle").hasPrefix("crm failed at deliveries and is given them again by itself: "))
+    #expect(sentence("parked: The token was refused.").hasSuffix("The token was refused. Meanwhile \(backlog)."))
+    #expect(sentence("waiting: The plugin crashed.").hasPrefix("crm rests"))
   }
 
   @Test
@@ -184,6 +206,8 @@ private func sentence(_ waits: [String: Int64], held: String? = nil, halvings: [
       metrics.set("sluice_throttle_queued", 3, labels)
       metrics.set("sluice_throttle_oldest_wait_timestamp_seconds", endpoint == "api" ? 700 : 900, labels)
     }
+    metrics.set("sluice_deliveries_waiting", 5, [("instance", "demo/crm")])
+    metrics.set("sluice_deliveries_oldest_wait_timestamp_seconds", 800, [("instance", "demo/crm")])
     for (name, labels) in [
       ("sluice_requests_total", [("status", "200")]), ("sluice_requests_total", [("status", "404")]),
       ("sluice_deliveries_total", [("outcome", "accepted")]), ("sluice_deliveries_total", [("outcome", "too_large")]),
@@ -194,6 +218,7 @@ private func sentence(_ waits: [String: Int64], held: String? = nil, halvings: [
     #expect(sample.atMs == 5_000)
     let crm = sample.instances["demo/crm"]!
     #expect((crm.limit, crm.queued, crm.oldestWaitAtMs) == (8, 6, 700))
+    #expect((crm.pushed, crm.oldestPushAtMs) == (5, 800))
     #expect((crm.requests, crm.drops, crm.refusals, crm.records, crm.credit) == (2, 1, 2, 0, nil))
     #expect(sample.instances["demo/crm-2"]?.records == 9 && sample.instances.count == 2)
   }

@@ -38,7 +38,7 @@ extension Console {
       switch value?["kind"]?.string {
       case "parked": "bad"
       case "waits": value?["percent"]?.integer ?? 0 >= 50 ? "warm" : "quiet"
-      case "rests": "warm"
+      case "rests", "backlog": "warm"
       case "nothing": "good"
       default: "quiet"
       }
@@ -65,7 +65,7 @@ extension Console {
       \(table(
         "Connectors, and who waits why", heads: flowHeads(order, visitor), instances.map { edge($0, windowMs) },
         live: "flow-edges"))
-      <p class="note">In flight, in line and credit are of now; drops, retries and dead letters are all since the host \
+      <p class="note">In flight, in line, pushed (deliveries that the plugin has not received yet) and credit are of now; drops, retries and dead letters are all since the host \
       began, with <strong>+</strong> what came of late. What refused a dead letter: <code>sluice deadletter list</code>.</p>
       """)
   }
@@ -77,7 +77,8 @@ extension Console {
     return [
       named(row), stateBadge(row["state"]), rate("records"), rate("bytes", per: 1_024), rate("requests"),
       underWay(row["throttle"]), data(row["credit"]?.integer.map { Words.number($0) } ?? Words.missing),
-      inLine(row["throttle"]), waits(row["waits_for"]?.array ?? []), counted(["refusals", "drops"], row),
+      waiting(row["throttle"], "queued"), waits(row["waits_for"]?.array ?? []), waiting(row["deliveries"], "waiting"),
+      counted(["refusals", "drops"], row),
       counted(["retries"], row), letters(row["dead_letters"]),
     ]
   }
@@ -106,9 +107,10 @@ extension Console {
     return limit == 0 ? data(Words.missing) : "\(data(Words.number(now))) of \(data(Words.number(limit)))"
   }
 
-  private func inLine(_ throttle: JSONValue?) -> HTML {
-    guard let queued = throttle?["queued"]?.integer else { return data(Words.missing) }
-    let age = throttle?["oldest_wait_ms"]?.integer.map { under("oldest \(Words.duration(ms: $0))") } ?? .nothing
+  /// How many, and since when the oldest.
+  private func waiting(_ line: JSONValue?, _ name: String) -> HTML {
+    guard let queued = line?[name]?.integer else { return data(Words.missing) }
+    let age = line?["oldest_wait_ms"]?.integer.map { under("oldest \(Words.duration(ms: $0))") } ?? .nothing
     return "\(data(Words.number(queued)))\(age)"
   }
 

@@ -10,6 +10,8 @@ struct FlowOrder: Equatable, Sendable {
     case line
     /// The share of the last seconds that it waited for what it waited for most.
     case wait
+    /// How long the delivery has waited that waits longest for its plugin.
+    case pushed
     case drops, retries
     case deadLetters = "dead_letters"
 
@@ -25,6 +27,7 @@ struct FlowOrder: Equatable, Sendable {
       case .credit: "#Credit"
       case .line: "#In line"
       case .wait: "Waits for"
+      case .pushed: "#Pushed"
       case .drops: "#Drops"
       case .retries: "#Retries"
       case .deadLetters: "#Dead letters"
@@ -91,6 +94,7 @@ struct FlowOrder: Equatable, Sendable {
     // Who is parked waits for a person, and for longer than anybody.
     case .wait where row["state"]?.string?.hasPrefix("parked") == true: Key(number: .max)
     case .wait: Key(number: number(row["waits_for"]?.array?.first, "percent"))
+    case .pushed: Key(number: number(row["deliveries"], "oldest_wait_ms"))
     case .drops: Key(number: number(row, "refusals") &+ number(row, "drops"))
     case .retries, .deadLetters: Key(number: number(row, column.rawValue))
     }

@@ -101,6 +101,10 @@ package final class MemoryStateStore: StateStore {
       let values = content.spaces[space.rawValue]?.values.prefix(countMax) ?? []
       return values.reduce(into: [:]) { $0[$1[member]?.string ?? "", default: 0] += 1 }
     }
+    func count(_ space: Space, prefix: String, countMax: Int) -> Int {
+      guard let table = content.spaces[space.rawValue] else { return 0 }
+      return min(countMax, (prefixEnd(prefix).map(table.place) ?? table.keys.count) - table.place(prefix))
+    }
     func spaces() -> [Space] {
       content.spaces.filter { !$0.value.keys.isEmpty }.keys.sorted(by: precedes).map { Space($0) }
     }

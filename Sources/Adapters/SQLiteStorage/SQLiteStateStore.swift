@@ -128,6 +128,17 @@ package final class SQLiteStateStore: StateStore {
       return Dictionary(uniqueKeysWithValues: rows.map { ($0[0], $0[1]) })
     }
 
+    func count(_ space: Space, prefix: String, countMax: Int) throws -> Int {
+      let end = prefixEnd(prefix)
+      let sql =
+        "SELECT count(*) FROM (SELECT 1 FROM state WHERE space=? AND key>=?" + (end == nil ? "" : " AND key<?")
+        + " LIMIT ?)"
+      let range = [prefix, end].compactMap { $0.map(StoredKey.of) }
+      return try Int.fetchOne(
+        try db.cachedStatement(sql: sql),
+        arguments: [space.rawValue] + StatementArguments(range) + [Int64(clamping: countMax)]) ?? 0
+    }
+
     func spaces() throws -> [Space] {
       try String.fetchAll(db, sql: "SELECT DISTINCT space FROM state ORDER BY space").map { Space($0) }
     }

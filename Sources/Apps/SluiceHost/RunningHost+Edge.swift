@@ -12,7 +12,7 @@ package struct HostEdge: EdgeBackend {
     await host.ingress.receive(hook: hook, request)
   }
   package func metricsText() async -> String {
-    await host.countDeadLetters()
+    await host.countWhatStands()
     await host.measureTenants()
     return host.metrics.text()
   }

@@ -56,7 +56,7 @@ struct Top: AsyncParsableCommand {
 /// A picture of one answer of `top`, in which the host says what happened of late.
 struct TopPicture {
   enum Order: String, CaseIterable, ExpressibleByArgument {
-    case wait, rate, age, requests, flight, credit, drops, retries, dead, name
+    case wait, rate, age, requests, flight, credit, pushed, drops, retries, dead, name
 
     func next(by step: Int) -> Order {
       let all = Order.allCases
@@ -67,7 +67,7 @@ struct TopPicture {
   private struct Row {
     let name, state: String
     let recordsPerSecond, requestsPerSecond, kilobytesPerSecond: Double
-    let limit, inFlight, queued, oldestWaitMs: Int64
+    let limit, inFlight, queued, oldestWaitMs, pushed, oldestPushMs: Int64
     /// Nil while no operation is under way.
     let credit: Int64?
     let records, retries, drops, deadLetters, percent: Int64
@@ -85,6 +85,8 @@ struct TopPicture {
       kilobytesPerSecond = perSecond("bytes") / 1024
       (limit, inFlight) = (number(throttle, "limit"), number(throttle, "in_flight"))
       (queued, oldestWaitMs) = (number(throttle, "queued"), number(throttle, "oldest_wait_ms"))
+      let deliveries = row["deliveries"] ?? [:]
+      (pushed, oldestPushMs) = (number(deliveries, "waiting"), number(deliveries, "oldest_wait_ms"))
       credit = row["credit"]?.integer
       (records, retries) = (number(row, "records"), number(row, "retries"))
       drops = number(row, "refusals") + number(row, "drops")
@@ -126,7 +128,9 @@ struct TopPicture {
     ("RECORDS/S", 11, { rate($0.recordsPerSecond) }), ("KB/S", 9, { rate($0.kilobytesPerSecond) }),
     ("REQUESTS/S", 12, { rate($0.requestsPerSecond) }), ("RECORDS", 11, { "\($0.records)" }),
     ("FLIGHT", 9, { "\($0.inFlight)/\($0.limit)" }), ("CREDIT", 9, { $0.credit.map { "\($0)" } ?? "-" }),
-    ("QUEUED", 8, { "\($0.queued)" }), ("OLDEST", 9, { age($0) }), ("DROPS", 8, { "\($0.drops)" }),
+    ("QUEUED", 8, { "\($0.queued)" }), ("OLDEST", 9, { age($0.queued, $0.oldestWaitMs) }),
+    ("PUSHED", 8, { "\($0.pushed)" }), ("OLDEST", 9, { age($0.pushed, $0.oldestPushMs) }),
+    ("DROPS", 8, { "\($0.drops)" }),
     ("RETRIES", 9, { "\($0.retries)" }), ("DEAD", 7, { "\($0.deadLetters)" }),
   ]
 
@@ -143,6 +147,7 @@ struct TopPicture {
     case .flight: most(\.inFlight)
     // Least first: who has none is held back.
     case .credit: most { -($0.credit ?? .max) }
+    case .pushed: most(\.oldestPushMs)
     case .drops: most(\.drops)
     case .retries: most(\.retries)
     case .dead: most(\.deadLetters)
@@ -150,8 +155,8 @@ struct TopPicture {
     }
   }
 
-  private static func age(_ row: Row) -> String {
-    row.queued == 0 ? "-" : String(format: "%.1f s", Double(row.oldestWaitMs) / 1000)
+  private static func age(_ count: Int64, _ oldestMs: Int64) -> String {
+    count == 0 ? "-" : String(format: "%.1f s", Double(oldestMs) / 1000)
   }
 
   private static func rate(_ value: Double) -> String { String(format: value < 10 ? "%.1f" : "%.0f", value) }

@@ -120,6 +120,24 @@ package struct FabricStage: Stage {
     try !deliveries(for: instance, after: .origin, countMax: 1, in: view).isEmpty
   }
 
+  /// For each instance that deliveries wait for: how many, of which so many are counted at most, and when the first of
+  /// them came, as wall time.
+  package static func backlog(
+    in view: any StateView, countMax: Int
+  ) throws -> [(instance: String, count: Int, oldestAtMs: Int64?)] {
+    var (rows, from): ([(instance: String, count: Int, oldestAtMs: Int64?)], String?) = ([], "")
+    while let place = from,
+      let (key, first) = try view.scan(deliveries, from: place, until: nil, reversed: false, countMax: 1).first
+    {
+      let instance = RowKey.parts(key)[0]
+      let prefix = RowKey.prefix(instance)
+      let count = try view.count(deliveries, prefix: prefix, countMax: countMax)
+      rows.append((instance, count, first["received_at_ms"]?.integer))
+      from = prefixEnd(prefix)
+    }
+    return rows
+  }
+
   /// A delivery that was given up; nil when there is none of this id.
   package static func deadDelivery(_ id: String, in view: any StateView) throws -> JSONValue? {
     guard let key = deadKey(ofLetter: id), let row = try view.value(deadDeliveries, key) else { return nil }

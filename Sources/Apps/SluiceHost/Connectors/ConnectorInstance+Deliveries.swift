@@ -4,20 +4,25 @@ import Domain
 import PluginHost
 
 extension ConnectorInstance {
-  /// Gives the plugin every delivery that waits for this instance, in order. What comes of them becomes durable
-  /// meanwhile; all of it is applied when this returns, so that none is given twice.
-  func receiveDeliveries() async throws {
+  /// How long deliveries are received, in milliseconds, while a pull waits for its turn.
+  private static let turnMs: Int64 = 1_000
+
+  /// Gives the plugin the deliveries that wait for this instance, in order: all of them, or as many as its turn has time
+  /// for. What comes of them becomes durable meanwhile; all of it is applied when this returns, so that none is given twice.
+  /// - Returns: Whether some may be left that could have been given.
+  func receiveDeliveries() async throws -> Bool {
     guard let stream = route.manifest.streams.last?.name, try !deliveries(after: .origin, countMax: 1).isEmpty else {
-      return
+      return false
     }
     // They wait in the journal as well as anywhere.
     if let pause = tenant.intakePause() { throw pause }
     let line = DeliveryLine(route: route, workers: workers, tenant: tenant, metrics: metrics)
     async let taken: Void = line.run()
+    let sinceMs = workers.clock.monotonicMs()
     do {
       var last = Position.origin
-      while case let waiting = try deliveries(after: last, countMax: 200), let end = waiting.last, !isStopping {
-        for (position, delivery) in waiting where !isStopping && isDue(position) {
+      while case let waiting = try deliveries(after: last, countMax: 200), let end = waiting.last, mayReceive(sinceMs) {
+        for (position, delivery) in waiting where isDue(position) && mayReceive(sinceMs) {
           await line.room()
           try await receive(delivery, at: position, stream, line)
         }
@@ -30,6 +35,13 @@ extension ConnectorInstance {
     }
     line.close()
     try await taken
+    return !mayReceive(sinceMs)
+  }
+
+  /// A backlog has no end while senders are faster than the plugin: who pauses the instance does not wait for it, and a pull
+  /// that is due gets its turn.
+  private func mayReceive(_ sinceMs: Int64) -> Bool {
+    !isStopping && pausedFor == nil && !(isPullWaiting && workers.clock.monotonicMs() - sinceMs >= Self.turnMs)
   }
 
   private func deliveries(after position: Position, countMax: Int) throws -> [(position: Position, document: JSONValue)]

@@ -31,6 +31,7 @@ package actor ConnectorInstance {
   var isStopping = false
   private var isPoked = false
   private var isPullDue = false
+  private var isPulling = false
   /// Nil for one that only receives.
   private let clock: PullClock?
   private var nextPullMs: Int64
@@ -213,30 +214,36 @@ package actor ConnectorInstance {
     isPoked = false
   }
 
-  /// Takes in what was pushed, then pulls every stream once.
+  /// Whether it is time to pull.
+  var isPullWaiting: Bool { clock.map { isPullDue || isPulling || nowMs($0) >= nextPullMs } ?? false }
+
+  /// Takes in what was pushed, then pulls every stream once, with a turn for what is pushed between two of them.
   /// - Returns: How long to rest, in milliseconds.
   private func round() async -> Int64 {
     let secrets = secretsStored
+    defer { isPulling = false }
     do {
-      try await receiveDeliveries()
+      var areDeliveriesLeft = try await receiveDeliveries()
       guard let clock else {
         state = .idle
         return .max
       }
       let startedMs = nowMs(clock)
-      guard isPullDue || startedMs >= nextPullMs else { return untilNextPull(clock) }
+      guard isPullWaiting else { return untilNextPull(clock) }
       if let pause = tenant.intakePause() { throw pause }
-      isPullDue = false
-      for stream in route.manifest.streams {
+      (isPullDue, isPulling) = (false, true)
+      for (place, stream) in route.manifest.streams.enumerated() {
+        if place > 0 { areDeliveriesLeft = try await receiveDeliveries() }
         if isStopping || pausedFor != nil { return 0 }
         state = .running("pull \(stream.name)")
         try await pull(stream.name)
       }
       completedRounds += 1
+      metrics.pulled(instance: route.key, atMs: workers.clock.wallMs())
       crashLoop.succeed()
       backOff.succeed()
       nextPullMs = clock.next(afterPull: min(nextPullMs, startedMs), nowMs: nowMs(clock))
-      return untilNextPull(clock)
+      return areDeliveriesLeft ? 0 : untilNextPull(clock)
     } catch let ending as OperationEnding {
       return after(ending, secrets: secrets)
     } catch let error as any OperatorError where error is any IntakePause || error is DiskFull {

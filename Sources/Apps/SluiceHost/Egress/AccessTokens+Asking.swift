@@ -32,7 +32,7 @@ extension AccessTokens {
         if failure.isSilence { throttles.heard(turn, status: nil, sentAtMs: sentAt) }
         failed(need, failure)
       case .success(let head):
-        metrics.request(instance: need.route.key, status: head.status)
+        metrics.request(at: turn.member, status: head.status)
         let pauseMs = RetryAfter.pauseMs(of: head, nowMs: clock.wallMs())
         throttles.heard(turn, status: head.status, sentAtMs: sentAt, pauseMs: pauseMs)
         collect(need, head.status, pauseMs, [])

@@ -141,7 +141,7 @@ package final class EgressGate {
     _ go: @escaping (AccessTokens.Held?) -> Void
   ) {
     guard let need = sending.tokenNeed else { return go(nil) }
-    let wait = metrics.wait(.token, instance: sending.route.key)
+    let wait = metrics.wait(.token, at: sending.member)
     gated.keepAlive = gated  // until it has ended: its operation may let go of it
     tokens.get(need) { result in
       wait.end()
@@ -159,18 +159,17 @@ package final class EgressGate {
     _ sending: Sending, _ token: AccessTokens.Held?, _ gated: GatedExchange, _ turn: Throttles.Turn, isAgain: Bool,
     _ answered: @escaping (Result<GatedExchange, HTTPFailure>) -> Void
   ) {
-    let route = sending.route
     let (request, secrets) = sending.request(token: token, nowMs: clock.wallMs())
     gated.keepOut(secrets)
     let sentAt = clock.monotonicMs()
     gated.keepAlive = gated  // until it has ended: libcurl's callbacks must find it
     gated.isToBeSentAgain = false
-    gated.awaitUpstream(metrics.idleWait(.upstreamSlow, instance: route.key))
+    gated.awaitUpstream(metrics.idleWait(.upstreamSlow, at: turn.member))
     gated.exchange = client.send(request) { [self, unowned gated] head in
       gated.hearUpstream()
       switch head {
       case .success(let head):
-        metrics.request(instance: route.key, status: head.status)
+        metrics.request(at: turn.member, status: head.status)
         throttles.heard(
           turn, status: head.status, sentAtMs: sentAt,
           pauseMs: RetryAfter.pauseMs(of: head, nowMs: clock.wallMs()))
@@ -181,7 +180,7 @@ package final class EgressGate {
         }
         answer(gated, head, answered)
       case .failure(let failure):
-        metrics.request(instance: route.key, status: 0)
+        metrics.request(at: turn.member, status: 0)
         if failure.isSilence { throttles.heard(turn, status: nil, sentAtMs: sentAt) }
         gated.finish()
         answered(.failure(HTTPFailure(failure)))
@@ -196,7 +195,7 @@ package final class EgressGate {
     gated.exchange?.cancel()
     gated.isToBeSentAgain = true
     gated.giveTurnBack()
-    metrics.retry(instance: sending.route.key, cause: "unauthorized")
+    metrics.retry(at: sending.member, cause: "unauthorized")
     // It was sent, and refused: where there is no turn for another try, that is the answer.
     let noTurn: (HTTPFailure) -> Void = { [self] _ in answer(gated, head, answered) }
     prepare(sending, gated, noTurn, answered) { [self] token, turn in

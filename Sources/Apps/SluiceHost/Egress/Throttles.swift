@@ -131,7 +131,7 @@ final class Throttles {
     }
     turn.go = go
     // Who waits for a token is counted as that.
-    if !turn.member.isToken { turn.wait = metrics.wait(.throttled, instance: turn.member.key) }
+    if !turn.member.isToken { turn.wait = metrics.wait(.throttled, at: turn.member) }
     entry.turns[turn.number] = turn
     entry.shown.insert(turn.member)
     proceed(pool)

@@ -27,6 +27,10 @@ struct FlowSample: Sendable, Equatable {
     var oldestWaitAtMs: Int64?
     /// Why requests wait for their turn.
     var held: String?
+    /// Deliveries that its plugin has not received yet.
+    var pushed: Int64 = 0
+    /// Wall time at which the first of them came.
+    var oldestPushAtMs: Int64?
   }
 
   /// By the steady clock.
@@ -55,6 +59,7 @@ struct FlowSample: Sendable, Equatable {
     "sluice_throttle_refused_total", "sluice_deliveries_total", "sluice_retries_total", "sluice_wait_seconds_total",
     "sluice_throttle_halvings_total", "sluice_credit_records", "sluice_throttle_limit", "sluice_throttle_in_flight",
     "sluice_throttle_queued", "sluice_throttle_oldest_wait_timestamp_seconds", "sluice_throttle_held",
+    "sluice_deliveries_waiting", "sluice_deliveries_oldest_wait_timestamp_seconds",
   ]
 }
 
@@ -76,6 +81,8 @@ extension FlowSample.Counts {
     case "sluice_throttle_in_flight": inFlight += value
     case "sluice_throttle_queued": queued += value
     case "sluice_throttle_oldest_wait_timestamp_seconds": oldestWaitAtMs = min(oldestWaitAtMs ?? value, value)
+    case "sluice_deliveries_waiting": pushed = value
+    case "sluice_deliveries_oldest_wait_timestamp_seconds": oldestPushAtMs = value
     case "sluice_throttle_held": held = min(held ?? cause, cause)
     default: break
     }

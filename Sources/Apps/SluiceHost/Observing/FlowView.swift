@@ -25,7 +25,7 @@ struct FlowView: Sendable {
   }
 
   struct Bottleneck: Sendable, Equatable {
-    enum Kind: String { case parked, waits, rests, nothing }
+    enum Kind: String { case parked, backlog, waits, rests, nothing }
     let kind: Kind
     let instance: String?
     /// Of the window that it waited; 0 where that says nothing.
@@ -37,9 +37,12 @@ struct FlowView: Sendable {
   let rows: [Row]
   let bottleneck: Bottleneck
 
-  /// - Parameter instances: A tenant's, in order.
+  /// - Parameters:
+  ///   - instances: A tenant's, in order.
+  ///   - wallMs: The wall time of `now`.
   init(
-    _ instances: [(name: String, state: String)], of tenant: TenantID, _ now: FlowSample, since earlier: FlowSample
+    _ instances: [(name: String, state: String)], of tenant: TenantID, _ now: FlowSample, since earlier: FlowSample,
+    wallMs: Int64
   ) {
     let windowMs = max(1, now.atMs - earlier.atMs)
     self.windowMs = windowMs
@@ -49,19 +52,26 @@ struct FlowView: Sendable {
       let recent = counts.since(earlier.instances[key] ?? .init())
       return Row(name: name, state: state, now: counts, recent: recent, waits: Wait.all(recent, windowMs: windowMs))
     }
-    bottleneck = Self.bottleneck(rows, windowMs: windowMs)
+    bottleneck = Self.bottleneck(rows, windowMs: windowMs, wallMs: wallMs)
   }
 
   private static let percentMin = 5
+  /// A delivery that waits for less is only on its way.
+  fileprivate static let backlogMinMs: Int64 = 5_000
 
-  private static func bottleneck(_ rows: [Row], windowMs: Int64) -> Bottleneck {
+  private static func bottleneck(_ rows: [Row], windowMs: Int64, wallMs: Int64) -> Bottleneck {
     if let stuck = rows.first(where: { $0.state.hasPrefix("parked") }) {
+      let backlog = stuck.backlog(wallMs: wallMs).map { " Meanwhile \($0)." } ?? ""
       return Bottleneck(
         kind: .parked, instance: stuck.name,
         sentence: """
           \(stuck.name) is parked until `sluice connector resume \(stuck.name)`, or a new secret where its credential \
-          was refused: \(reason(in: stuck.state))
+          was refused: \(reason(in: stuck.state))\(backlog)
           """)
+    }
+    let behind = rows.filter { $0.isBehind(wallMs: wallMs) }.max { $0.now.oldestPushAtMs! > $1.now.oldestPushAtMs! }
+    if let row = behind, let backlog = row.backlog(wallMs: wallMs) {
+      return Bottleneck(kind: .backlog, instance: row.name, sentence: "\(row.behind): \(backlog).")
     }
     let waiting = rows.compactMap { row in row.waits.first.map { (row, $0) } }.filter { $0.1.percent >= percentMin }
     if let (row, wait) = waiting.max(by: { ($0.1.percent, $1.0.name) < ($1.1.percent, $0.0.name) }) {
@@ -85,7 +95,33 @@ struct FlowView: Sendable {
     state.split(separator: ": ", maxSplits: 1).dropFirst().first.map(String.init) ?? "no reason is known."
   }
 
-  private static func seconds(_ ms: Int64) -> String { "\(max(1, (ms + 500) / 1000)) s" }
+  fileprivate static func seconds(_ ms: Int64) -> String { "\(max(1, (ms + 500) / 1000)) s" }
+}
+
+extension FlowView.Row {
+  /// Whether deliveries wait for nothing but its plugin, or for a person.
+  fileprivate func isBehind(wallMs: Int64) -> Bool {
+    guard let atMs = now.oldestPushAtMs, wallMs - atMs >= FlowView.backlogMinMs else { return false }
+    return !state.hasPrefix("waiting") && (waits.first?.percent ?? 0) < 50
+  }
+
+  /// Why deliveries wait for it.
+  fileprivate var behind: String {
+    switch state.prefix(while: { $0 != ":" && $0 != " " }) {
+    case "receive", "pull": "The bottleneck is the plugin of \(name), which takes less than senders give"
+    case "idle": "\(name) failed at deliveries and is given them again by itself"
+    case "paused": "\(name) is paused until `sluice connector resume \(name)`"
+    default: "\(name) takes no deliveries, as it is \(state)"
+    }
+  }
+
+  /// "3 deliveries wait for it, the oldest for 12 s"; nil when there is none.
+  fileprivate func backlog(wallMs: Int64) -> String? {
+    guard now.pushed > 0, let atMs = now.oldestPushAtMs else { return nil }
+    let told =
+      now.pushed == 1 ? "1 delivery has waited for it for" : "\(now.pushed) deliveries wait for it, the oldest for"
+    return "\(told) \(FlowView.seconds(max(0, wallMs - atMs)))"
+  }
 }
 
 extension FlowView.Wait {

@@ -25,6 +25,14 @@ extension Metrics {
     }
   }
 
+  func request(at edge: Throttle.Member, status: Int) {
+    add("sluice_requests_total", 1, edge.labels + [("status", status == 0 ? "none" : "\(status)")])
+  }
+
+  func retry(at edge: Throttle.Member, cause: String) {
+    add("sluice_retries_total", 1, edge.labels + [("cause", cause)])
+  }
+
   func retry(instance: String, cause: String) {
     add("sluice_retries_total", 1, [("instance", instance), ("cause", cause)])
   }

@@ -28,12 +28,18 @@ extension Metrics {
     return wait
   }
 
+  /// One of an edge.
+  func wait(_ cause: WaitCause, at edge: Throttle.Member) -> Wait {
+    let wait = idleWait(cause, at: edge)
+    wait.begin()
+    return wait
+  }
+
   /// A wait that has not begun.
-  func idleWait(_ cause: WaitCause, instance: String) -> Wait {
-    Wait(
-      self,
-      Key(
-        name: "sluice_wait_seconds_total",
-        labels: Self.render([("instance", instance), ("cause", cause.rawValue)])))
+  func idleWait(_ cause: WaitCause, instance: String) -> Wait { idleWait(cause, [("instance", instance)]) }
+  func idleWait(_ cause: WaitCause, at edge: Throttle.Member) -> Wait { idleWait(cause, edge.labels) }
+
+  private func idleWait(_ cause: WaitCause, _ labels: [(String, String)]) -> Wait {
+    Wait(self, Key(name: "sluice_wait_seconds_total", labels: Self.render(labels + [("cause", cause.rawValue)])))
   }
 }

@@ -168,10 +168,19 @@ package final class Metrics: Sendable {
     ("sluice_throttle_halvings_total", "counter", "Times that the limit was halved, by cause."),
     ("sluice_throttle_refused_total", "counter", "Requests refused since too many of their tenant waited."),
     ("sluice_operations_total", "counter", "Operations of workers, by kind and ending; dry runs are a kind."),
+    ("sluice_pulled_timestamp_seconds", "gauge", "When an instance last pulled every stream to its end."),
     ("sluice_worker_spawns_total", "counter", "Worker processes started."),
     ("sluice_worker_unresponsive_total", "counter", "Idle workers that did not answer a ping and were killed."),
     ("sluice_sandbox_refusals_total", "counter", "What the sandbox refused plugins, by system call or limit."),
     ("sluice_deliveries_total", "counter", "Webhook deliveries, by outcome."),
+    (
+      "sluice_deliveries_waiting", "gauge",
+      "Deliveries that were accepted and that the plugin has not received yet; of an instance 10,000 at most."
+    ),
+    (
+      "sluice_deliveries_oldest_wait_timestamp_seconds", "gauge",
+      "When the delivery came that has waited longest; absent when none waits."
+    ),
     (
       "sluice_dead_letters", "gauge",
       "Records and deliveries that wait for somebody to mend what refused them; of a tenant's deliveries 10,000 at most."
@@ -201,6 +210,10 @@ package final class Metrics: Sendable {
     ("sluice_ledger_entries", "gauge", "Entries in a tenant's ledger."),
     ("sluice_tenant_disk_bytes", "gauge", "What a tenant takes of the disk: journal, database and published logs."),
     ("sluice_tenant_disk_quota_bytes", "gauge", "What it may take before its intake pauses; absent without a quota."),
+    (
+      "sluice_disk_short_bytes", "gauge",
+      "What is missing of the free disk space below which intake pauses; 0 for nothing."
+    ),
     ("sluice_instances_parked", "gauge", "1 for an instance that is parked."),
   ]
 
@@ -228,8 +241,8 @@ extension Metrics {
     return "\(value / 1000)." + String(repeating: "0", count: 3 - digits.count) + digits
   }
 
-  func request(instance: String, status: Int) {
-    add("sluice_requests_total", 1, [("instance", instance), ("status", status == 0 ? "none" : "\(status)")])
+  func pulled(instance: String, atMs: Int64) {
+    set("sluice_pulled_timestamp_seconds", Int(atMs), [("instance", instance)])
   }
   func refusedBySandbox(instance: String, what: String) {
     add("sluice_sandbox_refusals_total", 1, [("instance", instance), ("call", what)])

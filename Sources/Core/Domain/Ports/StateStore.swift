@@ -23,6 +23,8 @@ package protocol StateView: AnyObject {
   /// How many of a space's first `countMax` rows have each text as this member, the empty one for none. It lays out no row:
   /// many large ones take no memory.
   func tally(_ space: Space, by member: String, countMax: Int) throws -> [String: Int]
+  /// How many keys begin with `prefix`; at most so many are counted. It reads no value.
+  func count(_ space: Space, prefix: String, countMax: Int) throws -> Int
   /// Every space that holds a row, in order of their names.
   func spaces() throws -> [Space]
 }
