@@ -24,6 +24,44 @@ func manifest(_ change: (inout [String: JSONValue]) -> Void = { _ in }) throws -
   return try Manifest(SourceDocument(name: "m.yaml", value: .object(members), marks: ["": .init(line: 1, column: 1)]))
 }
 
+@Suite struct `A request of a manifest` {
+  private func refusal(_ method: String, _ effect: String) -> String? {
+    do {
+      _ = try manifest { members in
+        guard case .array(var requests)? = members["requests"] else { return }
+        requests.append(
+          [
+            "id": "new", "endpoint": "crm", "method": .string(method), "path": "/new", "slot": "api",
+            "effect": .string(effect),
+          ])
+        members["requests"] = .array(requests)
+      }
+      return nil
+    } catch { return "\(error)" }
+  }
+
+  // It leaves in every operation, also in a dry run and under a kill switch, and no policy is asked.
+  @Test(arguments: ["PUT", "PATCH", "DELETE"]) func `reads by no method that exists to change`(method: String) {
+    #expect(refusal(method, "read")?.contains("GET, HEAD or POST") == true)
+    #expect(refusal(method, "write") == nil)
+  }
+
+  @Test func `reads by POST, as some upstreams are asked, and the authority says who vouches for that`() throws {
+    #expect(refusal("POST", "read") == nil)
+    let find: JSONValue = [
+      "id": "new", "endpoint": "crm", "method": "POST", "path": "/new", "slot": "api", "effect": "read",
+    ]
+    var document: JSONValue = .null
+    let asked = try manifest { members in
+      members["requests"] = .array((members["requests"]?.array ?? []) + [find])
+      document = .object(members)
+    }
+    let said = Authority(asked, document: document).sentences
+    #expect(said.filter { $0.contains("which only its author says to change nothing") }.count == 1)
+    #expect(said.contains { $0.hasPrefix("reads POST /new at crm") })
+  }
+}
+
 func request(
   _ method: String = "PATCH", _ path: String = "/deals/A1", slot: String? = "api", endpoint: String = "crm",
   body: String = #"{"stage":"Lost"}"#, query: String = "", headers: [PluginRequest.Header] = [], key: String? = nil

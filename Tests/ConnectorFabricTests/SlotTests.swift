@@ -168,7 +168,8 @@ private func credential(_ scheme: SlotScheme, _ secret: String, for target: Requ
       .object(oauth.merging(["scheme": "oauth2_client_credentials", "client_auth": "basic"]) { $1 }))
     let sigv4 = try scheme(["scheme": "sigv4", "endpoint": "crm", "service": "s3", "region": "a"])
     let wrong: [(SlotScheme, String)] = [
-      (.bearer, "CANARY\r\nX-Evil: 1"), (.header("X-A"), "CANARY\n1"), (.query("k"), "CANARY\n"), (basic, "CANARY"),
+      (.bearer, "CANARY\r\nX-Evil: 1"), (.bearer, "CANARY 1"), (.bearer, "CANARYé"), (.bearer, ""), (basic, ""),
+      (.header("X-A"), "CANARY\n1"), (.query("k"), "CANARY\n"), (basic, "CANARY"),
       (refresh, "CANARY"), (refresh, #"{"client_id":"CANARY"}"#),
       (refresh, #"{"client_id":"a","refresh_token":"b","CANARY":"c"}"#),
       (client, #"{"client_id":"CANARY","client_secret":"a\nb"}"#), (client, #"{"client_id":"a"}"#),

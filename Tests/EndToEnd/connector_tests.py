@@ -111,6 +111,22 @@ def test_limits_of_an_instance(rig):
     scenario.check_records()
 
 
+def test_library_that_is_not_there(rig):
+    """enabling what has no library, or another one than its manifest promises, says so at once, in a plan too"""
+    folder = hello(rig)
+    host = rig.host()
+    host.start()
+    host.ask("tenant.create")
+    library, manifest = os.path.join(folder, "hello.so"), os.path.join(folder, "hello.yaml")
+    with open(library, "ab") as f:
+        f.write(b"more")
+    for code, change in (("connector.other_library", lambda: os.remove(library)), ("connector.no_library", lambda: None)):
+        for plan in (True, False):
+            findings = host.ask("connector.enable", name=manifest, plan=plan)["findings"]
+            expect(len(findings) == 1 and f"[{code}]" in findings[0] and library in findings[0], f"plan {plan}: {findings}")
+        change()
+
+
 def test_quota_of_instances(rig):
     """a tenant has no more connectors enabled than its quota lets it, by command line or by file and however many try at once; at its quota it changes, pauses, upgrades and disables what it has"""
     scenario = ready(rig)

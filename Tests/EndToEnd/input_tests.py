@@ -291,6 +291,8 @@ def test_configuration_fits_its_schema(rig):
         expect(done.returncode == 1 and next(iter(config)) in done.stderr, f"{config}: {done.returncode} {done.stdout}{done.stderr}")
     done = sluice("connector", "enable", "crm", "--endpoint", "crm=http://127.0.0.1:99999", "--allow-private", "--data-dir", host.data)
     expect_equal((done.returncode, "[connector.bad_override]" in done.stderr), (1, True), f"a port beyond 65535 ({done.stdout})")
+    done = sluice("connector", "enable", "crm", "--endpoint", "crm=http://anna:CANARY@127.0.0.1:1", "--allow-private", "--data-dir", host.data)
+    expect_equal((done.returncode, "[connector.bad_override]" in done.stderr, "CANARY" in done.stdout + done.stderr), (1, True, False), f"an address with a login: {done.stderr}")
 
 
 def test_apply_is_one_change(rig):
@@ -316,6 +318,30 @@ def test_apply_is_one_change(rig):
     expect_equal({name: change for name, change in told.items() if change != "unchanged"}, {gone: "removed", changed: "changed"}, "what apply did")
     expect_equal(host.head() - entries, 2, "entries that apply made")
     expect_equal({row["name"] for row in host.ask("policy.list") if row["kind"] == "playbooks" and row["state"] == "in force"}, names - {gone}, "playbooks in force")
+
+
+def test_apply_and_death(rig):
+    """a host that dies while a folder is applied has put all of its rules and connectors into force, or none"""
+    host = ready(rig)
+    host.ask("apply", folder=PROJECT)
+    folder, count, seen = rig.path("rules"), 40, []
+    shutil.copytree(os.path.join(PROJECT, "policies"), os.path.join(folder, "policies"))
+    shutil.copytree(os.path.join(PROJECT, "playbooks"), os.path.join(folder, "playbooks"))
+    os.makedirs(os.path.join(folder, "connectors"))
+    for trial, delay_ms in enumerate((20, 60, 100, 150, 220, 300)):
+        for number in range(count):
+            with open(os.path.join(folder, "connectors", f"counter-{number}.yaml"), "w") as f:
+                json.dump({"connector": "counter", "config": {"records": trial + 1}, "schedule": {"interval_ms": 3_600_000}}, f)
+        applying = subprocess.Popen([program("sluice"), "apply", "-f", folder, "--yes", "--data-dir", host.data], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        # What differs between the trials is how far it has come.
+        time.sleep(delay_ms / 1_000)
+        host.kill()
+        told = applying.communicate(timeout=60)
+        host.start()
+        changes = [row["change"] for row in host.ask("apply", folder=folder, plan=True) if row["kind"] == "instance"]
+        expect(len(set(changes)) == 1 and len(changes) == count, f"after {delay_ms} ms a part is in force: {sorted(changes)} ({told})")
+        seen.append(changes[0])
+    return ", ".join(seen)
 
 
 def test_users_come_and_go(rig):

@@ -169,6 +169,27 @@ def test_backups_of_a_busy_host(rig):
     return f"restored sizes {sorted(sizes)}"
 
 
+def test_copies_stand_outside(rig):
+    """neither a backup nor an exported log is made within the data folder, by whatever way its name leads there; a log does not go into another tenant's"""
+    kept = Kept(rig)
+    data, log, link = kept.host.data, rig.path("log"), os.path.join(kept.scenario.folder, "link")
+    os.symlink(os.path.join(data, "journal"), link)
+    before = sorted(os.listdir(data))
+    for to in (data, os.path.join(data, "x"), os.path.join(data, "journal", "a", "b"), os.path.join(link, "x")):
+        for words in (("backup", "create"), ("ledger", "export")):
+            ask(1, *words, "--to", to, "--data-dir", data, names=("host.inside_folder",))
+    expect_equal(sorted(os.listdir(data)), before, "what is in the data folder")
+    kept.host.ask("tenant.create", tenant="other")
+    kept.host.ask("ledger.publish", tenant="other")
+    ask(0, "ledger", "export", "--to", log, "--data-dir", data)
+    with open(os.path.join(log, "checkpoint"), "rb") as f:
+        checkpoint = f.read()
+    ask(1, "ledger", "export", "--tenant", "other", "--to", log, "--data-dir", data, names=("ledger.other_log",))
+    with open(os.path.join(log, "checkpoint"), "rb") as f:
+        expect_equal(f.read(), checkpoint, "the checkpoint of the log that was there")
+    ask(0, "ledger", "export", "--to", log, "--data-dir", data)
+
+
 def test_backup_on_a_full_disk(rig):
     """a backup that finds no room is refused by name and leaves nothing, and the host goes on"""
     kept = Kept(rig)
@@ -176,7 +197,7 @@ def test_backup_on_a_full_disk(rig):
     with small_disk(rig, folder) as disk:
         Filler(disk).leave(200_000)
         to = os.path.join(disk, "backup")
-        ask(1, "backup", "create", "--to", to, "--data-dir", kept.host.data, names=("file.unwritable", to, "No space left"))
+        ask(1, "backup", "create", "--to", to, "--data-dir", kept.host.data, names=("file.unwritable", to, "No space left", "Make room on that disk"))
         expect_equal(os.listdir(disk), ["somebody-elses"], "what is left on the full disk")
         kept.scenario.run(days=1)
         ask(0, "backup", "verify", kept.create())

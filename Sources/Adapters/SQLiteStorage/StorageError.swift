@@ -12,6 +12,7 @@ package enum StorageError: OperatorError, Equatable {
   case damagedRow(path: String, row: String, reason: String)
   case unusable(path: String, purpose: Purpose, reason: String)
   case notPermitted(path: String)
+  case tooManyFiles(path: String)
 
   package var code: String {
     switch self {
@@ -20,6 +21,7 @@ package enum StorageError: OperatorError, Equatable {
     case .damagedRow: "storage.damaged_row"
     case .unusable: "storage.unusable_file"
     case .notPermitted: "storage.not_permitted"
+    case .tooManyFiles: "storage.too_many_files"
     }
   }
   package var message: String {
@@ -29,6 +31,8 @@ package enum StorageError: OperatorError, Equatable {
     case .notDurable(let path): "\(path) could not be opened with synchronous=FULL."
     case .damagedRow(let path, let row, let reason): "\(path), row \(row): \(reason)."
     case .unusable(let path, _, let reason): "\(path) cannot be used: \(reason)."
+    case .tooManyFiles(let path):
+      "\(path) was not opened: this process, or the machine, has as many files open as it may."
     case .notPermitted(let path): "This user may not read and write \(path), or the folder that it is in."
     }
   }
@@ -37,6 +41,8 @@ package enum StorageError: OperatorError, Equatable {
     case .formatMismatch: "Run the version of Sluice that wrote this data folder, or a newer one."
     case .notPermitted:
       "Nothing is wrong with the file. Give it and its folder back to the user as whom the host runs, readable and writable; nothing is to be restored."
+    case .tooManyFiles:
+      "Nothing is wrong with the file, and nothing is to be restored. Try again; if it stays so, raise the limit of open files (`ulimit -n`, `LimitNOFILE=`)."
     case .notDurable: "Check the file system; Sluice does not acknowledge what may be lost."
     case .damagedRow, .unusable(_, .state, _):
       "Stop the host, move the tenant's database away and start: it is rebuilt from the journal."
@@ -47,10 +53,23 @@ package enum StorageError: OperatorError, Equatable {
 }
 
 extension StorageError {
-  init(_ error: DatabaseError, path: String, purpose: Purpose) {
+  /// - Parameter whyNotOpened: The system's number for why a file cannot be opened now; 0 where it can. SQLite keeps none.
+  init(
+    _ error: DatabaseError, path: String, purpose: Purpose,
+    whyNotOpened: (_ path: String) -> Int32 = { path in
+      let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+      guard descriptor >= 0 else { return errno }
+      close(descriptor)
+      return 0
+    }
+  ) {
+    let isUnopened = [.SQLITE_CANTOPEN, .SQLITE_IOERR].contains(error.resultCode)
+    let isShortOfDescriptors = isUnopened && [EMFILE, ENFILE].contains(whyNotOpened(path))
     self =
       error.isForWantOfRights(to: path)
-      ? .notPermitted(path: path) : .unusable(path: path, purpose: purpose, reason: error.plainReason)
+      ? .notPermitted(path: path)
+      : isShortOfDescriptors
+        ? .tooManyFiles(path: path) : .unusable(path: path, purpose: purpose, reason: error.plainReason)
   }
 
   /// Runs `body`; what SQLite refuses in it is said of this file, in our words.

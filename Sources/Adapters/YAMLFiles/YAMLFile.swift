@@ -111,7 +111,9 @@ private struct Reader {
     }
     if let number = Int64(scalar.string), !scalar.string.hasPrefix("+") {
       guard abs(number) <= (1 << 53) - 1 else {
-        return try YAMLFile.refuse(name, path, scalar.mark, "an integer beyond ±(2^53 − 1)", "a text in quotes")
+        return try YAMLFile.refuse(
+          name, path, scalar.mark, "an integer beyond ±(2^53 − 1)",
+          "a smaller one, or a text in quotes where a text is wanted")
       }
       return .integer(number)
     }

@@ -141,6 +141,7 @@ package enum DataFolderError: OperatorError, Equatable {
   case noHostKey(path: String)
   case badHostKey(path: String)
   case noKeystore(path: String)
+  case inside(path: String)
   case stateBehind(tenant: String, log: String)
 
   package var code: String {
@@ -158,6 +159,7 @@ package enum DataFolderError: OperatorError, Equatable {
     case .noHostKey: "host.no_key"
     case .badHostKey: "host.bad_key"
     case .noKeystore: "host.no_keystore"
+    case .inside: "host.inside_folder"
     case .stateBehind: "host.state_behind"
     }
   }
@@ -179,6 +181,7 @@ package enum DataFolderError: OperatorError, Equatable {
     case .badHostKey(let path):
       "\(path) does not hold a host key of 64 hexadecimal characters, readable by its owner only."
     case .noKeystore(let path): "\(path) is missing, but the folder holds journals that only its keys open."
+    case .inside(let path): "\(path) is in the data folder, which is the host's alone; nothing was written."
     case .stateBehind(let tenant, let log):
       "The state.db of \(tenant) is missing, or does not know of the log \(log): what is to be backed up cannot be told."
     }
@@ -196,6 +199,7 @@ package enum DataFolderError: OperatorError, Equatable {
     case .otherFormat: "Run the version of Sluice that wrote it, or a newer one; nothing was changed."
     case .olderFormat:
       "Start it with `sluice up`, which makes a backup and then brings the folder to this version's format; nothing was changed."
+    case .inside: "Name a place outside, best on another disk: what is lost with the folder is no copy of it."
     case .stateBehind:
       "Start the version of Sluice that wrote the folder once, which makes the state anew, stop it, and start this one; nothing was changed."
     case .noHostKey: "Restore the key file, or name it with `--host-key FILE`."

@@ -180,7 +180,11 @@ package enum OperatorFileError: OperatorError, Equatable {
     case .tooLarge: "Check that it is the file you mean."
     case .notText: "Save it as UTF-8, or name another file."
     case .notJSON: "Correct the file, or name another one."
-    case .unwritable: "Name a place where this user may write."
+    case .unwritable(_, let reason) where !PlainReason.special.contains(reason):
+      "Name a place where this user may write."
+    case .unwritable(_, PlainReason.text(EEXIST)):
+      "Somebody else makes it at this moment: wait for that, or name another place."
+    case .unwritable: "Make room on that disk, or name a place on another one; nothing is left of what was begun."
     }
   }
 }
@@ -206,6 +210,9 @@ package struct UnnamedFault: OperatorError {
 /// Why the operating system refused, in its own short words.
 enum PlainReason {
   static func text(_ number: Int32) -> String { String(cString: strerror(number)) }
+
+  /// Reasons that have nothing to do with rights.
+  static let special = [ENOSPC, EDQUOT, EEXIST].map(text)
 
   static func text(_ error: any Error) -> String {
     let error = error as NSError

@@ -96,6 +96,7 @@ package struct Authority: Sendable, Equatable {
     all += zip(manifest.requests, requests).map { request, written in
       "\(verb(request.effect)) \(request.method) \(request.path) at \(request.endpoint)"
         + (request.slot.map { " with \($0)" } ?? " without a credential")
+        + (request.effect == .read && request.method == "POST" ? ", which only its author says to change nothing" : "")
         + details(written, but: ["id", "endpoint", "method", "path", "slot", "effect"])
     }
     for action in manifest.actions {

@@ -128,6 +128,11 @@ extension Manifest {
       let endpoint = try one(of: endpoints.map(\.name), item["endpoint"])
       let method = try one(of: ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"], item["method"])
       let effect = try item["effect"].choice(Request.Effect.self)
+      // A read leaves in every operation, dry runs too, and no policy is asked. Some upstreams are asked by POST.
+      guard effect != .read || ["GET", "HEAD", "POST"].contains(method) else {
+        throw item["effect"].error(
+          "read, by \(method)", allowed: "GET, HEAD or POST for what only reads; else write or ack")
+      }
       let text = try item["path"].string("a path such as /v1/deals/{id}")
       guard let path = PathTemplate(text) else {
         throw item["path"].error("\"\(text)\"", allowed: "a path from \"/\" on, whole segments literal or {name}")

@@ -24,16 +24,27 @@ package enum SlotSecret: Sendable, CustomStringConvertible, CustomDebugStringCon
   package init(_ bytes: [UInt8], for scheme: SlotScheme) throws(Misfit) {
     let expected = SlotSecret.expected(of: scheme)
     func misfit(_ reason: String) -> Misfit { Misfit(reason: reason, expected: expected) }
-    switch scheme {
-    case .bearer, .header:
+    func check(_ bytes: [UInt8]) throws(Misfit) {
+      guard !bytes.isEmpty else { throw misfit("it is empty") }
       guard SlotSecret.isHeaderText(bytes) else { throw misfit("it holds line breaks, or other control characters") }
+    }
+    switch scheme {
+    case .bearer:
+      try check(bytes)
+      // RFC 6750, 2.1 allows fewer characters still; some vendors use more.
+      guard bytes.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+        throw misfit("it holds a space or a letter outside ASCII")
+      }
+      self = .text(bytes)
+    case .header:
+      try check(bytes)
       self = .text(bytes)
     case .basic:
-      guard SlotSecret.isHeaderText(bytes) else { throw misfit("it holds line breaks, or other control characters") }
+      try check(bytes)
       guard bytes.contains(UInt8(ascii: ":")) else { throw misfit("it holds no \":\"") }
       self = .text(bytes)
     case .query:
-      guard SlotSecret.isHeaderText(bytes) else { throw misfit("it holds line breaks, or other control characters") }
+      try check(bytes)
       self = .text(bytes)
     case .hmac(let signing) where !signing.needsKeyID: self = .key(id: nil, bytes)
     case .hmac:

@@ -12,6 +12,7 @@ extension RunningHost {
     guard !isBackingUp else { throw BackupError.underWay }
     // It would hold the keys that are about to be destroyed, or are left.
     if let tenant = tenantBeingErased { throw BackupError.erasing(tenant) }
+    try checkOutside(to)
     isBackingUp = true
     defer { isBackingUp = false }
     let nowMs = SystemSources.wallClockMs()
@@ -44,6 +45,25 @@ extension RunningHost {
     guard case .object(var answer) = manifest.json else { return .null }
     answer["path"] = .string(path)
     return .object(answer)
+  }
+}
+
+extension RunningHost {
+  /// What is to outlive the data folder, or is to be read by others, does not stand in it.
+  /// - Throws: `DataFolderError.inside`.
+  func checkOutside(_ path: String) throws {
+    func real(_ path: String) -> String {
+      // Of what is not there yet, the folder that it is to be made in says where it is.
+      let path = OperatorFile.absolute(path)
+      guard let found = realpath(path, nil) else {
+        let parent = (path as NSString).deletingLastPathComponent
+        return parent == path ? path : real(parent)
+      }
+      defer { free(found) }
+      return String(cString: found)
+    }
+    let (place, home) = (real(path), real(options.dataFolder))
+    guard place != home, !place.hasPrefix(home + "/") else { throw DataFolderError.inside(path: path) }
   }
 }
 

@@ -22,14 +22,13 @@ extension HostCommand {
       let connectors = try await call.steps(to: files, of: tenant)
       let plan = JSONValue.array(steps.map(\.row) + connectors.map(\.row))
       if call.flag("plan") { return plan }
-      // Everything was read and is right: now it is done, the rules all at once, then one connector after the other.
+      // Everything was read and is right: now it is done.
       if let asking = connectors.first(where: { !$0.asked.isEmpty }), !call.flag("accept") {
         throw UpgradeError.moreAuthority(instance: asking.instance, asked: asking.asked.count)
       }
       try await call.host.checkInForce(after: connectors, of: tenant)
       let changes = steps.filter { $0.change != .unchanged }.map { ($0.kind, name: $0.name, document: $0.document) }
-      try await call.host.activate(changes, for: tenant, by: call.user)
-      for step in connectors { try await call.host.carryOut(step, for: tenant, by: call.user) }
+      try await call.host.carryOut(changes, connectors, for: tenant, by: call.user)
       return plan
     },
     HostCommand("tenant.mode", "Set how far a tenant lets the loop go", role: .operator, takes: [.text("mode")]) {

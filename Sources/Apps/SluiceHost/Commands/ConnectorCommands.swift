@@ -154,7 +154,7 @@ extension HostCommand.Call {
     if enabling.settings.enabled, let running = try? await host.instance(tenant, name) { await running.whenPaused() }
     let argument = try checkpoint.map { try JSONValue(encoding: $0).canonicalText }
     let order = Order(verb: .setCheckpoint, target: "\(name)/\(stream)", argument: argument, by: user)
-    try await host.change(name, of: tenant) { try await host.order(order, for: tenant) }
+    try await host.change([name], of: tenant) { try await host.order(order, for: tenant) }
     try? await host.instance(tenant, name).forgetCheckpoints()
     return try CheckpointText.row(.string(name.rawValue), .string(stream), checkpoint)
   }

@@ -1,6 +1,8 @@
 import CanonicalJSON
 import ConnectorFabric
+import Cryptography
 import Domain
+import Foundation
 import Vault
 
 extension HostCommand {
@@ -63,7 +65,15 @@ extension RunningHost {
   fileprivate func findings(_ enabling: Enabling, _ manifest: Manifest, _ tenant: TenantID) throws -> [String] {
     var findings = try unfitSecrets(enabling, manifest, tenant)
     if let lacking = manifest.webhook.flatMap({ Ingress.lacking($0, options.settings) }) { findings.append(lacking) }
+    if let lacking = libraryFault(enabling, manifest) { findings.append(lacking) }
     return findings.map { "[\($0.code)] \($0.message) \($0.remedy)" }
+  }
+
+  /// The worker loads nothing else than the manifest promises.
+  private func libraryFault(_ enabling: Enabling, _ manifest: Manifest) -> EnablingError? {
+    let path = "\(pluginFolder(of: enabling))/\(manifest.library.file)"
+    guard let bytes = FileManager.default.contents(atPath: path) else { return .noLibrary(path: path) }
+    return SHA256.digest([UInt8](bytes)) == manifest.library.sha256 ? nil : .otherLibrary(path: path)
   }
 
   /// What enabling it would mean: for the one who grants it.

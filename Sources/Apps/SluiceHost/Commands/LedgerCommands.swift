@@ -33,10 +33,15 @@ extension HostCommand {
       takes: [.text("to")]
     ) { call in
       let to = try call.string("to")
-      let folder = try await call.host.ledgerCheck(try call.tenant()).folder
+      let tenant = try call.tenant()
+      let folder = try await call.host.ledgerCheck(tenant).folder
+      try await call.host.checkOutside(to)
       let count = try OperatorFile.writing(to) {
-        let target = try FileObjectStore(root: to)
         let all = try FileObjectStore(root: folder)
+        if let other = try Self.log(in: to), other != LedgerEpoch.first.origin(of: tenant) {
+          throw LedgerExportError(folder: to, log: other)
+        }
+        let target = try FileObjectStore(root: to)
         return try all.list("").reduce(0) { count, path in
           guard let bytes = try all.read(path) else { return count }
           try target.write([(path, bytes)])
@@ -46,4 +51,21 @@ extension HostCommand {
       return ["files": .integer(Int64(count)), "to": .string(to)]
     },
   ]
+
+  /// Whose log a folder holds: the first line of its checkpoint.
+  private static func log(in folder: String) throws -> String? {
+    guard FileManager.default.fileExists(atPath: folder) else { return nil }
+    return try FileObjectStore(root: folder).read("checkpoint").flatMap {
+      String(decoding: $0, as: UTF8.self).split(separator: "\n").first.map(String.init)
+    }
+  }
+}
+
+/// A folder that holds another log: both would be in it, and neither could be verified.
+struct LedgerExportError: OperatorError, Equatable {
+  let folder: String
+  let log: String
+  var code: String { "ledger.other_log" }
+  var message: String { "\(folder) holds the log \(log); nothing was written." }
+  var remedy: String { "Name another folder for this one." }
 }

@@ -1,3 +1,4 @@
+import CanonicalJSON
 import ConnectorFabric
 import Domain
 import Vault
@@ -66,13 +67,30 @@ extension RunningHost {
     try checkInForce(with: wanted, of: tenant)
   }
 
-  func carryOut(_ step: ConnectorStep, for tenant: TenantID, by user: UserID?) async throws {
-    switch (step.change, step.upgrade, step.enabling) {
-    case (.unchanged, _, _): return
-    case (.removed, _, _): try await disable(step.instance, for: tenant, by: user)
-    case (_, let upgrade?, _): _ = try await carryOut(upgrade, for: tenant, by: user)
-    case (_, nil, let enabling?): try await enable(enabling, for: tenant, by: user)
-    case (_, nil, nil): return
+  /// Puts rules and connectors into effect. All but upgrades become durable at once: whatever ends the host, they are in force
+  /// together or not at all. Then come the upgrades, one after the other, as each first asks its plugin.
+  func carryOut(
+    _ rules: [(kind: Activation.Kind, name: String, document: JSONValue)], _ steps: [ConnectorStep],
+    for tenant: TenantID, by user: UserID?
+  ) async throws {
+    let gone = steps.filter { $0.change == .removed }.map(\.instance)
+    for instance in gone { await giveWay("\(tenant)/\(instance)") }
+    let wanted = try steps.filter { $0.change != .unchanged && $0.upgrade == nil }.compactMap { step -> Enabling? in
+      guard step.change == .removed else { return step.enabling }
+      var enabling = try enabling(of: step.instance, tenant)
+      enabling.settings.enabled = false
+      return enabling
+    }
+    let sets = try wanted.map { enabling in
+      (kind: Activation.Kind.instance, name: enabling.instance.rawValue, document: try JSONValue(encoding: enabling))
+    }
+    try await change(wanted.map(\.instance), of: tenant) {
+      try await activate(rules + sets, for: tenant, by: user)
+    }
+    if isRunningInstances, !wanted.isEmpty { try await startInstances(of: tenant) }
+    for instance in gone { await dryRuns["\(tenant)/\(instance)"]?.stop() }
+    for step in steps where step.change != .unchanged {
+      if let upgrade = step.upgrade { _ = try await carryOut(upgrade, for: tenant, by: user) }
     }
   }
 }

@@ -104,6 +104,8 @@ package enum EnablingError: OperatorError, Equatable {
   case badOverride(endpoint: String, base: String)
   case privateNotAllowed(endpoint: String)
   case badProxy
+  case noLibrary(path: String)
+  case otherLibrary(path: String)
   /// Each place that does not fit.
   case badConfig(faults: String)
   case unknownSlot(slot: String, instance: String, known: [String])
@@ -115,6 +117,8 @@ package enum EnablingError: OperatorError, Equatable {
     case .badOverride: "connector.bad_override"
     case .privateNotAllowed: "connector.private_not_allowed"
     case .badProxy: "connector.bad_proxy"
+    case .noLibrary: "connector.no_library"
+    case .otherLibrary: "connector.other_library"
     case .badConfig: "connector.bad_config"
     case .unknownSlot: "secret.unknown_slot"
     }
@@ -123,9 +127,13 @@ package enum EnablingError: OperatorError, Equatable {
     switch self {
     case .noPlugin(let name, _): "There is no plugin \"\(name)\" here."
     case .unknownEndpoint(let name, _): "The manifest declares no endpoint \"\(name)\"."
-    case .badOverride(let endpoint, let base): "\"\(base)\" cannot be the address of the endpoint \(endpoint)."
+    // What holds a login is not repeated.
+    case .badOverride(let endpoint, let base):
+      "\(base.contains("@") ? "An address with a login" : "\"\(base)\"") cannot be the address of the endpoint \(endpoint)."
     // What was given is not repeated: it may hold a login.
     case .badProxy: "What was given cannot be a proxy's address."
+    case .noLibrary(let path): "The library \(path) is not there, or cannot be read."
+    case .otherLibrary(let path): "\(path) is not the library whose SHA-256 the manifest names: it is not loaded."
     case .badConfig(let faults): "The configuration does not fit: \(faults)."
     case .unknownSlot(let slot, let instance, _): "The manifest of \(instance) declares no slot \"\(slot)\"."
     case .privateNotAllowed(let endpoint):
@@ -146,6 +154,8 @@ package enum EnablingError: OperatorError, Equatable {
         : "Declared: \(known.joined(separator: ", "))."
     case .badProxy:
       "Give http://host:port or https://host:port, or none for no proxy at all; its login is a secret: `sluice secret set INSTANCE proxy < FILE`."
+    case .noLibrary, .otherLibrary:
+      "Build it beside its manifest, or install the plugin from its pack; what is enabled is tried again, and parked if it stays so."
     case .badConfig: "Give what the schema under `config` in the manifest allows."
     case .privateNotAllowed:
       "Say `--allow-private`, or in a connector's file `allow_private: true`: it may then lead to private addresses and plain http, and is shown and recorded."
@@ -293,7 +303,7 @@ extension EnablingError {
     case .badOverride(let endpoint, _), .privateNotAllowed(let endpoint): "endpoints.\(endpoint)"
     case .badProxy: "proxy"
     case .badConfig: "config"
-    case .unknownSlot: nil
+    case .unknownSlot, .noLibrary, .otherLibrary: nil
     }
   }
 

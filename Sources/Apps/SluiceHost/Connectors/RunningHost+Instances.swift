@@ -23,7 +23,7 @@ extension RunningHost {
   /// - Throws: `UpgradeError.busy` while its version is being replaced, which would write over this.
   package func enable(_ enabling: Enabling, for tenant: TenantID, by user: UserID?) async throws {
     try checkInForce(with: [enabling], of: tenant)
-    try await change(enabling.instance, of: tenant) {
+    try await change([enabling.instance], of: tenant) {
       try await activate(
         [(.instance, name: enabling.instance.rawValue, document: try JSONValue(encoding: enabling))], for: tenant,
         by: user)

@@ -226,7 +226,8 @@ package enum LedgerStateError: OperatorError, Equatable {
       "Restore the backup again, with the newest checkpoint of that log: `sluice restore --checkpoint FILE`."
     case .checkpointDamaged:
       "Put it back from a copy. Where there is none, move it away and start: the high-water mark still says what others have seen, and it is signed anew."
-    case .markDamaged: "Remove the file once `sluice ledger verify` finds the published log sound; it is written again."
+    case .markDamaged:
+      "Move the file away and ask `sluice ledger verify`, which needs none. Where it finds the published log sound, start: the mark is written again. Where not, put both back from a copy first."
     }
   }
 }

@@ -95,14 +95,16 @@ extension RunningHost {
       })
   }
 
-  /// Runs what journals a change of an instance: no upgrade begins meanwhile.
+  /// Runs what journals a change of instances: no upgrade of theirs begins meanwhile.
   /// - Throws: `UpgradeError.busy` while one is under way, which would write over this.
-  func change(_ instance: InstanceID, of tenant: TenantID, _ body: () async throws -> Void) async throws {
-    let key = "\(tenant)/\(instance)"
+  func change(_ instances: [InstanceID], of tenant: TenantID, _ body: () async throws -> Void) async throws {
     try refuseChange(of: tenant)
-    guard upgrading[key] == nil else { throw UpgradeError.busy(instance: instance) }
-    changing[key, default: 0] += 1
-    defer { changing[key] = changing[key] == 1 ? nil : changing[key]! - 1 }
+    for instance in instances where upgrading["\(tenant)/\(instance)"] != nil {
+      throw UpgradeError.busy(instance: instance)
+    }
+    let keys = instances.map { "\(tenant)/\($0)" }
+    for key in keys { changing[key, default: 0] += 1 }
+    defer { for key in keys { changing[key] = changing[key] == 1 ? nil : changing[key]! - 1 } }
     try await body()
   }
 
