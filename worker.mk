@@ -30,9 +30,11 @@ $(C_BUILD)/profile_%.h: $(C_PROFILES)/%.txt $(C_PROFILES)/generate.awk
 	@mkdir -p $(@D)
 	awk -v name=$* -f $(C_PROFILES)/generate.awk $< > $@.new && mv $@.new $@
 
-# What goes before the C library's for plugins, so that the worker can tell of it (refusals.c, allocations.c).
+# What goes before the C library's for plugins, so that the worker can tell of it (refusals.c, allocations.c),
+# or so that the kit can say which time it is (clocks.c).
 COMMA := ,
-C_EXPORTED := pthread_create eventfd epoll_create epoll_create1 malloc calloc realloc aligned_alloc memalign posix_memalign mmap mmap64 mremap
+C_EXPORTED := pthread_create eventfd epoll_create epoll_create1 malloc calloc realloc aligned_alloc memalign posix_memalign mmap mmap64 mremap \
+	clock_gettime time gettimeofday timespec_get
 C_EXPORTS := $(foreach name,$(C_EXPORTED),-Wl$(COMMA)--export-dynamic-symbol=$(name))
 # Standard hardening: the worker is the one process that runs foreign code. No Swift library is linked.
 $(C_BUILD)/sluice-worker: $(C_WORKER_SOURCES) $(C_FRAMES_SOURCES) $(C_HEADERS) $(C_BUILD)/profile_load.h $(C_BUILD)/profile_run.h

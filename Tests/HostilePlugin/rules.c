@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -99,6 +100,29 @@ static sluice_status_t burn(void) {
     do clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
     while ((now.tv_sec - from.tv_sec) * 1000 + (now.tv_nsec - from.tv_nsec) / 1000000 < 400);
     return SLUICE_OK;
+}
+
+// No attack either: each way in which the C library tells the time, in milliseconds.
+static int64_t ms(time_t seconds, long nanoseconds) { return (int64_t)seconds * 1000 + nanoseconds / 1000000; }
+
+static int64_t clock_ms(clockid_t clock) {
+    struct timespec now = {0, 0};
+    clock_gettime(clock, &now);
+    return ms(now.tv_sec, now.tv_nsec);
+}
+
+static sluice_status_t tell_time(const sluice_host_t *host) {
+    struct timeval of_day;
+    struct timespec of_base;
+    time_t seconds = 0;
+    gettimeofday(&of_day, NULL);
+    char text[400];
+    int len = snprintf(text, sizeof text, "{\"clock_gettime\":%lld,\"coarse\":%lld,\"gettimeofday\":%lld,\"time\":%lld,\"timespec_get\":%lld,"
+        "\"unknown_base\":%d,\"unknown_clock\":%d,\"monotonic\":%lld,\"processor\":%lld}",
+        (long long)clock_ms(CLOCK_REALTIME), (long long)clock_ms(CLOCK_REALTIME_COARSE), (long long)ms(of_day.tv_sec, of_day.tv_usec * 1000),
+        (long long)ms(time(&seconds), 0), timespec_get(&of_base, TIME_UTC) == TIME_UTC ? (long long)ms(of_base.tv_sec, of_base.tv_nsec) : 0,
+        timespec_get(&of_base, 99), clock_gettime(9999, &of_base), (long long)clock_ms(CLOCK_MONOTONIC), (long long)clock_ms(CLOCK_PROCESS_CPUTIME_ID));
+    return emit(host, "attacks", "tell_time", text, (uint64_t)len);
 }
 
 static sluice_status_t log_flood(const sluice_host_t *host) {
@@ -265,6 +289,7 @@ sluice_status_t rule_attack_run(const sluice_host_t *host, const char *name, int
     if (strcmp(name, "log_flood") == 0) return log_flood(host);
     if (strcmp(name, "clock_flood") == 0) return clock_flood(host);
     if (strcmp(name, "burn") == 0) return burn();
+    if (strcmp(name, "tell_time") == 0) return tell_time(host);
     if (strcmp(name, "oversized") == 0) return oversized(host);
     if (strcmp(name, "malformed") == 0) return emit(host, "attacks", "bad", "{\"not json", 10);
     if (strcmp(name, "undeclared_stream") == 0) return emit(host, "nobody_declared_me", "k", "{}", 2);

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -287,10 +288,16 @@ static sluice_status_t check(const sluice_source_t *source) {
     if (M(COPIES_HOST)) copy.log(&copy, SLUICE_LOG_DEBUG, &code, &message, NULL, 0);
     if (M(LOGS_NONSENSE)) host->log(host, 99, &code, &message, NULL, 0);
     if (M(REAL_TIME)) {
-        static char number[32];
-        struct timespec now;
-        clock_gettime(CLOCK_REALTIME, &now);
-        snprintf(number, sizeof number, "It is %ld.", now.tv_nsec);
+        static char day[48];
+        snprintf(day, sizeof day, "It is day %lld.", (long long)time(NULL) / 86400);
+        message = text(day);
+        host->log(host, SLUICE_LOG_DEBUG, &code, &message, NULL, 0);
+    }
+    if (M(REAL_CHANCE)) {
+        static char number[48];
+        unsigned long long drawn = 0;
+        if (getrandom(&drawn, sizeof drawn, 0) != sizeof drawn) abort();
+        snprintf(number, sizeof number, "It drew %llu.", drawn);
         message = text(number);
         host->log(host, SLUICE_LOG_DEBUG, &code, &message, NULL, 0);
     }

@@ -257,6 +257,23 @@ def test_private_folder(worker):
         assert "abi" in w.ready()
 
 
+def test_real_time(worker):
+    """a plugin reads the machine's clock; set back for the kit, its real time is another and its monotonic time is not"""
+    back = 37_264_273_457
+    for options, wanted in (((), 0), (("--real-time-back", str(back)), back)):
+        with hostile(worker, "tell_time", *options) as w:
+            before, monotonic = time.time() * 1000, time.monotonic() * 1000
+            _, found, _ = w.pull()
+            told = reports(found)["tell_time"]
+            for way in ("clock_gettime", "coarse", "gettimeofday", "time", "timespec_get"):
+                # `time` knows whole seconds, of a clock that is behind by a tick.
+                assert -1_100 < told[way] + wanted - before < 10_000, (options, way, told, before)
+            assert -100 < told["monotonic"] - monotonic < 10_000 and 0 <= told["processor"] < 10_000, (told, monotonic)
+            assert told["unknown_base"] == 0 and told["unknown_clock"] == -1, told
+    with worker("tests/hostile.so", "--real-time-back", "-1") as w:
+        assert w.end() == 64
+
+
 def test_probe(worker):
     """--probe prints JSON that names every protection"""
     out = subprocess.run([*worker.wrapper, os.path.join(worker.build, "sluice-worker"), "--probe"], capture_output=True)

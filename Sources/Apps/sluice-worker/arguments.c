@@ -20,7 +20,8 @@ static const char usage[] =
     "  --cgroup DIR                join this control group (at most 4)\n"
     "  --threads-counted           a joined group holds the threads to their number\n"
     "  --check WHAT                report poison|calls|newer-host|system-calls|descriptors; for the conformance kit\n"
-    "  --fail-at N                 answer the Nth host call of each operation as no header says, and tell their number; for the same\n";
+    "  --fail-at N                 answer the Nth host call of each operation as no header says, and tell their number; for the same\n"
+    "  --real-time-back MS         set the C library's real time back for the plugin; for the same\n";
 
 static bool number(const char *text, uint64_t max, uint64_t *out) {
     char *end = NULL;
@@ -41,6 +42,7 @@ static bool numeric_option(const char *name, const char *value, options_t *out) 
     if (strcmp(name, "--address-bytes") == 0) return number(value, UINT64_MAX, &out->address_bytes);
     if (strcmp(name, "--cpu-seconds") == 0) return number(value, 1u << 30, &out->cpu_seconds);
     if (strcmp(name, "--files") == 0) return number(value, 1u << 16, &out->files) && out->files >= 8;
+    if (strcmp(name, "--real-time-back") == 0) return number(value, UINT64_C(1) << 40, &out->real_time_back_ms);
     if (strcmp(name, "--fail-at") == 0) return number(value, UINT64_MAX, &out->fail_at) && (out->checking |= CHECK_FAILURE, true);
     return false;
 }

@@ -26,6 +26,7 @@ int main(int argc, char **argv) {
     protections_t protections = {0, 0, 0};
     checking_begin(&options);
     refusals_begin(&options);
+    clocks_begin(&options);
     sandbox_enter(&options, plugin_fd, &protections);
     const sluice_plugin_t *plugin = plugin_load(plugin_fd, &options, &protections);
     if (options.describe) describe(plugin, plugin_entry());

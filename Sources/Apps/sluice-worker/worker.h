@@ -27,6 +27,7 @@ typedef struct options {
     bool describe;          // print what the library says of itself and stop
     uint32_t checking;      // CHECK_*: what to watch the plugin for
     uint64_t fail_at;       // the call of each operation that fails; 0: none, they are counted
+    uint64_t real_time_back_ms;  // for the conformance kit; 0: the plugin sees the machine's time
     const char *groups[GROUPS_MAX];  // control groups to join, as folders
     uint32_t group_count;
     bool threads_counted;   // one of them holds the threads to their number
@@ -79,6 +80,9 @@ void checking_begin(const options_t *options);
 const sluice_host_t *checking_host(void);                        // what create() is given: host_table, or one that watches
 void checking_input(const uint8_t *bytes, size_t len);           // the plugin is about to be lent this
 void checking_done(uint8_t *bytes, size_t len);                  // and has given it back
+
+// clocks.c
+void clocks_begin(const options_t *options);                     // what a plugin reads of the machine's clock
 
 // describe.c
 _Noreturn void describe(const sluice_plugin_t *plugin, const sluice_plugin_t *again);

@@ -58,6 +58,8 @@ package struct WorkerSpec: Sendable {
   package var checking: [Checking] = []
   /// The call of each operation, from 1, that is answered as no header says, and not done; with 0 they are only counted.
   package var failAt: Int?
+  /// By how much the machine's clock, as the C library tells it to the plugin, is set back: for the conformance kit alone.
+  package var realTimeBackMs = 0
   /// How the codes of log lines begin in which the worker says what it found.
   package static let violationPrefix = "sluice.check."
 
@@ -78,6 +80,7 @@ package struct WorkerSpec: Sendable {
       if group.countsThreads { arguments.append("--threads-counted") }
     }
     for what in checking { arguments += ["--check", what.rawValue] }
+    if realTimeBackMs > 0 { arguments += ["--real-time-back", "\(realTimeBackMs)"] }
     if let failAt { arguments += ["--fail-at", "\(failAt)"] }
     if let identity { arguments += ["--uid", "\(identity.user)", "--gid", "\(identity.group)"] }
     return arguments + [plugin]

@@ -71,12 +71,13 @@ final class Stand: Sendable {
     var recordBytesMax: Int?
     var checking: [WorkerSpec.Checking] = []
     var failAt: Int?
+    var realTimeBackMs = 0
     /// What it may ask for; the subject's own manifest when nil.
     var manifest: Manifest?
     init() {}
     var isPlain: Bool {
       config == nil && component.isEmpty && role == nil && recordBytesMax == nil && checking.isEmpty && failAt == nil
-        && manifest == nil && extensions == Setup().extensions
+        && realTimeBackMs == 0 && manifest == nil && extensions == Setup().extensions
     }
   }
 
@@ -110,7 +111,7 @@ final class Stand: Sendable {
     spec.memoryBytes = manifest.limits.memoryBytes
     spec.threads = manifest.limits.threads
     spec.graceMs = min(manifest.limits.graceMs, 1_000)
-    (spec.checking, spec.failAt) = (setup.checking, setup.failAt)
+    (spec.checking, spec.failAt, spec.realTimeBackMs) = (setup.checking, setup.failAt, setup.realTimeBackMs)
     if geteuid() == 0 {
       // A user of its own for each worker, as in the product: limits of processes and threads are counted by user.
       let count = workers.withLock { workers -> Int in
