@@ -240,6 +240,18 @@ def test_documents_that_are_none(rig):
     check_well(host)
 
 
+def test_settings_with_many_faults(rig):
+    """all that is wrong with a host's settings is told at once, each with line and code, and no host starts on them"""
+    settings, data = os.path.join(rig.path("settings"), "sluice.yaml"), os.path.join(rig.path("settings"), "data")
+    with open(settings, "w") as f:
+        f.write("sluice: 1\nlisten: nowhere\ndisk:\n  low_water_bytes: -1\n  balast_bytes: 0\nsandbox: off\n")
+    for words in (("doctor", "--config", settings), ("up", "--config", settings, "--data-dir", data)):
+        done = sluice(*words, seconds=20)
+        told = [line.split(" is ")[0].removeprefix("sluice: sluice.yaml") for line in done.stderr.splitlines()]
+        wanted = [":2:9: `listen`", ":4:20: `disk.low_water_bytes`", ":5:17: `disk.balast_bytes`", ":6:10: `sandbox`"]
+        expect_equal((done.returncode, told, done.stderr.count("[config.invalid]"), os.path.exists(data)), (1, wanted, 4, False), words[0])
+
+
 def test_more_than_a_host_takes(rig):
     """a number that JSON does not carry and a secret that is too large or no text are refused before they are sent"""
     host = ready(rig)

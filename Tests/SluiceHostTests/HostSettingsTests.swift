@@ -5,7 +5,7 @@ import Testing
 @testable import SluiceHost
 
 @Suite struct `A host's settings` {
-  private func read(_ value: JSONValue) throws(DocumentError) -> HostSettings {
+  private func read(_ value: JSONValue) throws(DocumentFaults) -> HostSettings {
     try HostSettings(SourceDocument(name: "sluice.yaml", value: value, marks: [:]))
   }
 
@@ -89,8 +89,51 @@ import Testing
       (["sluice": 1, "retention": ["tenants": ["Not One": ["raw_days": 1]]]], "retention.tenants.Not One"),
     ] as [(JSONValue, String)])
   func `that are wrong are named by their key`(document: JSONValue, path: String) {
-    var found: String?
-    do throws(DocumentError) { _ = try read(document) } catch { found = error.path }
-    #expect(found == path)
+    #expect(throws: DocumentFaults.self) { try read(document) }
+    #expect(faults(document) == [path])
+  }
+
+  private func faults(_ document: JSONValue) -> [String] {
+    do throws(DocumentFaults) { _ = try read(document) } catch { return error.all.map(\.path) }
+    return []
+  }
+
+  @Test func `that are wrong in many places are told of all at once`() {
+    let wrong: JSONValue = [
+      "sluice": 1, "listn": "127.0.0.1:7070", "listen": "7070", "behind_tls": "yes", "public_url": "x",
+      "sandbox": "off", "control_groups": "many", "instances": 3,
+      "disk": ["low_water_bytes": -1, "ballast": 1, "tenant_quota_bytes": -1],
+      "proxy": ["addresses": ["proxy.local", "127.0.0.1", "there"], "client_certificate_header": "a header"],
+      "journal": ["segment_bytes": 10, "pack": 1, "pack_bytes": 1],
+      "egress": [
+        "proxy_url": "socks5://10.0.0.7:1080", "no_proxy": ["10.0.0.0/33", "ok.example", .null], "ca_file": "x",
+      ],
+      "retention": [
+        "raw_days": 0, "tenants": ["demo": ["raw_days": -1], "Not One": ["raw_days": 1], "kept": ["days": 2]],
+      ],
+      "intake": ["bytes_max": 10],
+    ]
+    let paths = [
+      "listn", "listen", "behind_tls", "public_url", "sandbox", "control_groups", "instances", "disk.low_water_bytes",
+      "disk.ballast", "disk.tenant_quota_bytes", "proxy.addresses[0]", "proxy.addresses[2]",
+      "proxy.client_certificate_header", "journal.segment_bytes", "journal.pack", "journal.pack_bytes",
+      "egress.proxy_url",
+      "egress.no_proxy[0]", "egress.no_proxy[2]", "egress.ca_file", "retention.raw_days",
+      "retention.tenants.demo.raw_days", "retention.tenants.Not One", "retention.tenants.kept.days",
+      "retention.tenants.kept.raw_days", "intake.bytes_max",
+    ]
+    #expect(faults(wrong).sorted() == paths.sorted())
+    #expect(faults([]) == [""])
+  }
+
+  @Test func `that are wrong are told of in the order of their lines`() throws {
+    let marks = ["": (1, 1), "sandbox": (2, 1), "behind_tls": (3, 1), "listn": (4, 1)].mapValues {
+      SourceDocument.Mark(line: $0.0, column: $0.1)
+    }
+    let wrong = SourceDocument(
+      name: "sluice.yaml", value: ["sluice": 1, "listn": "x", "behind_tls": 1, "sandbox": "off"], marks: marks)
+    var lines: [Int?] = []
+    do throws(DocumentFaults) { _ = try HostSettings(wrong) } catch { lines = error.all.map(\.line) }
+    #expect(lines == [2, 3, 4])
   }
 }

@@ -69,68 +69,84 @@ extension HostSettings {
   private enum Sandbox: String, CaseIterable { case strict, degraded }
 
   /// Reads `sluice.yaml`: every key is optional but `sluice`, and an unknown one is refused.
-  package init(_ document: SourceDocument) throws(DocumentError) {
+  /// - Throws: All that is wrong with it.
+  package init(_ document: SourceDocument) throws(DocumentFaults) {
     let root = DocumentReader(document)
-    try root.allow([
-      "sluice", "listen", "behind_tls", "public_url", "proxy", "sandbox", "control_groups", "disk", "intake", "journal",
-      "retention", "egress", "instances",
-    ])
-    _ = try root["sluice"].integer(in: Self.formatVersion...Self.formatVersion)
-    if root["listen"].isPresent { listen = try Self.address(root["listen"]) }
-    if root["behind_tls"].isPresent { isBehindTLS = try root["behind_tls"].bool() }
-    if root["public_url"].isPresent {
-      let text = try root["public_url"].string(Self.publicURLForm)
-      guard let url = Self.publicURL(text) else {
-        throw root["public_url"].error("\"\(text.prefix(60))\"", allowed: Self.publicURLForm)
-      }
-      publicURL = url
-    }
-    if root["proxy"].isPresent { proxy = try Self.proxy(root["proxy"]) }
-    if root["sandbox"].isPresent { isDegradedSandboxAllowed = try root["sandbox"].choice(Sandbox.self) == .degraded }
-    if root["control_groups"].isPresent { controlGroups = try root["control_groups"].choice(ControlGroups.Use.self) }
-    let disk = root["disk"]
-    if disk.isPresent {
-      try disk.allow(["low_water_bytes", "ballast_bytes", "tenant_quota_bytes"])
-      try Self.read(disk["low_water_bytes"], 0...(1 << 50), into: &self.disk.lowWaterBytes)
-      try Self.read(disk["ballast_bytes"], 0...(1 << 40), into: &self.disk.ballastBytes)
-      let quota = disk["tenant_quota_bytes"]
-      if quota.isPresent { self.disk.tenantQuotaBytes = try quota.integer(in: 0...Int(DiskQuota.bytesMax)) }
-    }
-    let instances = root["instances"]
-    if instances.isPresent {
-      try instances.allow(["tenant_quota"])
-      let quota = instances["tenant_quota"]
-      if quota.isPresent { tenantInstancesMax = try quota.integer(in: 0...Int(InstanceQuota.countMax)) }
-    }
-    let intake = root["intake"]
-    if intake.isPresent {
-      try intake.allow(["bytes_max"])
-      try Self.read(intake["bytes_max"], 1 << 20...(1 << 40), into: &intakeBytesMax)
-    }
-    let journal = root["journal"]
-    if journal.isPresent {
-      try journal.allow(["segment_bytes", "pack", "pack_bytes"])
-      try Self.read(journal["segment_bytes"], 1 << 16...(1 << 40), into: &segmentBytesMax)
-      if journal["pack"].isPresent { isPacking = try journal["pack"].bool() }
-      try Self.read(journal["pack_bytes"], 1 << 14...(1 << 30), into: &packBytesMax)
-    }
-    if root["egress"].isPresent { egress = try WayOut(root["egress"]) }
-    if root["retention"].isPresent { retention = try Self.retention(root["retention"]) }
+    var faults = DocumentFaultList()
+    let isMapping = faults.allow(
+      [
+        "sluice", "listen", "behind_tls", "public_url", "proxy", "sandbox", "control_groups", "disk", "intake",
+        "journal",
+        "retention", "egress", "instances",
+      ], in: root)
+    if isMapping { readHost(root, &faults) }
+    if isMapping { readStorage(root, &faults) }
+    try faults.end()
   }
 
-  private static func retention(_ r: DocumentReader) throws(DocumentError) -> Retention {
-    try r.allow(["raw_days", "tenants"])
-    var retention = Retention()
-    if r["raw_days"].isPresent { retention.rawDays = try r["raw_days"].integer(in: 1...36_500) }
-    for (name, row) in try r["tenants"].isPresent ? r["tenants"].members() : [] {
-      guard let tenant = TenantID(rawValue: name) else {
-        throw row.error("\"\(name.prefix(60))\"", allowed: "a tenant's name")
-      }
-      try row.allow(["raw_days"])
-      let isForEver = (try? row["raw_days"].string("")) == "forever"
-      retention.tenants[tenant] = isForEver ? 0 : try row["raw_days"].integer(in: 1...36_500)
+  private mutating func readHost(_ root: DocumentReader, _ faults: inout DocumentFaultList) {
+    faults.reading { () throws(DocumentError) in
+      _ = try root["sluice"].integer(in: Self.formatVersion...Self.formatVersion)
     }
-    return retention
+    faults.reading(root["listen"]) { r throws(DocumentError) in listen = try Self.address(r) }
+    faults.reading(root["behind_tls"]) { r throws(DocumentError) in isBehindTLS = try r.bool() }
+    faults.reading(root["public_url"]) { r throws(DocumentError) in
+      let text = try r.string(Self.publicURLForm)
+      guard let url = Self.publicURL(text) else { throw r.error("\"\(text.prefix(60))\"", allowed: Self.publicURLForm) }
+      publicURL = url
+    }
+    if root["proxy"].isPresent { proxy = Self.proxy(root["proxy"], &faults) }
+    faults.reading(root["sandbox"]) { r throws(DocumentError) in
+      isDegradedSandboxAllowed = try r.choice(Sandbox.self) == .degraded
+    }
+    faults.reading(root["control_groups"]) { r throws(DocumentError) in
+      controlGroups = try r.choice(ControlGroups.Use.self)
+    }
+    if root["egress"].isPresent { egress = WayOut(root["egress"], &faults) }
+  }
+
+  private mutating func readStorage(_ root: DocumentReader, _ faults: inout DocumentFaultList) {
+    let (disk, instances, intake, journal) = (root["disk"], root["instances"], root["intake"], root["journal"])
+    if faults.allowIfPresent(["low_water_bytes", "ballast_bytes", "tenant_quota_bytes"], in: disk) {
+      Self.read(disk["low_water_bytes"], 0...(1 << 50), into: &self.disk.lowWaterBytes, &faults)
+      Self.read(disk["ballast_bytes"], 0...(1 << 40), into: &self.disk.ballastBytes, &faults)
+      faults.reading(disk["tenant_quota_bytes"]) { r throws(DocumentError) in
+        self.disk.tenantQuotaBytes = try r.integer(in: 0...Int(DiskQuota.bytesMax))
+      }
+    }
+    if faults.allowIfPresent(["tenant_quota"], in: instances) {
+      faults.reading(instances["tenant_quota"]) { r throws(DocumentError) in
+        tenantInstancesMax = try r.integer(in: 0...Int(InstanceQuota.countMax))
+      }
+    }
+    if faults.allowIfPresent(["bytes_max"], in: intake) {
+      Self.read(intake["bytes_max"], 1 << 20...(1 << 40), into: &intakeBytesMax, &faults)
+    }
+    if faults.allowIfPresent(["segment_bytes", "pack", "pack_bytes"], in: journal) {
+      Self.read(journal["segment_bytes"], 1 << 16...(1 << 40), into: &segmentBytesMax, &faults)
+      faults.reading(journal["pack"]) { r throws(DocumentError) in isPacking = try r.bool() }
+      Self.read(journal["pack_bytes"], 1 << 14...(1 << 30), into: &packBytesMax, &faults)
+    }
+    if faults.allowIfPresent(["raw_days", "tenants"], in: root["retention"]) {
+      readRetention(root["retention"], &faults)
+    }
+  }
+
+  private mutating func readRetention(_ r: DocumentReader, _ faults: inout DocumentFaultList) {
+    faults.reading(r["raw_days"]) { r throws(DocumentError) in retention.rawDays = try r.integer(in: 1...36_500) }
+    var rows: [(key: String, reader: DocumentReader)] = []
+    faults.reading { () throws(DocumentError) in rows = try r["tenants"].members() }
+    for (name, row) in rows {
+      guard let tenant = TenantID(rawValue: name) else {
+        faults.add(row.error("\"\(name.prefix(60))\"", allowed: "a tenant's name"))
+        continue
+      }
+      guard faults.allow(["raw_days"], in: row) else { continue }
+      faults.reading { () throws(DocumentError) in
+        let isForEver = (try? row["raw_days"].string("")) == "forever"
+        retention.tenants[tenant] = isForEver ? 0 : try row["raw_days"].integer(in: 1...36_500)
+      }
+    }
   }
 
   private static func address(_ reader: DocumentReader) throws(DocumentError) -> String {
@@ -164,31 +180,41 @@ extension HostSettings {
     return text.hasSuffix("/") ? String(text.dropLast()) : text
   }
 
-  private static func proxy(_ r: DocumentReader) throws(DocumentError) -> Proxy {
-    try r.allow(["addresses", "client_certificate_header"])
+  private static func proxy(_ r: DocumentReader, _ faults: inout DocumentFaultList) -> Proxy? {
+    guard faults.allow(["addresses", "client_certificate_header"], in: r) else { return nil }
     let allowed = "the addresses from which your proxy connects, e.g. [127.0.0.1, 10.0.0.0/24]"
-    var addresses: [IPRange] = []
-    for item in try r["addresses"].items() {
-      let text = try item.string(allowed)
-      guard let range = IPRange(text) else { throw item.error("\"\(text.prefix(60))\"", allowed: allowed) }
-      addresses.append(range)
+    var items: [DocumentReader] = []
+    faults.reading { () throws(DocumentError) in
+      items = try r["addresses"].items()
+      guard !items.isEmpty else { throw r["addresses"].error("missing", allowed: allowed) }
     }
-    guard !addresses.isEmpty else { throw r["addresses"].error("missing", allowed: allowed) }
-    let header = try r["client_certificate_header"].string("a header name").lowercased()
-    let isName = header.utf8.allSatisfy { (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2D }
-    guard !header.isEmpty, isName else {
-      throw r["client_certificate_header"].error("\"\(header.prefix(60))\"", allowed: "a header name")
+    var proxy = Proxy(addresses: [], clientCertificateHeader: "")
+    for item in items {
+      faults.reading { () throws(DocumentError) in
+        let text = try item.string(allowed)
+        guard let range = IPRange(text) else { throw item.error("\"\(text.prefix(60))\"", allowed: allowed) }
+        proxy.addresses.append(range)
+      }
     }
-    return Proxy(addresses: addresses, clientCertificateHeader: header)
+    faults.reading { () throws(DocumentError) in
+      let header = try r["client_certificate_header"].string("a header name").lowercased()
+      let isName = header.utf8.allSatisfy { (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2D }
+      guard !header.isEmpty, isName else {
+        throw r["client_certificate_header"].error("\"\(header.prefix(60))\"", allowed: "a header name")
+      }
+      proxy.clientCertificateHeader = header
+    }
+    return proxy
   }
 
   private static func read(
-    _ reader: DocumentReader, _ range: ClosedRange<Int>, into value: inout Int
-  ) throws(DocumentError) {
-    if reader.isPresent { value = try reader.integer(in: range) }
+    _ reader: DocumentReader, _ range: ClosedRange<Int>, into value: inout Int, _ faults: inout DocumentFaultList
+  ) {
+    faults.reading(reader) { r throws(DocumentError) in value = try r.integer(in: range) }
   }
 
   /// Reads the file at `path`.
+  /// - Throws: `DocumentFaults`, or why it cannot be read at all.
   package static func load(_ path: String) throws -> HostSettings {
     try HostSettings(try RunningHost.document(path: path))
   }

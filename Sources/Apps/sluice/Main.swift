@@ -39,6 +39,7 @@ struct Sluice: AsyncParsableCommand {
 
   /// What went wrong, on standard error.
   static func say(_ error: any Error) {
+    if let faults = error as? DocumentFaults { return faults.all.forEach { say($0) } }
     let error = UnnamedFault.named(error)
     let text = [error.message, error.remedy, "[\(error.code)]"].filter { !$0.isEmpty }.joined(separator: " ")
     StandardStream.error("sluice: \(text)".harmlessLines + "\n")

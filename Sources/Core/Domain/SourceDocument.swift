@@ -95,12 +95,19 @@ package struct DocumentReader {
 
   /// Refuses keys that nobody reads: a misspelled key must not be silently ignored.
   package func allow(_ keys: [String]) throws(DocumentError) {
+    if let first = faults(allowing: keys).first { throw first }
+  }
+
+  /// All of those keys, or that it is no mapping.
+  func faults(allowing keys: [String]) -> [DocumentError] {
     guard case .object(let members) = value ?? .null else {
-      throw error(
-        isPresent ? "not a mapping" : "missing", allowed: "a mapping with the keys " + keys.joined(separator: ", "))
+      return [
+        error(
+          isPresent ? "not a mapping" : "missing", allowed: "a mapping with the keys " + keys.joined(separator: ", "))
+      ]
     }
-    for key in members.keys.sorted() where !keys.contains(key) {
-      throw self[key].error("unknown here", allowed: keys.joined(separator: ", "))
+    return members.keys.sorted().filter { !keys.contains($0) }.map {
+      self[$0].error("unknown here", allowed: keys.joined(separator: ", "))
     }
   }
 

@@ -37,22 +37,26 @@ extension HostSettings {
 }
 
 extension HostSettings.WayOut {
-  init(_ r: DocumentReader) throws(DocumentError) {
-    try r.allow(["proxy_url", "proxy_login_file", "no_proxy", "ca_file"])
-    if r["ca_file"].isPresent { authoritiesFile = try Self.authorities(r["ca_file"]) }
+  init(_ r: DocumentReader, _ faults: inout DocumentFaultList) {
+    guard faults.allow(["proxy_url", "proxy_login_file", "no_proxy", "ca_file"], in: r) else { return }
+    faults.reading(r["ca_file"]) { r throws(DocumentError) in authoritiesFile = try Self.authorities(r) }
     guard r["proxy_url"].isPresent else {
       for key in ["proxy_login_file", "no_proxy"] where r[key].isPresent {
-        throw r[key].error("set without proxy_url", allowed: "only beside proxy_url")
+        faults.add(r[key].error("set without proxy_url", allowed: "only beside proxy_url"))
       }
       return
     }
-    let form = "http://host:port or https://host:port, without a login: that is what proxy_login_file is for"
-    let url = try r["proxy_url"].string(form)
-    // What was given is not repeated: it may hold a login.
-    guard HostSettings.isProxy(url) else { throw r["proxy_url"].error("not a proxy's address", allowed: form) }
-    var proxy = Proxy(url: url)
-    if r["proxy_login_file"].isPresent { proxy.login = try Self.login(r["proxy_login_file"]) }
-    for item in r["no_proxy"].isPresent ? try r["no_proxy"].items() : [] { proxy.spared.append(try Spared(item)) }
+    var proxy = Proxy(url: "")
+    faults.reading(r["proxy_url"]) { r throws(DocumentError) in
+      let form = "http://host:port or https://host:port, without a login: that is what proxy_login_file is for"
+      proxy.url = try r.string(form)
+      // What was given is not repeated: it may hold a login.
+      guard HostSettings.isProxy(proxy.url) else { throw r.error("not a proxy's address", allowed: form) }
+    }
+    faults.reading(r["proxy_login_file"]) { r throws(DocumentError) in proxy.login = try Self.login(r) }
+    var items: [DocumentReader] = []
+    faults.reading { () throws(DocumentError) in items = try r["no_proxy"].items() }
+    for item in items { faults.reading { () throws(DocumentError) in proxy.spared.append(try Spared(item)) } }
     self.proxy = proxy
   }
 
