@@ -235,7 +235,7 @@ private func credential(_ scheme: SlotScheme, _ secret: String, for target: Requ
     #expect(signed.headers == [.init("X-S", expected)])
   }
 
-  /// The first four are AWS's published requests; the last three were signed by botocore 1.43.
+  /// The first four are AWS's published requests; the others were signed by botocore 1.43.
   @Test(arguments: [
     (target(), "service", "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"),
     (
@@ -262,6 +262,13 @@ private func credential(_ scheme: SlotScheme, _ secret: String, for target: Requ
     (
       target("GET", "/k:x", query: "prefix=a%20b&list-type=2", base: "https://s3.example:443/b"), "s3",
       "b926db423c8e1673e8a8b120c7afa9e56c07669d0e2cf9942ff199152401dc12"
+    ),
+    (
+      target("GET", "/caf%C3%A9%20b"), "service", "937d8a47ba848cef8ad799c96d2c8fddec1500fb3badcec3b89d169a2717530b"
+    ),
+    (
+      target("GET", "/caf%C3%A9%20b", base: "https://s3.example/b"), "s3",
+      "64c113a676a21a3263fd953befee08eaac46e5c474cb817d21611caea9c257f2"
     ),
   ])
   func `is AWS's signature, the query sorted and encoded as it is signed`(

@@ -142,6 +142,26 @@ func get(_ url: String, _ change: @escaping @Sendable (inout EgressRequest) -> V
     #expect(got == body)
   }
 
+  @Test func `sends a path as it is written, encoded or not`() async throws {
+    let (listener, port) = listenLocally()
+    let path = "/v1/a:b@+=,!$'()*~/Pointe%20du%20Raz%3F%23%C3%AE/./x/../y//z"
+    let line = Mutex("")
+    let server = Thread {
+      let peer = accept(listener, nil, nil)
+      var buffer = [UInt8](repeating: 0, count: 65_536)
+      let count = recv(peer, &buffer, buffer.count, 0)
+      let text = String(decoding: buffer.prefix(max(count, 0)), as: UTF8.self)
+      line.withLock { $0 = String(text.prefix { !$0.isNewline }) }
+      let answer = Array("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".utf8)
+      _ = answer.withUnsafeBytes { send(peer, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+      close(peer)
+      close(listener)
+    }
+    server.start()
+    #expect(try await get("http://127.0.0.1:\(port)\(path)?a=%2e").0 == 200)
+    #expect(line.withLock { $0 } == "GET \(path)?a=%2e HTTP/1.1")
+  }
+
   @Test func `stops at the size limit, broken answers and missing servers, each by name`() async throws {
     let endless = OneAnswerServer(Array("HTTP/1.1 200 OK\r\n\r\n".utf8) + [UInt8](repeating: 65, count: 300_000))
     await #expect(throws: EgressFailure.tooLarge(host: "127.0.0.1:\(endless.port)", bytesMax: 100_000)) {

@@ -120,6 +120,22 @@ def test_odd_answers(start):
         assert (result["status"], result["message"]) == (status, "The host says why."), result
 
 
+def test_names_in_paths(start):
+    """what a name holds is spelled in one way in a path, in every language: encoded where it cannot stand plainly"""
+    for name, spelled in (("Pointe du Raz", "Pointe%20du%20Raz"), ("\u00eele d'Aix;?#", "%C3%AEle%20d'Aix%3B%3F%23"), ("a:b@+=,!$'()*", "a:b@+=,!$'()*"), ("../%2e", "..%2F%252e")):
+        asked = []
+
+        def answer(request):
+            asked.append(request.path)
+            return 200, {}, b"[]"
+
+        def scenario(language):
+            with tides(start, language, json.dumps({"station": name}))[0] as w:
+                return frames(w.run(PULL, answer, name="readings"))
+        everywhere(start, scenario)
+        assert set(asked) == {f"/v1/stations/{spelled}/readings"}, asked
+
+
 def test_states(start):
     """a state of nobody is refused for good, in every language with the same words"""
     for state, version in ((b"x", 1), (b"7", 9), (b"99999999999999999999", 1), (b"1 2", 1), (b"-1", 1), (b"-9223372036854775808", 1), (b"+7", 1), (b"07", 1), (b" 7", 1)):

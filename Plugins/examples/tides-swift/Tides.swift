@@ -70,8 +70,8 @@ struct Tides: WebhookSource {
 
   private func readings(after last: Int64, limit: Int, _ host: any Host) throws -> [JSON] {
     let request = HTTPRequest(
-      "GET", "/v1/stations/\(station)/readings", query: [("after", "\(last)"), ("limit", "\(limit)")],
-      endpoint: "tides", slot: "api")
+      "GET", "/v1/stations/\(HTTPRequest.segment(station))/readings",
+      query: [("after", "\(last)"), ("limit", "\(limit)")], endpoint: "tides", slot: "api")
     guard let list = try host.fetch(request).success(of: "tides").json().array else { throw Self.oddAnswer }
     return list
   }

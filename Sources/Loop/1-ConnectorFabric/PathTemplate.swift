@@ -1,8 +1,8 @@
-/// A declared request path: whole segments, each literal or `{name}`.
+/// A declared request path: whole segments, each literal, `{name}`, or `{name}` with a literal end such as ".json".
 package struct PathTemplate: Sendable, Equatable, CustomStringConvertible {
   private enum Segment: Sendable, Equatable {
     case literal(String)
-    case name(String)
+    case name(String, end: String)
   }
   private let segments: [Segment]
   package let description: String
@@ -12,44 +12,50 @@ package struct PathTemplate: Sendable, Equatable, CustomStringConvertible {
     guard text.hasPrefix("/") else { return nil }
     var segments: [Segment] = []
     for part in text.dropFirst().split(separator: "/", omittingEmptySubsequences: false) {
-      if part.hasPrefix("{"), part.hasSuffix("}"), part.count > 2 {
-        segments.append(.name(String(part.dropFirst().dropLast())))
-      } else {
-        guard PathTemplate.isPlain(part) else { return nil }
-        segments.append(.literal(String(part)))
+      guard let segment = part.hasPrefix("{") ? PathTemplate.named(part) : PathTemplate.literal(part) else {
+        return nil
       }
+      segments.append(segment)
     }
     self.segments = segments
     description = text
   }
 
-  package var names: [String] {
-    segments.compactMap { if case .name(let name) = $0 { name } else { nil } }
+  private static func named(_ part: Substring) -> Segment? {
+    guard let close = part.firstIndex(of: "}") else { return nil }
+    let (name, end) = (part[..<close].dropFirst(), part[close...].dropFirst())
+    guard !name.isEmpty, !name.contains("{"), end.utf8.allSatisfy(PathSegment.isPlain) else { return nil }
+    // What follows a name must look like an end, not like more of the name.
+    guard end.first.map({ $0 == "." || $0 == ":" }) ?? true else { return nil }
+    return .name(String(name), end: String(end))
   }
 
-  /// What `{name}`s stand for in `path`, or nil when it does not match. Dot segments, empty segments and encoded
+  private static func literal(_ part: Substring) -> Segment? {
+    guard part.utf8.allSatisfy(PathSegment.isPlain), PathSegment.read(part.utf8) != nil else { return nil }
+    return .literal(String(part))
+  }
+
+  package var names: [String] {
+    segments.compactMap { if case .name(let name, _) = $0 { name } else { nil } }
+  }
+
+  /// What `{name}`s stand for in `path`, decoded, or nil when it does not match. Dot segments, empty segments and encoded
   /// slashes never match, so that what the upstream reads is what was matched here.
   package func match(_ path: String) -> [String: String]? {
-    guard path.hasPrefix("/") else { return nil }
-    let parts = path.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
+    guard path.utf8.first == UInt8(ascii: "/") else { return nil }
+    let parts = path.utf8.dropFirst().split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
     guard parts.count == segments.count else { return nil }
     var found: [String: String] = [:]
     for (part, segment) in zip(parts, segments) {
-      guard PathTemplate.isPlain(part) else { return nil }
       switch segment {
-      case .literal(let text): guard part == text else { return nil }
-      case .name(let name): found[name] = String(part)
+      case .literal(let text): guard part.elementsEqual(text.utf8) else { return nil }
+      case .name(let name, let end):
+        guard part.suffix(end.utf8.count).elementsEqual(end.utf8),
+          let said = PathSegment.read(part.dropLast(end.utf8.count))
+        else { return nil }
+        found[name] = said
       }
     }
     return found
-  }
-
-  /// RFC 3986 unreserved characters, ":", "@" and a few sub-delimiters; not ".", "..", and nothing percent-encoded.
-  private static func isPlain(_ segment: Substring) -> Bool {
-    !segment.isEmpty && segment != "." && segment != ".."
-      && segment.utf8.allSatisfy { byte in
-        (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
-          || "-._~:@!$'()*+,=".utf8.contains(byte)
-      }
   }
 }

@@ -121,7 +121,11 @@ package struct RequestRules: Sendable {
         throw .slotMismatch(
           "\(request.method) \(request.path) is not declared with the slot \"\(request.slot ?? "none")\".")
       }
-      throw .undeclared("\(request.method) \(request.path) on \(endpoint.name) is not in the manifest.")
+      throw .undeclared(
+        "\(request.method) \(request.path) on \(endpoint.name) is not in the manifest."
+          + (request.path.contains("%")
+            ? " A {name} takes %XX in upper case, for what cannot stand plainly, and never for /, \\, % or a control character."
+            : ""))
     }
     let scheme = declared.slot.flatMap { manifest.slot($0)?.scheme }
     try RequestHead.admit(query: request.query, declared, hostQuery: scheme?.hostQuery)
@@ -171,8 +175,10 @@ package struct RequestRules: Sendable {
     guard let write = manifest.action(actionName)?.writes.first(where: { $0.request == declared.id }) else {
       throw .outsidePermit("The permitted action \(actionName) does not declare the request \(declared.id).")
     }
-    for (name, argument) in write.path where arguments[argument]?.string != names[name] {
-      throw .outsidePermit("{\(name)} in the path is not the permitted call's `\(argument)`.")
+    for (name, argument) in write.path {
+      // Bytes, not texts, as in a body.
+      guard let permitted = arguments[argument]?.string, let sent = names[name], permitted.utf8.elementsEqual(sent.utf8)
+      else { throw .outsidePermit("{\(name)} in the path is not the permitted call's `\(argument)`.") }
     }
     try admitBody(write, arguments, request)
     guard request.idempotencyKey == nil || request.idempotencyKey == key else {

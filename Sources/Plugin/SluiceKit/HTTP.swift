@@ -44,8 +44,8 @@ public struct HTTPRequest: Equatable, Sendable {
       && left.body == right.body && left.idempotencyKey == right.idempotencyKey
   }
 
-  /// One segment of a path: what the host takes in one is plain, and nothing else can become another path. The host refuses a
-  /// segment in which something had to be encoded.
+  /// One segment of a path, in the one spelling that the host takes: what may stand there plainly does, all else is encoded.
+  /// The host refuses a segment of "/", "\", "%" or a control character, and one that says nothing but dots and spaces.
   public static func segment(_ text: String) -> String { encoded(text, alsoPlain: ":@!$'()*+,=") }
 
   /// Percent-encodes all but RFC 3986's unreserved characters, for a query.

@@ -96,6 +96,16 @@ static void test_texts(void) {
     out = sluice_out(bytes, sizeof bytes);
     sluice_put_segment(&out, sluice_text("a:b@+=,!$'()*&;/%"));
     expect(sluice_is(sluice_out_slice(&out), "a:b@+=,!$'()*%26%3B%2F%25") && !out.full, "segment", "a:b");
+    // Every octet of ASCII but NUL, and some characters beyond: the same in every kit's test.
+    char all[127], room[512];
+    for (int i = 1; i < 128; i++) all[i - 1] = (char)i;
+    out = sluice_out(room, sizeof room);
+    sluice_put_segment(&out, sluice_bytes(all, 127));
+    sluice_put_segment(&out, sluice_text("\xc3\xa9\xc2\x85\xe2\x82\xac\xf0\x9d\x84\x9e"));
+    expect(sluice_is(sluice_out_slice(&out),
+        "%01%02%03%04%05%06%07%08%09%0A%0B%0C%0D%0E%0F%10%11%12%13%14%15%16%17%18%19%1A%1B%1C%1D%1E"
+        "%1F%20!%22%23$%25%26'()*+,-.%2F0123456789:%3B%3C=%3E%3F@ABCDEFGHIJKLMNOPQRSTUVWXYZ%5B%5C%5"
+        "D%5E_%60abcdefghijklmnopqrstuvwxyz%7B%7C%7D~%7F%C3%A9%C2%85%E2%82%AC%F0%9D%84%9E") && !out.full, "segment", "every octet");
     out = sluice_out(bytes, 3);
     sluice_put(&out, "ab");
     sluice_put(&out, "cd");

@@ -56,8 +56,8 @@ impl Request {
 /// Percent-encodes all but RFC 3986's unreserved characters: a name or a value of a query.
 pub fn encoded(text: &str) -> String { encoded_but(text, b"") }
 
-/// One segment of a path: what the host takes in one is plain, and nothing else can become another path. The host refuses a
-/// segment in which something had to be encoded.
+/// One segment of a path, in the one spelling that the host takes: what may stand there plainly does, all else is encoded. The
+/// host refuses a segment of "/", "\", "%" or a control character, and one that says nothing but dots and spaces.
 pub fn segment(text: &str) -> String { encoded_but(text, b":@!$'()*+,=") }
 
 fn encoded_but(text: &str, also_plain: &[u8]) -> String {
@@ -182,3 +182,7 @@ impl Drop for Opened<'_> {
         unsafe { (self.http.http_close)(self.table, self.handle) };
     }
 }
+
+#[cfg(test)]
+#[path = "http_tests.rs"]
+mod tests;

@@ -79,8 +79,8 @@ static inline void sluice_put_encoded_but(sluice_out_t *out, sluice_slice_t slic
 // Percent-encodes all but RFC 3986's unreserved characters: a name or a value of a query.
 static inline void sluice_put_encoded(sluice_out_t *out, sluice_slice_t slice) { sluice_put_encoded_but(out, slice, ""); }
 
-// One segment of a path: what the host takes in one is plain, and nothing else can become another path. The host refuses a
-// segment in which something had to be encoded.
+// One segment of a path, in the one spelling that the host takes: what may stand there plainly does, all else is encoded. The
+// host refuses a segment of "/", "\", "%", a control character or no UTF-8, and one that says nothing but dots and spaces.
 static inline void sluice_put_segment(sluice_out_t *out, sluice_slice_t slice) { sluice_put_encoded_but(out, slice, ":@!$'()*+,="); }
 
 // A whole number of 64 bits in decimal, and nothing else. 0 when it is none.
