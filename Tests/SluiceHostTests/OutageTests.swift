@@ -147,7 +147,8 @@ struct GaugeBench {
       Enabling(
         instance: name, source: "tides.yaml", manifest: manifest, folder: built + "/tests",
         config: ["station": "brest"],
-        endpoints: ["tides": "http://127.0.0.1:\(gauge.port)"]), for: demo, by: nil)
+        endpoints: ["tides": EndpointOverride("http://127.0.0.1:\(gauge.port)", allowsPrivate: true)]), for: demo,
+      by: nil)
   }
 
   private struct Standing { let state: ConnectorInstance.State, rounds: Int }

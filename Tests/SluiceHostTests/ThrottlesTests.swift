@@ -54,7 +54,7 @@ import UVLoop
     let (loop, metrics) = (EventLoop(), Metrics())
     let route = EgressGate.Route(
       tenant: TenantID(rawValue: "demo")!, instance: InstanceID(rawValue: "crm")!, manifest: try Self.manifest(),
-      overrides: [:])
+      places: EndpointPlaces(try Self.manifest(), config: [:]))
     loop.start()
     try await loop.run {
       let throttles = Throttles(loop: loop, metrics: metrics)

@@ -218,7 +218,9 @@ final class TokenBench: @unchecked Sendable {
     return AccessTokens.Need(
       route: .init(
         tenant: tenant, instance: instance, manifest: manifest,
-        overrides: ["crm": "http://127.0.0.1:\(server.port)"], proxy: nil),
+        places: EndpointPlaces(
+          manifest, config: [:],
+          overrides: ["crm": EndpointOverride("http://127.0.0.1:\(server.port)", allowsPrivate: true)]), proxy: nil),
       slot: "api", grant: grant, secret: secret, client: try secret.reveal { try SlotSecret($0, for: slot.scheme) },
       proxy: nil)
   }

@@ -27,8 +27,10 @@ extension Console {
 
   /// An instance with where its endpoints are led.
   private func led(_ row: JSONValue) -> HTML {
+    let inward = row["allow_private"]?.array ?? []
     let lines = row["endpoints"]?.object?.sorted { $0.key < $1.key }.map { name, address in
-      under("\(name) led to \(Words.exact(address))")
+      let word = inward.contains(.string(name)) ? ", also a private address" : ""
+      return under("\(name) led to \(Words.exact(address))\(word)")
     }
     return "\(data(row["instance"]?.string ?? Words.missing))\(lines ?? [])"
   }

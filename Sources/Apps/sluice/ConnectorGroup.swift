@@ -19,7 +19,8 @@ struct ConnectorGroup: ParsableCommand {
     @OptionGroup var everywhere: Everywhere
     @Argument(help: "A connector's name, or the path of its manifest.") var name: String
     @Option(name: .customLong("as"), help: "What this instance is called.") var instance: String?
-    @Option(help: "NAME=URL: where an endpoint really is. Needs --allow-private.") var endpoint: [String] = []
+    @Option(help: "NAME=URL: where an endpoint really is: https and a public name, or --allow-private as well.")
+    var endpoint: [String] = []
     @Flag(help: "Overridden endpoints may be private addresses and plain http.") var allowPrivate = false
     @Option(
       help:

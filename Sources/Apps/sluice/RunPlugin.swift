@@ -86,7 +86,8 @@ struct RunPlugin: AsyncParsableCommand {
         throw EnablingError.unknownEndpoint(name: name, known: manifest.endpoints.map(\.name))
       }
       guard RunningHost.isBase(base) else { throw EnablingError.badOverride(endpoint: name, base: base) }
-      options.overrides[name] = base
+      // Who runs a plugin by hand asks from their own machine, and no tenant's.
+      options.overrides[name] = EndpointOverride(base, allowsPrivate: true)
     }
     options.operations = try operations(manifest)
     return options

@@ -12,6 +12,11 @@ package struct ArgumentSchema: Equatable, Sendable {
   package struct Misfit: Error, Equatable {
     package let path: String
     package let reason: String
+
+    package init(path: String, reason: String) {
+      self.path = path
+      self.reason = reason
+    }
   }
 
   private let root: Node

@@ -87,7 +87,11 @@ package struct Authority: Sendable, Equatable {
       let rest = (value?.object ?? [:]).filter { !known.contains($0.key) }
       return rest.isEmpty ? "" : " \(JSONValue.object(rest).canonicalText)"
     }
-    var all = manifest.endpoints.map { "reaches \($0.base) (\($0.name))" }
+    var all = manifest.endpoints.map { endpoint in
+      let keys = endpoint.base.keys.map { "{\($0)}" }.joined(separator: ", ")
+      return "reaches \(endpoint.base) (\(endpoint.name))"
+        + (keys.isEmpty ? "" : ", where each instance's configuration says \(keys)")
+    }
     all += manifest.slots.map { slot in
       "uses a credential \(slot.name) (\(slot.scheme.name.rawValue)) at \(slot.endpoint)"
         + details(document["slots"]?[slot.name], but: ["scheme", "endpoint"])

@@ -31,8 +31,7 @@ package struct Manifest: Sendable, Equatable {
   }
   package struct Endpoint: Sendable, Equatable {
     package let name: String
-    /// Scheme, host, optional port and base path, e.g. `https://api.example.com/crm`.
-    package let base: String
+    package let base: EndpointBase
   }
   package struct Slot: Sendable, Equatable {
     package let name: String

@@ -17,7 +17,7 @@ extension Manifest {
     summary = try Self.line(root["summary"])
     kind = try root["kind"].choice(Kind.self)
     library = try Self.library(root["library"])
-    endpoints = try Self.endpoints(root["endpoints"])
+    endpoints = try Self.endpoints(root["endpoints"], config: root["config"].value ?? [:])
     slots = try Self.slots(root["slots"], endpoints)
     requests = try Self.requests(root["requests"], endpoints, slots)
     streams = try Self.streams(root["streams"], kind)
@@ -82,35 +82,31 @@ extension Manifest {
     return Library(file: file, sha256: digest, abiMajor: try r["abi"].integer(in: 1...1))
   }
 
-  private static func endpoints(_ r: DocumentReader) throws(DocumentError) -> [Endpoint] {
+  private static func endpoints(_ r: DocumentReader, config: JSONValue) throws(DocumentError) -> [Endpoint] {
     var endpoints: [Endpoint] = []
     for (key, member) in try r.members() {
       try member.allow(["base"])
-      let base = try member["base"].string("an https:// address")
-      guard Self.isEndpointBase(base) else {
+      let text = try member["base"].string("an https:// address")
+      guard let base = EndpointBase(text) else {
         throw member["base"].error(
-          "\"\(base)\"",
-          allowed: "https://host[:port][/path]: a name that TLS can prove, no address, wildcard or credentials")
+          "\"\(text)\"",
+          allowed:
+            "https://host[:port][/path]: a name that TLS can prove, no address, wildcard or credentials; its first labels may be {key}s of `config`, before two of its own"
+        )
       }
-      endpoints.append(Endpoint(name: key, base: base.hasSuffix("/") ? String(base.dropLast()) : base))
+      for key in base.keys where !isRequiredText(key, config) {
+        throw member["base"].error(
+          "\"\(text)\", of which `config` does not require the text \"\(key)\"",
+          allowed: "{key}s that `config` has among its `properties`, of type string, and under `required`")
+      }
+      endpoints.append(Endpoint(name: key, base: base))
     }
     return endpoints
   }
 
-  private static func isEndpointBase(_ base: String) -> Bool {
-    guard base.hasPrefix("https://") else { return false }
-    let parts = base.dropFirst(8).split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
-    let authority = parts[0].split(separator: ":", omittingEmptySubsequences: false)
-    guard authority.count <= 2, authority.dropFirst().allSatisfy({ Int($0).map { (1...65_535).contains($0) } ?? false })
-    else { return false }
-    let labels = authority[0].split(separator: ".", omittingEmptySubsequences: false)
-    // A last label that begins with a digit is an address in one of its spellings (RFC 3986, 3.2.2; WHATWG URL).
-    return labels.allSatisfy { label in
-      (1...63).contains(label.utf8.count)
-        && label.utf8.allSatisfy { (0x61...0x7A).contains($0 | 0x20) || (0x30...0x39).contains($0) || $0 == 0x2D }
-    } && !(labels.last?.first?.isNumber ?? true)
-      && (parts.count < 2 || parts[1].isEmpty
-        || PathTemplate("/" + (parts[1].hasSuffix("/") ? parts[1].dropLast() : parts[1]))?.names == [])
+  private static func isRequiredText(_ key: String, _ schema: JSONValue) -> Bool {
+    schema["properties"]?[key]?["type"]?.string == "string"
+      && (schema["required"]?.array ?? []).contains { $0.string == key }
   }
 
   private static func requests(
@@ -135,7 +131,8 @@ extension Manifest {
       }
       let text = try item["path"].string("a path such as /v1/deals/{id}")
       guard let path = PathTemplate(text) else {
-        throw item["path"].error("\"\(text)\"", allowed: "a path from \"/\" on, whole segments literal or {name}")
+        throw item["path"].error(
+          "\"\(text)\"", allowed: "a path from \"/\" on, whole segments literal, {name} or {name}.json")
       }
       var slot: String?
       if item["slot"].isPresent {

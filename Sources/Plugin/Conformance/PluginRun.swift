@@ -25,8 +25,8 @@ package struct PluginRun: Sendable {
     package var config: JSONValue = [:]
     /// By slot.
     package var secrets: [String: [UInt8]] = [:]
-    /// Base addresses instead of the manifest's; private ones are allowed for these.
-    package var overrides: [String: String] = [:]
+    /// Base addresses instead of the manifest's.
+    package var overrides: [String: EndpointOverride] = [:]
     /// What is done, in order; with nothing, a check and a pull of every stream.
     package var operations: [OperationStart] = []
     /// Whether a pull may let its upstream forget what nobody keeps here.
@@ -88,7 +88,8 @@ package struct PluginRun: Sendable {
         return bytes
       })
     let route = EgressGate.Route(
-      tenant: Self.tenant, instance: Self.instance, manifest: manifest, overrides: options.overrides)
+      tenant: Self.tenant, instance: Self.instance, manifest: manifest,
+      places: EndpointPlaces(manifest, config: options.config, overrides: options.overrides))
     let slots = manifest.slotNames
     let reworded: @Sendable (HTTPFailure) -> HTTPFailure = { Self.reworded($0, slots) }
     let gate = GateBox()

@@ -200,9 +200,13 @@ final class Stand: Sendable {
     // Schemes of credentials likewise.
     var manifest = manifest.withBearerSlots
     (manifest.limits.requestsPerSecond, manifest.limits.requestBurst) = (100_000, 100_000)
-    var overrides: [String: String] = [:]
-    for endpoint in manifest.endpoints { overrides[endpoint.name] = upstream.base(endpoint.name) }
-    return EgressGate.Route(tenant: Self.tenant, instance: Self.instance, manifest: manifest, overrides: overrides)
+    var overrides: [String: EndpointOverride] = [:]
+    for endpoint in manifest.endpoints {
+      overrides[endpoint.name] = EndpointOverride(upstream.base(endpoint.name), allowsPrivate: true)
+    }
+    return EgressGate.Route(
+      tenant: Self.tenant, instance: Self.instance, manifest: manifest,
+      places: EndpointPlaces(manifest, config: subject.config, overrides: overrides))
   }
 }
 

@@ -103,7 +103,8 @@ extension RunningHost {
     try EnablingError.check(config, of: manifest)
     return InstanceRoute(
       tenant: TenantID(rawValue: "bench")!, instance: InstanceID(rawValue: "bench")!, manifest: manifest,
-      folder: URL(fileURLWithPath: path).deletingLastPathComponent().path, overrides: [:], proxy: nil, hostProxy: nil,
+      folder: URL(fileURLWithPath: path).deletingLastPathComponent().path,
+      places: EndpointPlaces(manifest, config: config), proxy: nil, hostProxy: nil,
       config: config.canonicalBytes)
   }
 }

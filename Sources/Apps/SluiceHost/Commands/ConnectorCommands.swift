@@ -179,7 +179,8 @@ extension RunningHost {
       rows.append([
         "instance": .string(enabling.instance.rawValue), "connector": enabling.manifest["name"] ?? .null,
         "version": enabling.manifest["version"] ?? .null, "state": .string(state),
-        "endpoints": .object(enabling.endpoints.mapValues { .string($0) }),
+        "endpoints": .object(enabling.endpoints.mapValues { .string($0.base) }),
+        "allow_private": .array(enabling.privateEndpoints.map { .string($0) }),
         "proxy": enabling.proxy.map { .string($0) } ?? .null,
       ])
     }

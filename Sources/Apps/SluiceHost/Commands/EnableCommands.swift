@@ -82,6 +82,7 @@ extension RunningHost {
   ) throws -> [String: JSONValue] {
     guard let enabling = step.enabling else { return [:] }
     let authority = Authority(manifest, document: enabling.manifest)
+    let places = EndpointPlaces(manifest, config: enabling.config, overrides: enabling.endpoints)
     var plan: [String: JSONValue] = [
       "instance": .string(enabling.instance.rawValue), "connector": .string(manifest.name),
       "version": .string(manifest.version), "kind": .string(manifest.kind.rawValue), "enabled": false,
@@ -91,14 +92,17 @@ extension RunningHost {
         (step.upgrade == nil && step.change == .added ? authority.sentences : step.asked).map { .string($0) }),
       "endpoints": .object(
         Dictionary(
-          manifest.endpoints.map { ($0.name, .string(enabling.endpoints[$0.name] ?? $0.base)) },
+          manifest.endpoints.map { ($0.name, places.base(of: $0.name).map { .string($0) } ?? .null) },
           uniquingKeysWith: { first, _ in first })),
+      "allow_private": .array(enabling.privateEndpoints.map { .string($0) }),
       "lacks_secrets": .array(step.lacking.map { .string($0) }), "config": enabling.config,
       "schedule": enabling.schedule ?? enabling.manifest["schedule"] ?? .null,
       "proxy": enabling.proxy.map { .string($0) } ?? .null,
       "limits": manifest.limits.lowered(to: enabling.limits ?? [:]).json,
     ]
     if let upgrade = step.upgrade { plan["from"] = upgrade.from }
+    let leads = enabling.leads(manifest)
+    if !leads.isEmpty { plan["leads"] = .array(leads.map { .string($0) }) }
     if !findings.isEmpty { plan["findings"] = .array(findings.map { .string($0) }) }
     return plan
   }

@@ -26,8 +26,8 @@ package struct Enabling: Codable, Sendable, Equatable {
   /// The folder of the library, as `PluginFolder` keeps it.
   package var folder: String
   package var config: JSONValue
-  /// Operators' overrides of endpoints; private addresses are allowed for these.
-  package var endpoints: [String: String]
+  /// Where operators lead endpoints instead, and which of these may be private addresses.
+  package var endpoints: [String: EndpointOverride]
   /// An operator's proxy for all that this instance asks, `http://host:port`; its login is the secret of the slot "proxy".
   /// "none": not even the host's, which counts where nothing is said.
   package var proxy: String?
@@ -49,7 +49,7 @@ package struct Enabling: Codable, Sendable, Equatable {
 
   package init(
     instance: InstanceID, isEnabled: Bool = true, source: String, manifest: JSONValue, folder: String,
-    config: JSONValue = [:], endpoints: [String: String] = [:], proxy: String? = nil, replay: Bool = false,
+    config: JSONValue = [:], endpoints: [String: EndpointOverride] = [:], proxy: String? = nil, replay: Bool = false,
     schedule: JSONValue? = nil, limits: JSONValue? = nil
   ) {
     self.instance = instance
@@ -137,7 +137,7 @@ package enum EnablingError: OperatorError, Equatable {
     case .badConfig(let faults): "The configuration does not fit: \(faults)."
     case .unknownSlot(let slot, let instance, _): "The manifest of \(instance) declares no slot \"\(slot)\"."
     case .privateNotAllowed(let endpoint):
-      "The endpoint \(endpoint) was given another address, and nobody has said that it may be a private one."
+      "The endpoint \(endpoint) was given an address that is not https and a public name, and nobody has said that it may be."
     }
   }
   package var remedy: String {
@@ -158,7 +158,7 @@ package enum EnablingError: OperatorError, Equatable {
       "Build it beside its manifest, or install the plugin from its pack; what is enabled is tried again, and parked if it stays so."
     case .badConfig: "Give what the schema under `config` in the manifest allows."
     case .privateNotAllowed:
-      "Say `--allow-private`, or in a connector's file `allow_private: true`: it may then lead to private addresses and plain http, and is shown and recorded."
+      "Give https://name.example[:port][/path], which is held to what a manifest's own is; or say `--allow-private`, in a connector's file `allow_private: true`: it may then lead to private addresses and plain http, and is shown and recorded."
     }
   }
 }
@@ -168,8 +168,12 @@ extension RunningHost {
   ///
   /// Arguments: `name` (a connector's name or a manifest's path), `instance`, `endpoints` {name: base},
   /// `allow_private`, `proxy`, `config` {}, `replay`, `schedule` {}, `limits` {}.
-  /// - Parameter said: The file that says `schedule` and `limits`, so that their faults are shown in it.
-  func enabling(from arguments: JSONValue, said: SourceDocument? = nil) throws -> (Enabling, Manifest) {
+  /// - Parameters:
+  ///   - kept: What operators led elsewhere before, on the terms of that time.
+  ///   - said: The file that says `schedule` and `limits`, so that their faults are shown in it.
+  func enabling(
+    from arguments: JSONValue, keeping kept: [String: EndpointOverride] = [:], said: SourceDocument? = nil
+  ) throws -> (Enabling, Manifest) {
     guard let name = arguments["name"]?.string else { throw CommandError.missing("name") }
     let path = try manifestPath(name)
     let document = try Self.document(path: path)
@@ -179,16 +183,13 @@ extension RunningHost {
     if manifest.kind == .source, manifest.mapping["streams"] != nil {
       try PerceptionStage.check(.instance, asActivation)
     }
-    var endpoints: [String: String] = [:]
+    var endpoints = kept
     for (endpoint, value) in arguments["endpoints"]?.object ?? [:] {
-      guard manifest.endpoint(endpoint) != nil else {
-        throw EnablingError.unknownEndpoint(name: endpoint, known: manifest.endpoints.map(\.name))
-      }
-      guard arguments["allow_private"]?.bool == true else { throw EnablingError.privateNotAllowed(endpoint: endpoint) }
-      guard let base = value.string, Self.isBase(base) else {
-        throw EnablingError.badOverride(endpoint: endpoint, base: value.string ?? "")
-      }
-      endpoints[endpoint] = base
+      endpoints[endpoint] = try Enabling.override(
+        of: endpoint, value.string ?? "", allowsPrivate: arguments["allow_private"]?.bool == true)
+    }
+    if let gone = endpoints.keys.sorted().first(where: { manifest.endpoint($0) == nil }) {
+      throw EnablingError.unknownEndpoint(name: gone, known: manifest.endpoints.map(\.name))
     }
     let proxy = try arguments["proxy"].flatMap { $0.isNull ? nil : $0 }.map { value in
       guard let text = value.string, text == Enabling.noProxy || HostSettings.isProxy(text) else {
@@ -309,7 +310,7 @@ extension EnablingError {
 
   /// - Throws: `badConfig` with every fault, so that nobody mends one to be told of the next.
   package static func check(_ config: JSONValue, of manifest: Manifest) throws(EnablingError) {
-    let misfits = manifest.config.misfits(of: config)
+    let misfits = manifest.misfits(of: config)
     guard !misfits.isEmpty else { return }
     let faults = misfits.map { "\($0.path.isEmpty ? "the whole" : "`\($0.path)`") is \($0.reason)" }
     throw badConfig(faults: faults.joined(separator: "; "))

@@ -9,8 +9,7 @@ package struct InstanceRoute: Sendable {
   package let manifest: Manifest
   /// The folder of the manifest and its library.
   package let folder: String
-  /// Base addresses that an operator set for endpoints of this instance.
-  package let overrides: [String: String]
+  package let places: EndpointPlaces
   /// The proxy that an operator set for this instance, or "none"; nil leaves it to the host's.
   package let proxy: String?
   package let hostProxy: EgressProxy?
@@ -25,7 +24,7 @@ package struct InstanceRoute: Sendable {
   var fields: [String: String] { ["tenant": "\(tenant)", "instance": "\(instance)"] }
   var gate: EgressGate.Route {
     EgressGate.Route(
-      tenant: tenant, instance: instance, manifest: manifest, overrides: overrides, proxy: proxy,
+      tenant: tenant, instance: instance, manifest: manifest, places: places, proxy: proxy,
       hostProxy: hostProxy)
   }
   var library: String { folder + "/" + manifest.library.file }

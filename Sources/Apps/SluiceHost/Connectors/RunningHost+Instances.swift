@@ -167,7 +167,7 @@ extension RunningHost {
     if let limits = enabling.limits { manifest.limits = manifest.limits.lowered(to: limits) }
     return InstanceRoute(
       tenant: tenant, instance: enabling.instance, manifest: manifest, folder: pluginFolder(of: enabling),
-      overrides: enabling.endpoints, proxy: enabling.proxy,
+      places: EndpointPlaces(manifest, config: enabling.config, overrides: enabling.endpoints), proxy: enabling.proxy,
       hostProxy: options.settings.egress.proxy?.leading, config: enabling.config.canonicalBytes)
   }
 

@@ -33,14 +33,15 @@ extension RunningHost {
     let old = try enabling(of: instance, tenant)
     let plugin = old.manifest["name"]?.string ?? ""
     var arguments: [String: JSONValue] = [
-      "name": .string(name ?? plugin), "instance": .string(instance.rawValue), "allow_private": true,
-      "endpoints": .object(old.endpoints.mapValues { .string($0) }), "config": old.config,
+      "name": .string(name ?? plugin), "instance": .string(instance.rawValue), "config": old.config,
       "replay": .bool(old.settings.replay),
     ]
     arguments["proxy"] = old.proxy.map { .string($0) }
     arguments["schedule"] = old.schedule
     var (new, manifest): (Enabling, Manifest)
-    do { (new, manifest) = try enabling(from: .object(arguments)) } catch EnablingError.badConfig(let faults) {
+    do {
+      (new, manifest) = try enabling(from: .object(arguments), keeping: old.endpoints)
+    } catch EnablingError.badConfig(let faults) {
       let newest = InstalledPlugins.known(as: plugin, dataFolder: options.dataFolder, bundled: []).last
       throw UpgradeError.otherConfig(instance: instance, to: name ?? newest ?? plugin, faults: faults)
     }

@@ -14,8 +14,7 @@ package final class EgressGate {
     let tenant: TenantID
     let instance: InstanceID
     let manifest: Manifest
-    /// An operator's override of an endpoint's base address, which also allows private addresses and plain http.
-    let overrides: [String: String]
+    let places: EndpointPlaces
     /// An operator's proxy for everything that this instance asks, or "none".
     let proxy: String?
     /// The host's, where nothing is said for this instance.
@@ -23,13 +22,13 @@ package final class EgressGate {
     var key: String { "\(tenant)/\(instance)" }
 
     package init(
-      tenant: TenantID, instance: InstanceID, manifest: Manifest, overrides: [String: String], proxy: String? = nil,
+      tenant: TenantID, instance: InstanceID, manifest: Manifest, places: EndpointPlaces, proxy: String? = nil,
       hostProxy: EgressProxy? = nil
     ) {
       self.tenant = tenant
       self.instance = instance
       self.manifest = manifest
-      self.overrides = overrides
+      self.places = places
       self.proxy = proxy
       self.hostProxy = hostProxy
     }

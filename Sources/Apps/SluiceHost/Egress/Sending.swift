@@ -18,7 +18,7 @@ struct Sending {
   ) throws(HTTPFailure) {
     self.route = route
     declared = admitted.declared
-    guard let base = route.base(of: declared.endpoint) else {
+    guard let base = route.base(for: declared) else {
       throw HTTPFailure(
         status: .invalid, code: "egress.invalid_request", message: "The request was not sent: the endpoint is gone.")
     }
@@ -89,13 +89,20 @@ extension Throttle.Member {
 }
 
 extension EgressGate.Route {
-  /// The address of an endpoint: an operator's, or the manifest's.
-  func base(of endpoint: String) -> String? { overrides[endpoint] ?? manifest.endpoint(endpoint)?.base }
+  func base(of endpoint: String) -> String? { places.base(of: endpoint) }
+
+  /// Where a request goes; nil also where its access token could be asked for nowhere.
+  func base(for request: Manifest.Request) -> String? {
+    if case .oauth2(let grant) = request.slot.flatMap(manifest.slot)?.scheme, base(of: grant.endpoint) == nil {
+      return nil
+    }
+    return base(of: request.endpoint)
+  }
 
   /// A request with this instance's bounds, without headers but its sender's.
   func request(_ method: String, _ url: String, to endpoint: String) -> EgressRequest {
     var request = EgressRequest(method: method, url: url)
-    request.allowsPrivateAddress = overrides[endpoint] != nil
+    request.allowsPrivateAddress = places.allowsPrivate(endpoint)
     request.responseBytesMax = manifest.limits.responseBytesMax
     request.timeoutMs = manifest.limits.operationTimeoutMs
     request.headers = [("User-Agent", "sluice")]

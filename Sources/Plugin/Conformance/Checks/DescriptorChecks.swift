@@ -66,8 +66,8 @@ extension Check {
       return .fine
     },
     Check("configure-ok", .basic, "ABI-3.1", "It takes the configuration of its fixtures.") { stand in
-      do throws(ArgumentSchema.Misfit) { try stand.subject.manifest.config.check(stand.subject.config) } catch {
-        throw Fault("The fixtures' configuration does not fit the schema: `\(error.path)` is \(error.reason).")
+      if let misfit = stand.subject.manifest.misfits(of: stand.subject.config).first {
+        throw Fault("The fixtures' configuration does not fit the manifest: `\(misfit.path)` is \(misfit.reason).")
       }
       _ = try await stand.ready()
       return .fine

@@ -15,12 +15,13 @@ extension Check {
       var samples = SchemaSamples(chance: stand.chances())
       var tried: [JSONValue] = []
       for _ in 0..<100 {
-        guard let sample = samples.value(before.document["config"] ?? ["type": "object"]) else { break }
-        guard (try? before.manifest.config.check(sample)) != nil else { continue }
+        guard let made = samples.value(before.document["config"] ?? ["type": "object"]) else { break }
+        let sample = stand.subject.withHostsBefore(made)
+        guard before.manifest.misfits(of: sample).isEmpty else { continue }
         tried.append(sample)
-        do throws(ArgumentSchema.Misfit) { try stand.subject.manifest.config.check(sample) } catch {
+        if let misfit = stand.subject.manifest.misfits(of: sample).first {
           throw Fault(
-            "\(sample.canonicalText) was a configuration of \(before.manifest.version): `\(error.path)` is \(error.reason) now."
+            "\(sample.canonicalText) was a configuration of \(before.manifest.version): `\(misfit.path)` is \(misfit.reason) now."
           )
         }
       }
