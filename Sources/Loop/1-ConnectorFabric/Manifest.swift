@@ -46,6 +46,8 @@ package struct Manifest: Sendable, Equatable {
       case write
     }
     package enum Precondition: String, Sendable, CaseIterable { case ifMatch = "if_match" }
+    /// How the body of a write says its argument.
+    package enum Body: String, Sendable, CaseIterable { case json, form }
     package let id: String
     package let endpoint: String
     package let method: String
@@ -60,6 +62,7 @@ package struct Manifest: Sendable, Equatable {
     package let idempotencyHeader: String?
     /// How the host names the version that the permit is for; for writes.
     package let precondition: Precondition?
+    package let body: Body
   }
   package struct Stream: Sendable, Equatable {
     package let name: StreamName
@@ -126,7 +129,7 @@ package struct Manifest: Sendable, Equatable {
       package let countMax: Int
       /// For each `{name}` of the request's path: the argument it must equal.
       package let path: [String: String]
-      /// The argument that the JSON body must equal; without one the body is empty.
+      /// The argument that the body must say; without one the body is empty.
       package let body: String?
     }
   }

@@ -116,6 +116,7 @@ extension Manifest {
     for item in try r.items() {
       try item.allow([
         "id", "endpoint", "method", "path", "slot", "effect", "query", "headers", "idempotency_header", "precondition",
+        "body",
       ])
       let id = try item["id"].string("a name for this request")
       guard !requests.contains(where: { $0.id == id }) else {
@@ -148,20 +149,23 @@ extension Manifest {
       }
       var idempotencyHeader: String?
       var precondition: Request.Precondition?
+      var body = Request.Body.json
       if effect == .write {
         idempotencyHeader =
           try item["idempotency_header"].isPresent ? header(item["idempotency_header"], ownHeaders) : nil
         precondition =
           try item["precondition"].isPresent ? item["precondition"].choice(Request.Precondition.self) : nil
+        body = try item["body"].isPresent ? item["body"].choice(Request.Body.self) : .json
       } else {
-        for key in ["idempotency_header", "precondition"] where item[key].isPresent {
+        for key in ["idempotency_header", "precondition", "body"] where item[key].isPresent {
           throw item[key].error("given", allowed: "nothing, as the effect is \(effect.rawValue)")
         }
       }
       requests.append(
         Request(
           id: id, endpoint: endpoint, method: method, path: path, slot: slot, effect: effect, query: query,
-          headers: headers.map { $0.lowercased() }, idempotencyHeader: idempotencyHeader, precondition: precondition))
+          headers: headers.map { $0.lowercased() }, idempotencyHeader: idempotencyHeader, precondition: precondition,
+          body: body))
     }
     return requests
   }

@@ -108,6 +108,13 @@ enum RequestHead {
     return type == "application/json" || (type.hasPrefix("application/") && type.hasSuffix("+json"))
   }
 
+  /// Whether a body with this type is read as a form, in the one encoding of its characters.
+  static func isForm(_ contentType: String) -> Bool {
+    let type = contentType.lowercased().filter { $0 != " " }
+    return type == formType || type == formType + ";charset=utf-8"
+  }
+  static let formType = "application/x-www-form-urlencoded"
+
   /// A strong entity tag (RFC 9110, 8.8.3); nil when the version cannot stand in one.
   static func entityTag(_ version: String) -> String? {
     let isPlain = version.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\"") }

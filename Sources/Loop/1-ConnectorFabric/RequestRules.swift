@@ -180,7 +180,7 @@ package struct RequestRules: Sendable {
       guard let permitted = arguments[argument]?.string, let sent = names[name], permitted.utf8.elementsEqual(sent.utf8)
       else { throw .outsidePermit("{\(name)} in the path is not the permitted call's `\(argument)`.") }
     }
-    try admitBody(write, arguments, request)
+    try admitBody(declared, write, arguments, request)
     guard request.idempotencyKey == nil || request.idempotencyKey == key else {
       throw .outsidePermit("The idempotency key of \(declared.id) is not the permit's.")
     }
@@ -193,21 +193,29 @@ package struct RequestRules: Sendable {
   }
 
   private func admitBody(
-    _ write: Manifest.Action.Write, _ arguments: JSONValue, _ request: PluginRequest
+    _ declared: Manifest.Request, _ write: Manifest.Action.Write, _ arguments: JSONValue, _ request: PluginRequest
   ) throws(Refusal) {
     guard let argument = write.body else {
       guard request.body.isEmpty else { throw .outsidePermit("\(write.request) is declared without a body.") }
       return
     }
-    // Bytes, not values: Swift takes texts of different Unicode normal forms for equal, an upstream does not.
-    let permitted = arguments[argument]?.canonicalBytes
-    guard let sent = try? canonicalJSON(request.body), sent == permitted else {
-      throw .outsidePermit("The body is not the permitted call's `\(argument)`.")
+    guard Self.says(request.body, arguments[argument], as: declared.body) else {
+      throw .outsidePermit("The body is not the permitted call's `\(argument)` as \(declared.body.inWords).")
     }
     // Read as another type, the same bytes would say something else.
     let type = request.headers.first { $0.name.lowercased() == "content-type" }
-    guard type.map({ RequestHead.isJSON($0.value) }) ?? true else {
-      throw .outsidePermit("The body is the permitted call's `\(argument)` as JSON only.")
+    let isOfType = declared.body == .form ? RequestHead.isForm : RequestHead.isJSON
+    guard type.map({ isOfType($0.value) }) ?? true else {
+      throw .outsidePermit("The body is the permitted call's `\(argument)` as \(declared.body.inWords) only.")
+    }
+  }
+
+  private static func says(_ body: [UInt8], _ argument: JSONValue?, as form: Manifest.Request.Body) -> Bool {
+    guard let argument else { return false }
+    switch form {
+    // Bytes, not values: Swift takes texts of different Unicode normal forms for equal, an upstream does not.
+    case .json: return (try? canonicalJSON(body)) == argument.canonicalBytes
+    case .form: return FormBody.says(body, argument)
     }
   }
 
@@ -218,7 +226,7 @@ package struct RequestRules: Sendable {
   ) throws(Refusal) -> [PluginRequest.Header] {
     var bound: [PluginRequest.Header] = []
     if write.body != nil, !request.headers.contains(where: { $0.name.lowercased() == "content-type" }) {
-      bound.append(.init("Content-Type", "application/json"))
+      bound.append(.init("Content-Type", declared.body == .form ? RequestHead.formType : "application/json"))
     }
     if let name = declared.idempotencyHeader { bound.append(.init(name, key)) }
     if declared.precondition == .ifMatch, let targetVersion {
@@ -229,4 +237,8 @@ package struct RequestRules: Sendable {
     }
     return bound
   }
+}
+
+extension Manifest.Request.Body {
+  fileprivate var inWords: String { self == .form ? "a form" : "JSON" }
 }
