@@ -307,6 +307,42 @@ def test_configuration_fits_its_schema(rig):
     expect_equal((done.returncode, "[connector.bad_override]" in done.stderr, "CANARY" in done.stdout + done.stderr), (1, True, False), f"an address with a login: {done.stderr}")
 
 
+def test_customers_own_host(rig):
+    """a customer's own host is one label of the configuration: anything else is refused by its path, in a file with its line; another public host needs no --allow-private, and gets no private address"""
+    host = ready(rig)
+    path, _ = manifest(rig, "desk", ("base: https://crm.example.com", 'base: "https://{subdomain}.crm.example"'),
+                       ("  properties:\n    page_size", "  required: [subdomain]\n  properties:\n    subdomain: {type: string, description: The name before .crm.example.}\n    page_size"))
+    config = os.path.join(rig.folder, "config.json")
+
+    def asked(subdomain, *words):
+        with open(config, "w") as f:
+            json.dump({"subdomain": subdomain}, f)
+        return sluice("connector", "enable", path, "--as", "crm", "--config", config, *words, "--json", "--data-dir", host.data)
+    wrong = ("evil.com#", "a.b", "127", "", "Acme", "-a", "a/b", "a@b")
+    for value in wrong:
+        for words in ((), ("--plan",), ("--endpoint", "crm=https://crm.acme.example")):
+            done = asked(value, *words)
+            expect(done.returncode == 1 and "[connector.bad_config]" in done.stderr and "`subdomain`" in done.stderr, f"{value!r}: {done.returncode} {done.stderr}")
+    expect_equal(host.ask("connector.list"), [], "connectors after what was refused")
+    connectors = os.path.join(rig.folder, "wanted", "connectors")
+    os.makedirs(connectors)
+    for rules in ("policies", "playbooks"):
+        shutil.copytree(os.path.join(PROJECT, rules), os.path.join(rig.folder, "wanted", rules))
+    with open(os.path.join(connectors, "crm.yaml"), "w") as f:
+        f.write(f'connector: {path}\nconfig: {{subdomain: "a.b"}}\n')
+    done = sluice("apply", "-f", os.path.dirname(connectors), "--plan", "--data-dir", host.data)
+    expect(done.returncode == 1 and "connectors/crm.yaml:2" in done.stderr and "`subdomain`" in done.stderr, f"in a file: {done.stderr}")
+    plan = json.loads(asked("acme", "--plan").stdout)
+    expect_equal(plan["endpoints"], {"crm": "https://acme.crm.example"}, "where it would go")
+    expect(any(line.startswith("reaches https://{subdomain}.crm.example (crm)") for line in plan["asks"]), f"what it asks for: {plan['asks']}")
+    for base in ("http://crm.acme.example", "https://127.0.0.1", "https://localhost"):
+        done = asked("acme", "--endpoint", f"crm={base}")
+        expect(done.returncode == 1 and "[connector.private_not_allowed]" in done.stderr, f"{base}: {done.stderr}")
+    expect_equal(asked("acme", "--endpoint", "crm=https://crm.acme.example").returncode, 0, "another public host")
+    shown = host.ask("connector.show", instance="crm")
+    expect_equal((shown["endpoints"], shown["allow_private"]), ({"crm": "https://crm.acme.example"}, []), "where it goes")
+
+
 def test_apply_is_one_change(rig):
     """apply makes what is in force equal to the folder, in one step: what is new, changed, the same and gone is told, and a diff tells it before"""
     host = ready(rig)

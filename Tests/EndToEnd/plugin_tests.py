@@ -185,6 +185,37 @@ def test_new_refuses(rig):
     expect_equal(plugin("new", "--kind", "sink", "--lang", "c", "gauge", "--to", "x", code=2).returncode, 2, "exit for an unknown kind")
 
 
+def test_names_in_paths(rig):
+    """what a path's name cannot say plainly reaches the upstream as it was written; what could become another path is refused"""
+    manifest = made(rig, "c")
+    with open(manifest) as f:
+        text = f.read()
+    expect('pattern: "^[a-z0-9-]+$", ' in text, f"the pattern of the station: {text}")
+    with open(manifest, "w") as f:
+        f.write(text.replace('pattern: "^[a-z0-9-]+$", ', ""))
+    gauge = Gauge(readings(7))
+    config, secret = (os.path.join(rig.folder, n) for n in ("config.json", "secret"))
+    with open(secret, "w") as f:
+        f.write(CANARY + "\n")
+
+    def run(station, code):
+        with open(config, "w") as f:
+            json.dump({"station": station}, f)
+        return plugin("run", manifest, "--config", config, "--secret", f"api={secret}", "--endpoint", f"gauge={gauge.url}", code=code)
+    try:
+        for station, sent in (("Pointe du Raz", "Pointe%20du%20Raz"), ("\u00eele;?#", "%C3%AEle%3B%3F%23")):
+            found = [json.loads(line) for line in run(station, 0).stdout.splitlines()]
+            expect_equal([r["key"] for r in found], [str(n) for n in range(1, 8)], f"records of {station}")
+            expect_equal({path.split("?")[0] for path, _ in gauge.seen}, {f"/v1/stations/{sent}/readings"}, f"what was asked for {station}")
+            gauge.seen.clear()
+        for station in ("a/b", "..", "a\\b", "%2F", "a\nb", " ", ".. ;x"):
+            done = run(station, 1)
+            expect("[egress.undeclared_request]" in done.stderr or "is not in the manifest" in done.stderr, f"{station!r}: {done.stderr}")
+        expect_equal(gauge.seen, [], "what was asked of paths that lead elsewhere")
+    finally:
+        gauge.close()
+
+
 def test_run_and_cassette(rig):
     """a plugin runs by hand against a live upstream, its records a line each; its cassette plays without one, byte for byte, and holds no secret"""
     manifest = made(rig, "c")
