@@ -8,42 +8,14 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "Benchmarks"))
+from attacks import *
 from crowd_bench import crash, standing
 from hostile_tests import MANIFEST, fixture, states
 from rig import *
 
 NOBODY = 65534
-# The table: what is attacked → the switches of the hostile plugin, each with what its operator is told of it. A system call by
-# name, or `state:` words of the instance's state, or `limit:` a limit that was reached; or either of two.
-ATTACKS = {
-    "files": {"open_etc_passwd": "openat", "open_proc_maps": "openat", "create_file": "openat", "stat_etc_passwd": "newfstatat"},
-    "sockets": {"socket": "socket", "socket_unix": "socket", "socket_pair": "socketpair", "connect_channel": "connect"},
-    "exec": {"exec": "execve", "mmap_rwx": "mmap", "mprotect_exec": "mprotect"},
-    "fork bomb": {"fork_bomb": "clone", "clone_parent": "clone"},
-    "thread bomb": {"thread_bomb": "limit:threads", "thread": "limit:threads"},
-    # Where a control group holds the memory, its bombs end with the worker; where RLIMIT_AS does, they get none.
-    "memory bomb": {"memory_death": "state:over_limit.memory"} | {name: "limit:memory or state:worker.over_limit.memory"
-                                                                  for name in ("memory_bomb", "memory_regrown", "memory_mapped")},
-    "ptrace": {"ptrace_parent": "ptrace", "trace_neighbours": "ptrace", "read_parent_memory": "process_vm_readv"},
-    "signals at the host": {"kill_parent": "kill", "kill_everyone": "kill", "tgkill_parent": "tgkill", "tkill_parent": "tkill",
-                            "queue_parent": "rt_sigqueueinfo", "own_channel": "fcntl", "channel_signal": "fcntl", "pidfd_parent": "pidfd_open"},
-    "signals at a neighbour": {"kill_neighbours": "kill", "tgkill_neighbours": "tgkill"},
-    "limits of the host": {"prlimit_parent": "prlimit64", "affinity_parent": "sched_setaffinity", "scheduler_parent": "sched_setscheduler",
-                           "priority_parent": "setpriority", "ioprio_parent": "ioprio_set"},
-    "limits of a neighbour": {"limit_neighbours": "prlimit64", "slow_neighbours": "setpriority", "pin_neighbours": "sched_setaffinity"},
-    "fd passing": {"pass_fd_out": "sendmsg", "pass_fd_in": "recvmsg", "copy_fd": "dup", "replace_fd": "dup3", "close_errors": "close"},
-    "frame lies": {name: "state:frame" for name in ("frame_length_lie", "frame_unknown_type", "frame_record_lie", "frame_garbage",
-                                                    "frame_host_type", "frame_version_lie")} | {"frame_truncated": "state:ended"},
-    "clock abuse": {"set_clock": "clock_settime", "set_time": "settimeofday", "bend_clock": "adjtimex", "alarm_clock": "setitimer",
-                    "timer": "timer_create", "alarm_host": "timer_create", "clock_flood": "state:[worker.", "busy": "state:worker.over_limit.processor",
-                    "hang": "state:worker.hung"},
-    "the sandbox itself": {"hide_refusals": "rt_sigaction", "another_filter": "seccomp", "dumpable": "prctl", "become_root": "setresuid",
-                           "blocked_refusal": "state:signal 31"},
-}
 # In the constructor of a library these are harmless, and needed to load others.
 WHILE_LOADING = ("open_library", "dlopen_late", "mprotect_exec", "another_filter")
-MEMORY_MIB = 256  # memory_bytes of hostile_tests' manifest
-ERRNOS = ("EPERM", "EACCES", "EAGAIN", "ENOSYS")
 
 
 def started(rig, who, name):
@@ -78,35 +50,6 @@ def enable(host, manifest, instance, attack):
     host.ask("connector.enable", name=manifest, instance=instance, config={"attack": attack})
 
 
-def told(host):
-    """instance → what the log says the sandbox refused it, and instance → what each attack got."""
-    refused, got = {}, {}
-    for line in host.log_text().splitlines():
-        if '"worker.refused_call"' in line or '"worker.reached_limit"' in line:
-            row = json.loads(line)
-            refused.setdefault(row["instance"], set()).add(row.get("call") or "limit:" + row["limit"])
-        elif '"plugin.hostile.report"' in line:
-            row = json.loads(line)
-            report = json.loads(row["message"])
-            got.setdefault(row["instance"], {})[report["attack"]] = report.get("errno") or report
-    return refused, got
-
-
-def is_met(host, attack, wanted):
-    """The one of what is wanted that the operator is told, or None."""
-    return next((one for one in wanted.split(" or ") if is_told(host, attack, one)), None)
-
-
-def is_told(host, attack, wanted):
-    instance = attack.replace("_", "-")
-    if wanted.startswith("state:"):
-        return wanted[6:] in states(host)[instance].lower()
-    refused, got = told(host)
-    result = got.get(instance, {}).get(attack)
-    less = isinstance(result, dict) and (result.get("count") == "0" or int(result.get("mib", MEMORY_MIB)) < MEMORY_MIB)
-    return wanted in refused.get(instance, ()) and (result in ERRNOS or less)
-
-
 def limits_of(pid):
     with open(f"/proc/{pid}/limits") as f:
         return f.read(), os.getpriority(os.PRIO_PROCESS, pid), os.sched_getaffinity(pid)
@@ -130,14 +73,14 @@ def attacks_are_refused(rig, who):
             count += 1
     for what, attacks in ATTACKS.items():
         for attack, wanted in attacks.items():
-            met = wait_for(lambda: is_met(host, attack, wanted),
-                           lambda: f"as {who}, {what}: {attack} is refused and told as {wanted}: {states(host)[attack.replace('_', '-')]} {[t.get(attack.replace('_', '-')) for t in told(host)]}", 60, 0.1)
+            met = wait_for(lambda: is_met(attack, wanted, states(host), host.log_text()),
+                           lambda: f"as {who}, {what}: {attack} is refused and told as {wanted}: {states(host)[attack.replace('_', '-')]} {[t.get(attack.replace('_', '-')) for t in told(host.log_text())]}", 60, 0.1)
             if not met.startswith("state:"):
                 expect(host.metric("sluice_sandbox_refusals_total", instance=f"demo/{attack.replace('_', '-')}", call=met) >= 1, f"{attack} is not counted")
     wait_for(lambda: host.metric("sluice_records_total", instance="demo/neighbour") == 20000, lambda: f"the neighbour's records: {states(host)['neighbour']}", 60)
     expect(bystander in host.workers(), "the idle neighbour's worker is another one")
     expect_equal([limits_of(pid) for pid in (host.process.pid, bystander)], before, "limits, priority and processors of the host and of an idle neighbour")
-    refused, _ = told(host)
+    refused, _ = told(host.log_text())
     expect("neighbour" not in refused, f"an honest plugin is told of: {refused.get('neighbour')}")
     expect_equal(host.metric("sluice_operations_total", instance="demo/neighbour", ending="worker.died"), 0, "deaths of the neighbour")
     expect(host.alive() and not os.path.exists(os.path.join(tempfile.gettempdir(), "hostile")), "the host died, or a file was made")
@@ -161,7 +104,7 @@ def test_constructors_are_confined(rig):
         enable(host, attacker, "constructor", "constructor_all")
         enable(host, hanging, "hanging", "socket")
         wait_for(lambda: host.metric("sluice_records_total", instance="demo/constructor") >= 60, lambda: f"as {who}: {states(host)}", 30)
-        refused, got = told(host)
+        refused, got = told(host.log_text())
         calls = {call for attacks in ATTACKS.values() for call in attacks.values() if ":" not in call} - {"mprotect", "seccomp"}
         expect(calls <= refused["constructor"], lambda: f"as {who}, not told: {calls - refused['constructor']}")
         bad = {a: e for a, e in got["constructor"].items() if e not in ERRNOS and a not in WHILE_LOADING}

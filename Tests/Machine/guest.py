@@ -1,9 +1,13 @@
 """Runs inside the machine, as root, once it is up: each step is a sentence, told on the console as a line of JSON."""
 import json
 import os
+import pwd
+import socket
 import subprocess
 import sys
 import time
+
+from attacks import ATTACKS, is_met
 
 DATA = "/var/lib/sluice/data"
 GROUP = "/sys/fs/cgroup/system.slice/sluice.service"
@@ -55,6 +59,22 @@ def state(instance):
     return next(row["state"] for row in rows if row["instance"] == instance)
 
 
+def ask(command, **arguments):
+    """A command on the host's socket, which takes its own user's alone: the program takes seconds to begin here."""
+    os.seteuid(pwd.getpwnam("sluice").pw_uid)
+    try:
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(120)
+            s.connect(DATA + "/control.sock")
+            s.sendall(json.dumps({"command": command, "arguments": {"tenant": "acme", **arguments}}).encode() + b"\n")
+            with s.makefile() as answers:
+                reply = json.loads(answers.readline())
+    finally:
+        os.seteuid(0)
+    expect("error" not in reply, f"{command}: {reply.get('error')}")
+    return reply["result"]
+
+
 def groups(host):
     """The groups that a host made for its workers."""
     return [name for name in os.listdir(GROUP) if name.startswith(f"sluice-{host}-")]
@@ -98,6 +118,27 @@ def counts_threads():
     attack("thread_bomb")
     wait_for(lambda: '"limit":"threads"' in journal(), "a limit of threads that was reached")
     wait_for(lambda: '\\"count\\":\\"3\\"' in journal(), "it was granted three")
+
+
+def withstands_the_attacks():
+    """each attack of SECURITY.md's table is refused and told where control groups hold the limits, and the host goes on"""
+    host, waiting = main_process(), {attack: wanted for attacks in ATTACKS.values() for attack, wanted in attacks.items()}
+    count, names = len(waiting), [attack.replace("_", "-") for attack in waiting]
+    for attack, name in zip(list(waiting), names):
+        ask("connector.enable", name="/walk/plugins/attacker.yaml", instance="attack-" + name, config={"attack": attack})
+
+    def met():
+        # Other instances here have such names without it.
+        states = {row["instance"][7:]: row["state"] for row in ask("connector.list") if row["instance"].startswith("attack-")}
+        log = "\n".join(line.replace('"attack-', '"') for line in journal().splitlines() if '"attack-' in line)
+        for attack in [a for a, wanted in waiting.items() if is_met(a, wanted, states, log)]:
+            del waiting[attack]
+        return not waiting
+    wait_for(met, lambda: f"{waiting}: {[row for row in ask('connector.list') if row['instance'][7:].replace('-', '_') in waiting]}", 300)
+    expect(main_process() == host and is_ready(), "the host is not well")
+    for name in names:
+        ask("connector.disable", instance="attack-" + name)
+    return f"{count}"
 
 
 def leaves_no_groups():
@@ -161,7 +202,7 @@ def goes_on():
 
 
 PHASES = {
-    "walk": [walks_the_guide, names_its_groups, ends_a_memory_bomb, counts_threads, leaves_no_groups, is_watched, stops_in_order, takes_in],
+    "walk": [walks_the_guide, names_its_groups, ends_a_memory_bomb, counts_threads, withstands_the_attacks, leaves_no_groups, is_watched, stops_in_order, takes_in],
     "after-power": [is_there_after_power, is_whole_after_power, goes_on],
 }
 
@@ -189,7 +230,7 @@ def main():
             tell("failed", f"{step.__doc__}: {failure}")
             print(journal()[-4000:] if phase else "", flush=True)
             return
-        tell("passed", step.__doc__)
+        tell("passed", step.__doc__ + (f" ({found})" if found else ""))
     tell(*(("cut", found) if phase == "walk" else ("done", "")))
     time.sleep(60 if phase == "walk" else 0)
 

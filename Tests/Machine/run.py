@@ -27,7 +27,7 @@ NOT_HERE = 75  # sysexits' EX_TEMPFAIL: skipped
 NEEDED = {"debootstrap": "debootstrap", "mke2fs": "e2fsprogs", "qemu-system-x86_64": "qemu-system-x86"}
 # Beside what deploy.md has installed: what its commands themselves need, and the machine.
 PACKAGES = ["systemd", "systemd-sysv", "sudo", "openssl", "python3", "linux-image-cloud-amd64"]
-DISK, MEMORY_MIB, SECONDS = "4G", 2048, 600
+DISK, MEMORY_MIB, SECONDS = "4G", 2048, 900
 MARK = "MACHINE "
 
 
@@ -73,12 +73,16 @@ def furnish(root, release, c_build):
     walk = os.path.join(root, "walk")
     os.makedirs(os.path.join(walk, "plugins"))
     shutil.copy(os.path.join(HERE, "guest.py"), walk)
+    shutil.copy(os.path.join(PROJECT, "Tests", "EndToEnd", "attacks.py"), walk)
     with open(os.path.join(walk, "printed.sh"), "w") as f:
         f.write(printed())
     library = shutil.copy(os.path.join(c_build, "tests", "attacker.so"), os.path.join(walk, "plugins", "hostile.so"))
     with open(library, "rb") as f, open(os.path.join(walk, "plugins", "hostile.yaml"), "w") as manifest:
         text = MANIFEST.format(sha256=hashlib.sha256(f.read()).hexdigest())
         manifest.write(text.replace("memory_bytes: 268435456", "memory_bytes: 67108864, threads: 3"))
+    with open(os.path.join(walk, "plugins", "attacker.yaml"), "w") as manifest:
+        # An emulated machine takes longer.
+        manifest.write(text.replace("limits: {operation_timeout_ms: 1500,", "limits: {operation_timeout_ms: 60000, cpu_seconds: 4,").replace("interval_ms: 60000", "interval_ms: 600000"))
     units = os.path.join(root, "etc", "systemd", "system")
     unit(units, "walk", "After=multi-user.target", "TimeoutStartSec=infinity\nStandardOutput=tty\nStandardError=tty\nTTYPath=/dev/ttyS0\n"
          "ExecStart=/usr/bin/python3 -u /walk/guest.py\nExecStopPost=/usr/bin/systemctl poweroff --force\n")
