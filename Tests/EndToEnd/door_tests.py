@@ -99,6 +99,35 @@ def test_broken_http(rig):
     expect(took < 10, f"the host stopped after {took:.1f} s")
 
 
+def test_names_behind_a_proxy(rig):
+    """a host that listens everywhere, with a public address and a name more, is reached by health checks, scrapers, its proxy and people, and its links lead where they can"""
+    host = rig.host()
+    host.options = ("--listen", f"0.0.0.0:{host.port}", "--public-url", "https://sluice.example.com", "--host", "sluice.internal")
+    host.start()
+    host.ask("tenant.create")
+    token = user(host, "anna", "approver", "auditor")
+    link = host.ask("user.link", name="anna")["url"]
+    expect(link.startswith("https://sluice.example.com/sign-in?code="), f"the link: {link}")
+
+    def status(path, name, **headers):
+        return request(host.address, "GET", path, None, {"Host": name, **headers})[0]
+    allowed = (f"127.0.0.1:{host.port}", f"localhost:{host.port}", f"[::1]:{host.port}", "sluice.example.com", "sluice.example.com:443", "sluice.internal", "sluice.internal:8080")
+    for name in allowed:
+        expect_equal([status(p, name, Authorization="Bearer " + token) for p in ("/healthz", "/readyz", "/metrics", "/sign-in", "/api/v1/signal.list?tenant=demo")], [200, 200, 200, 401, 200], f"under {name}")
+    for name in ("10.0.0.7:7070", "evil.example", f"0.0.0.0:{host.port}"):
+        expect_equal([status(p, name) for p in ("/healthz", "/readyz", "/sign-in", "/api/v1/signal.list?tenant=demo")], [200, 200, 421, 421], f"under {name}")
+    expect_equal([status("/metrics", n) for n in ("10.0.0.7:7070", "evil.example")], [200, 421], "metrics by an address, and under another's name")
+    _, _, answer = request(host.address, "GET", "/api/v1/signal.list", None, {"Host": "evil.example"})
+    expect_equal(json.loads(answer)["error"]["code"], "edge.unknown_host", "the code of a name that is none of the host's")
+    host.stop()
+    host.options = ("--listen", f"0.0.0.0:{host.port}")
+    host.start()
+    link = host.ask("user.link", name="anna")["url"]
+    expect(link.startswith(f"http://127.0.0.1:{host.port}/sign-in?code="), f"the link without a public address: {link}")
+    done = sluice("up", "--data-dir", os.path.join(rig.folder, "x"), "--host", "https://sluice.internal", seconds=20)
+    expect(done.returncode == 1 and "[command.bad_host_name]" in done.stderr, f"a name that is none: {done.returncode} {done.stderr}")
+
+
 def test_control_socket(rig):
     """lines that are no request get no answer or a code, and the socket belongs to the host's user alone"""
     host = ready(rig)

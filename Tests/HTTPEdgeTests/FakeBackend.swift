@@ -43,8 +43,8 @@ final class FakeBackend: EdgeBackend {
   }
 
   var calls: [Call] { live.withLock { $0.calls } }
-  var edge: Edge { Edge(backend: self, hosts: { $0 == Browser.host }) }
-  var edgeBehindTLS: Edge { Edge(backend: self, isBehindTLS: true, hosts: { $0 == Browser.host }) }
+  var edge: Edge { Edge(backend: self, names: EdgeNames(more: [Browser.host])) }
+  var edgeBehindTLS: Edge { Edge(backend: self, isBehindTLS: true, names: EdgeNames(more: [Browser.host])) }
   func refuse(_ command: String, code: String) { live.withLock { $0.refusals[command] = Refusal(code: code) } }
   func set(_ command: String, to answer: JSONValue) { live.withLock { $0.answers[command] = answer } }
 

@@ -13,7 +13,7 @@ import Testing
   func `pages, forms and limits hold through a real socket`() async throws {
     let backend = FakeBackend()
     let server = EdgeServer(
-      edge: Edge(backend: backend, hosts: { $0.hasPrefix("127.0.0.1:") }), host: "127.0.0.1", port: 0)
+      edge: Edge(backend: backend, names: EdgeNames(more: ["127.0.0.1"])), host: "127.0.0.1", port: 0)
     let serving = Task { try await server.run() }
     let base = "http://127.0.0.1:\(await server.boundPort())"
 

@@ -25,6 +25,10 @@ import Testing
       "proxy": ["addresses": ["127.0.0.1", "10.0.0.0/8"], "client_certificate_header": "X-Client-Cert"],
     ])
     #expect(proxied.publicURL == "https://sluice.example.com/in")
+    let bounded = try read([
+      "sluice": 1, "host_names": ["Sluice.internal", "10.0.0.5:8080"],
+    ])
+    #expect(bounded.hostNames == ["sluice.internal", "10.0.0.5:8080"] && bounded.json["host_names"]?.array?.count == 2)
     #expect(proxied.proxy?.addresses.count == 2 && proxied.proxy?.clientCertificateHeader == "x-client-cert")
     let kept = try read([
       "sluice": 1, "journal": ["pack": false, "pack_bytes": 1_000_000],
@@ -54,6 +58,7 @@ import Testing
       (["sluice": 1, "instances": ["tenant_quota": -1]], "instances.tenant_quota"),
       (["sluice": 1, "public_url": "sluice.example.com"], "public_url"),
       (["sluice": 1, "public_url": "https://sluice.example.com?x"], "public_url"),
+      (["sluice": 1, "host_names": ["https://sluice.internal"]], "host_names[0]"),
       (["sluice": 1, "proxy": ["client_certificate_header": "x-c"]], "proxy.addresses"),
       (
         ["sluice": 1, "proxy": ["addresses": ["proxy.local"], "client_certificate_header": "x-c"]], "proxy.addresses[0]"

@@ -74,6 +74,7 @@ struct Console: Sendable {
   static let cookieName = "sluice_session"
   let backend: any EdgeBackend
   let isBehindTLS: Bool
+  let names: EdgeNames
 
   /// Not for scripts, not from other sites, and never in clear where there is TLS (RFC 6265, 4.1.2.5).
   private var cookieFlags: String { "HttpOnly; SameSite=Strict; Path=/" + (isBehindTLS ? "; Secure" : "") }
@@ -102,6 +103,11 @@ struct Console: Sendable {
     } catch {
       return refusal(error, for: visitor)
     }
+  }
+
+  func isSignedIn(_ request: EdgeRequest) async -> Bool {
+    guard let session = WebForm.cookie(Self.cookieName, of: request) else { return false }
+    return (try? await backend.user(session: session)) != nil
   }
 
   private func page(_ request: EdgeRequest, _ visitor: Visitor) async throws -> EdgeResponse {
@@ -136,7 +142,10 @@ struct Console: Sendable {
   private func fields(of request: EdgeRequest, token: String) throws -> [String: String] {
     // A browser says where a form comes from; what it does not say, the token still proves.
     let host = request.headers["host"] ?? ""
-    if let origin = request.headers["origin"], origin != "http://\(host)", origin != "https://\(host)" {
+    if let origin = request.headers["origin"], origin != "http://\(host)", origin != "https://\(host)",
+      // What stands before the host may ask it under another name than the browser did.
+      !names.isOrigin(origin)
+    {
       throw ConsoleError.crossOrigin
     }
     if let site = request.headers["sec-fetch-site"], site != "same-origin" { throw ConsoleError.crossOrigin }
@@ -163,7 +172,7 @@ struct Console: Sendable {
   }
 
   private func signOut(_ request: EdgeRequest) async -> EdgeResponse {
-    if let session = WebForm.cookie(Self.cookieName, of: request) {
+    if let session = WebForm.cookie(Self.cookieName, of: request), await isSignedIn(request) {
       do { _ = try fields(of: request, token: Directory.formToken(session: session)) } catch {
         return refusal(error, for: nil)
       }

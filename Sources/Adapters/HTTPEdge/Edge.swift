@@ -5,18 +5,15 @@ import Identity
 /// Routes and answers, without a socket: tests ask it directly.
 package struct Edge: Sendable {
   package static let bodyBytesMax = 1 << 20
-  private let backend: any EdgeBackend
-  private let console: Console
-  /// Whether this is a `host:port` a browser may have asked for; anything else is DNS rebinding.
-  private let isOurs: @Sendable (String) -> Bool
+  let backend: any EdgeBackend
+  let console: Console
+  private let names: EdgeNames
 
   /// - Parameter isBehindTLS: People reach the console by https, as something in front of this host ends TLS.
-  package init(
-    backend: any EdgeBackend, isBehindTLS: Bool = false, hosts isOurs: @escaping @Sendable (String) -> Bool
-  ) {
+  package init(backend: any EdgeBackend, isBehindTLS: Bool = false, names: EdgeNames) {
     self.backend = backend
-    self.isOurs = isOurs
-    console = Console(backend: backend, isBehindTLS: isBehindTLS)
+    self.names = names
+    console = Console(backend: backend, isBehindTLS: isBehindTLS, names: names)
   }
 
   package func answer(_ request: EdgeRequest) async -> EdgeResponse {
@@ -46,28 +43,34 @@ package struct Edge: Sendable {
 
   private func route(_ request: EdgeRequest) async -> EdgeResponse {
     // Webhook senders reach us under names we do not know; everybody else must use one of ours.
-    if request.path.hasPrefix("/hooks/") { return await hook(request) }
-    guard let host = request.headers["host"], isOurs(host) else {
-      return .text(421, "This host is not served here.\n")
-    }
+    if let hook = Self.hook(of: request) { return await self.hook(hook, request) }
+    if let answer = await unasked(request) { return answer }
+    return request.path.hasPrefix("/api/") ? await api(request) : await console.answer(request)
+  }
+
+  /// The answer to a request in which nobody need say who they are; nil for any other.
+  func unasked(_ request: EdgeRequest) async -> EdgeResponse? {
+    let host = request.headers["host"] ?? ""
+    let isOurs = names.contains(host)
     switch request.path {
+    // Load balancers and orchestrators ask under any name. Whoever gets a browser to do so learns one word.
     case "/healthz": return .text(200, "ok\n")
     case "/readyz":
       let obstacles = await backend.obstacles()
-      return .text(
-        obstacles.isEmpty ? 200 : 503, obstacles.isEmpty ? "ready\n" : obstacles.joined(separator: "\n") + "\n")
-    case "/metrics":
+      let told = isOurs || EdgeNames.isAddress(host) ? obstacles : ["not ready"]
+      return .text(obstacles.isEmpty ? 200 : 503, obstacles.isEmpty ? "ready\n" : told.joined(separator: "\n") + "\n")
+    // These name tenants: not for a page whose name was made to point here, which an address in its place cannot be.
+    case "/metrics" where isOurs || EdgeNames.isAddress(host):
       return .text(200, await backend.metricsText(), type: "text/plain; version=0.0.4; charset=utf-8")
-    default:
-      return request.path.hasPrefix("/api/") ? await api(request) : await console.answer(request)
+    default: return isOurs ? nil : refused(.unknownHost, to: request, isGuarded: false)
     }
   }
 
-  private func hook(_ request: EdgeRequest) async -> EdgeResponse {
+  private func hook(_ hook: String, _ request: EdgeRequest) async -> EdgeResponse {
     let isDelivery = ["POST", "PUT", "PATCH"].contains(request.method)
     let notAllowed = EdgeResponse(405, [("Allow", "POST")])
     guard isDelivery || request.method == "GET" else { return notAllowed }
-    let answer = await backend.receive(hook: String(request.path.dropFirst("/hooks/".count)), request)
+    let answer = await backend.receive(hook: hook, request)
     switch answer {
     case .answered(let type, let body): return EdgeResponse(200, [("Content-Type", type)], body: body)
     // Whether there is such an address is not told to who only looks.
@@ -81,13 +84,7 @@ package struct Edge: Sendable {
 
   /// `POST /api/v1/{command}` with the arguments as JSON; `GET` takes them from the query.
   private func api(_ request: EdgeRequest) async -> EdgeResponse {
-    guard let authorization = request.headers["authorization"], authorization.hasPrefix("Bearer "),
-      let user = try? await backend.user(token: String(authorization.dropFirst(7)))
-    else {
-      var refused = self.refused(401, EdgeRefusal.notIdentified)
-      refused.headers.append(("WWW-Authenticate", "Bearer"))
-      return refused
-    }
+    guard let user = await apiUser(request) else { return apiUnidentified() }
     guard request.path.hasPrefix("/api/v1/"), request.method == "POST" || request.method == "GET" else {
       return refused(404, EdgeRefusal.unknown)
     }
@@ -114,7 +111,18 @@ package struct Edge: Sendable {
     }
   }
 
-  private func refused(_ status: Int, _ error: any OperatorError) -> EdgeResponse {
+  func apiUser(_ request: EdgeRequest) async -> User? {
+    guard let authorization = request.headers["authorization"], authorization.hasPrefix("Bearer ") else { return nil }
+    return try? await backend.user(token: String(authorization.dropFirst(7)))
+  }
+
+  func apiUnidentified() -> EdgeResponse {
+    var refused = self.refused(401, EdgeRefusal.notIdentified)
+    refused.headers.append(("WWW-Authenticate", "Bearer"))
+    return refused
+  }
+
+  func refused(_ status: Int, _ error: any OperatorError) -> EdgeResponse {
     json(status, ["error": ["code": .string(error.code), "message": .string("\(error.message) \(error.remedy)")]])
   }
 

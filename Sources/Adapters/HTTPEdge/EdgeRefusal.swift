@@ -1,34 +1,49 @@
 import Domain
 
-/// Why the API does not pass a request on.
-enum EdgeRefusal: OperatorError, Equatable {
+/// Why the doors do not pass a request on.
+package enum EdgeRefusal: OperatorError, Equatable {
   case notIdentified, unknown, notByGet, notJSON, failed
+  case unknownHost
 
-  var code: String {
+  package var code: String {
     switch self {
     case .notIdentified: "api.not_identified"
     case .unknown: "api.unknown"
     case .notByGet: "api.not_by_get"
     case .notJSON: "api.not_json"
     case .failed: "api.failed"
+    case .unknownHost: "edge.unknown_host"
     }
   }
-  var message: String {
+  package var message: String {
     switch self {
     case .notIdentified: "Nobody is named by this request."
     case .unknown: "There is no such path."
     case .notByGet: "This command may change something, and GET must not."
     case .notJSON: "The body is not JSON, or does not say so."
     case .failed: "The command failed in a way nobody has named."
+    case .unknownHost: "The name under which this was asked (`Host`) is none of this host's."
     }
   }
-  var remedy: String {
+  package var remedy: String {
     switch self {
     case .notIdentified: "Give an API token: `Authorization: Bearer TOKEN`."
     case .unknown: "Ask `POST /api/v1/COMMAND`; `sluice --help` lists the commands."
     case .notByGet: "POST it."
     case .notJSON: "Send JSON with `Content-Type: application/json`."
     case .failed: "Look into the host's log and report it."
+    case .unknownHost:
+      "Ask under the address of `listen`; for another name start the host with `--public-url` or `--host NAME`, or set `public_url` or `host_names` in sluice.yaml."
+    }
+  }
+  var status: Int {
+    switch self {
+    case .notIdentified: 401
+    case .unknown: 404
+    case .notByGet: 405
+    case .notJSON: 400
+    case .failed: 500
+    case .unknownHost: 421
     }
   }
 }

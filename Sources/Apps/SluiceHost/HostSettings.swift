@@ -26,8 +26,10 @@ package struct HostSettings: Sendable, Equatable {
   package var listen: String?
   /// Something in front of `listen` ends TLS: browsers are told to send the session by https only.
   package var isBehindTLS = false
-  /// Under which address senders of webhooks reach this host, without "/" at its end; nil when nobody has said.
+  /// Under which address others reach this host, without "/" at its end; nil when nobody has said.
   package var publicURL: String?
+  /// Further names under which people and machines may ask for pages, API and metrics.
+  package var hostNames: [String] = []
   /// Who may tell what only the end of TLS can see.
   package var proxy: Proxy?
   /// Run although the kernel lacks a protection of the sandbox.
@@ -75,7 +77,7 @@ extension HostSettings {
     var faults = DocumentFaultList()
     let isMapping = faults.allow(
       [
-        "sluice", "listen", "behind_tls", "public_url", "proxy", "sandbox", "control_groups", "disk", "intake",
+        "sluice", "listen", "behind_tls", "public_url", "host_names", "proxy", "sandbox", "control_groups", "disk", "intake",
         "journal",
         "retention", "egress", "instances",
       ], in: root)
@@ -95,6 +97,7 @@ extension HostSettings {
       guard let url = Self.publicURL(text) else { throw r.error("\"\(text.prefix(60))\"", allowed: Self.publicURLForm) }
       publicURL = url
     }
+    faults.reading(root["host_names"]) { r throws(DocumentError) in hostNames = try Self.hostNames(r) }
     if root["proxy"].isPresent { proxy = Self.proxy(root["proxy"], &faults) }
     faults.reading(root["sandbox"]) { r throws(DocumentError) in
       isDegradedSandboxAllowed = try r.choice(Sandbox.self) == .degraded
@@ -223,6 +226,7 @@ extension HostSettings {
     [
       "listen": listen.map { .string($0) } ?? .null,
       "public_url": publicURL.map { .string($0) } ?? .null,
+      "host_names": .array(hostNames.map { .string($0) }),
       "proxy": proxy.map {
         [
           "addresses": .array($0.addresses.map { .string($0.text) }),

@@ -9,9 +9,10 @@ final class Listening: Sendable {
   private let port: Int
   private let running: RunningHost
   private let server: EdgeServer
+  private let names: EdgeNames
 
   /// - Parameter address: `host:port`; port 0 takes a free one.
-  init(address: String, isBehindTLS: Bool = false, host running: RunningHost) throws {
+  init(address: String, host running: RunningHost) throws {
     let parts = address.split(separator: ":")
     guard parts.count == 2, let port = Int(parts[1]), (0...65_535).contains(port) else {
       throw CommandError.refused(
@@ -21,12 +22,12 @@ final class Listening: Sendable {
     host = String(parts[0])
     self.port = port
     self.running = running
-    let names = HostNames()
-    let edge = Edge(backend: HostEdge(host: running), isBehindTLS: isBehindTLS, hosts: names.contains)
+    let settings = running.options.settings
+    names = EdgeNames(publicURL: settings.publicURL, more: settings.hostNames)
+    let edge = Edge(
+      backend: HostEdge(host: running), isBehindTLS: settings.isBehindTLS, names: names)
     server = EdgeServer(edge: edge, host: host, port: port)
-    self.names = names
   }
-  private let names: HostNames
 
   /// - Returns: The base address.
   func start() async throws -> String {
@@ -40,8 +41,9 @@ final class Listening: Sendable {
         code: "command.cannot_listen", message: "Nothing can be served on \(host):\(port): \(reason).",
         remedy: "Stop what listens there, or give another address with `--listen`.")
     }
-    names.allow(["\(host):\(bound)", "localhost:\(bound)"])
-    let address = "http://\(host):\(bound)"
+    names.serve(at: host, port: bound)
+    // Nobody can open a link to "every address".
+    let address = "http://\(EdgeNames.isEveryAddress(host) ? "127.0.0.1" : host):\(bound)"
     running.servedAt.withLock { $0 = address }
     return address
   }

@@ -14,8 +14,12 @@ struct Up: AsyncParsableCommand {
   var config: String?
   @Option(help: "Where webhooks, API and console are served (default: 127.0.0.1:7070).")
   var listen: String?
-  @Option(help: "Under which address senders of webhooks reach this host, such as https://sluice.example.com.")
+  @Option(help: "Under which address others reach this host, such as https://sluice.example.com.")
   var publicUrl: String?
+  @Option(
+    name: .customLong("host"),
+    help: "Another name under which pages, API and metrics may be asked for, with a port or without; may be repeated.")
+  var hostNames: [String] = []
   @Option(help: "degraded: run although this kernel lacks a protection of the sandbox.")
   var sandbox: Sandbox?
 
@@ -31,6 +35,14 @@ struct Up: AsyncParsableCommand {
       }
       options.settings.publicURL = url
     }
+    options.settings.hostNames += try hostNames.map { text in
+      guard let name = HostSettings.hostName(text) else {
+        throw CommandError.refused(
+          code: "command.bad_host_name", message: "\"\(text)\" is no name of a host.",
+          remedy: "Write it as \(HostSettings.hostNameForm).")
+      }
+      return name
+    }
     if let sandbox { options.settings.isDegradedSandboxAllowed = sandbox == .degraded }
     options.crash = CrashByEnvironment.injector()
     let stop = StopSignals()
@@ -43,8 +55,7 @@ struct Up: AsyncParsableCommand {
     let host = try await RunningHost(options)
     let control = try ControlServer.serving(host, as: Installation.operatorID)
     let listening = try Listening(
-      address: listen ?? options.settings.listen ?? "127.0.0.1:7070", isBehindTLS: options.settings.isBehindTLS,
-      host: host)
+      address: listen ?? options.settings.listen ?? "127.0.0.1:7070", host: host)
     let address = try await listening.start()
     try await host.run()
     let limits = await host.enforcement?.name ?? ""

@@ -44,7 +44,8 @@ extension HostCommand {
       let id = try UserID(parsing: try call.string("name"))
       let code = try call.host.directory.issueCode(id, nowMs: SystemSources.wallClockMs())
       let path = "/sign-in?code=\(code)"
-      let address = call.host.servedAt.withLock { $0 }
+      // Where people reach it from elsewhere, when that is known.
+      let address = call.host.servedAt.withLock { $0.map { call.host.options.settings.publicURL ?? $0 } }
       return ["path": .string(path), "url": address.map { .string($0 + path) } ?? .null, "minutes": 5]
     },
     HostCommand(
