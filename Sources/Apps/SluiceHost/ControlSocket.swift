@@ -26,8 +26,11 @@ package final class ControlServer: Sendable {
       while true {
         let peer = accept(listener, nil, nil)
         if peer < 0 {
-          if errno == EINTR || errno == ECONNABORTED || errno == EMFILE { continue }
-          return
+          if errno == EINTR || errno == ECONNABORTED { continue }
+          guard [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(errno) else { return }
+          // Who waits is let in once there is room; asking again at once would only take a processor.
+          Thread.sleep(forTimeInterval: 0.1)
+          continue
         }
         _ = fcntl(peer, F_SETFD, FD_CLOEXEC)
         // Who says nothing, or does not read its answer, is let go; who is one too many is turned away at once.

@@ -108,6 +108,7 @@ package actor RunningHost {
     metrics = Metrics(clock: options.clock)
     flowWatch = FlowWatch(metrics)
     HostProcess.giveMemoryBack()
+    HostProcess.raiseFilesMax()
     if !HostProcess.hideMemory() {
       log.warning("host.memory_readable", "The kernel does not let the host hide its memory; it holds keys.")
     }

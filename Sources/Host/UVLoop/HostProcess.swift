@@ -20,4 +20,23 @@ package enum HostProcess {
   /// - Returns: Whether the allocator agreed.
   @discardableResult
   package static func giveMemoryBack() -> Bool { sluice_map_blocks_from(512 << 10) == 1 }
+
+  /// Raises how many files this process may have open to what it may ask for.
+  ///
+  /// Shells give 1024, and each connection, worker and database takes some. Children inherit it; a worker sets its own
+  /// limit, for good, before it loads a plugin.
+  /// - Returns: How many it may have open now.
+  @discardableResult
+  package static func raiseFilesMax() -> Int {
+    let files = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+    var limit = rlimit()
+    guard getrlimit(files, &limit) == 0 else { return 1024 }
+    // Where there is no bound at all, one is kept: some libraries make tables of that size.
+    let wanted = min(limit.rlim_max, 1 << 20)
+    if wanted > limit.rlim_cur {
+      var raised = rlimit(rlim_cur: wanted, rlim_max: limit.rlim_max)
+      if setrlimit(files, &raised) == 0 { limit = raised }
+    }
+    return Int(clamping: limit.rlim_cur)
+  }
 }
