@@ -199,7 +199,7 @@ let rooms: [Room] = [
     name: "SluiceHostTests", path: "Tests/SluiceHostTests", kind: .test,
     uses: [
       "SluiceHost", "ConnectorFabric", "Domain", "CanonicalJSON", "Cryptography", "Egress", "PluginHost",
-      "MemoryStorage", "UVLoop",
+      "MemoryStorage", "UVLoop", "HTTPEdge",
       "Vault", "TrustLedger", "LedgerVerifier", "WholeLoop", "SQLiteStorage", "FileStorage",
       "TestKit",
     ]),

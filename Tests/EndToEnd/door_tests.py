@@ -1,4 +1,5 @@
 """Odd, huge and hostile input at every door: each is answered with a code or refused, and the host lives on."""
+import http.client
 import urllib.parse
 
 from approval_tests import api, user
@@ -126,6 +127,49 @@ def test_names_behind_a_proxy(rig):
     expect(link.startswith(f"http://127.0.0.1:{host.port}/sign-in?code="), f"the link without a public address: {link}")
     done = sluice("up", "--data-dir", os.path.join(rig.folder, "x"), "--host", "https://sluice.internal", seconds=20)
     expect(done.returncode == 1 and "[command.bad_host_name]" in done.stderr, f"a name that is none: {done.returncode} {done.stderr}")
+
+
+def test_flood_of_connections(rig):
+    """with few files to open, hundreds of requests that never end leave the command line and the host's own work room; what is too much is closed, counted and told once"""
+    host = rig.host()
+    # The soft limit is raised to the hard one, which is all that the host may have.
+    host.wrapper = ["bash", "-c", 'ulimit -Sn 128 && ulimit -Hn 400 && exec "$@"', "bash"]
+    # Behind a proxy all come from one address, and only the sum is bounded.
+    host.options = ("--public-url", "https://sluice.example.com")
+    host.start()
+    host.ask("tenant.create")
+    with open(f"/proc/{host.process.pid}/limits") as f:
+        expect_equal(next(line.split()[3:5] for line in f if line.startswith("Max open files")), ["400", "400"], "limits of open files")
+    flood = []
+    try:
+        for number in range(700):
+            s = socket.socket()
+            s.settimeout(10)
+            s.connect(("127.0.0.1", host.port))
+            flood.append(s)
+            with contextlib.suppress(ConnectionError):
+                s.sendall((b"POST /hooks/x HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n", b"GET /heal")[number % 2])
+        begin = time.monotonic()
+        for words in (("ready",), ("tenant", "list"), ("connector", "list"), ("kill", "all", "--reason", "flood"), ("user", "create", "anna", "--role", "auditor")):
+            done = sluice(*words, "--data-dir", host.data, seconds=20)
+            expect_equal(done.returncode, 0, f"exit of {' '.join(words)} during the flood ({done.stderr})")
+        took = time.monotonic() - begin
+        expect(took < 20, f"five commands took {took:.1f} s during the flood")
+        open_files = len(os.listdir(f"/proc/{host.process.pid}/fd"))
+        expect(open_files < 300, f"{open_files} files are open during the flood")
+    finally:
+        for s in flood:
+            s.close()
+
+    def is_over():
+        # Until the host has seen that they are closed, who asks for metrics is turned away too.
+        with contextlib.suppress(ConnectionError, http.client.HTTPException):
+            return host.metric("sluice_edge_connections") < 10
+        return False
+    wait_for(is_over, "the connections of the flood are gone")
+    expect(host.metric("sluice_edge_turned_away_total") >= 400, f"connections that were turned away: {host.metric('sluice_edge_turned_away_total')}")
+    expect_equal(host.log_text().count('"edge.too_many_connections"'), 1, "lines of the log about it")
+    check_well(host)
 
 
 def test_control_socket(rig):

@@ -48,6 +48,7 @@ final class FakeBackend: EdgeBackend {
   func refuse(_ command: String, code: String) { live.withLock { $0.refusals[command] = Refusal(code: code) } }
   func set(_ command: String, to answer: JSONValue) { live.withLock { $0.answers[command] = answer } }
 
+  func knows(hook: String) -> Bool { hook != "unknown" }
   func receive(hook: String, _ request: EdgeRequest) async -> HookAnswer { hookAnswer }
   func metricsText() async -> String { "sluice_up 1\n" }
   func obstacles() async -> [String] { inTheWay }

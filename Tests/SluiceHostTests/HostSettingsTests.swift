@@ -1,5 +1,6 @@
 import Domain
 import Egress
+import HTTPEdge
 import Testing
 
 @testable import SluiceHost
@@ -25,10 +26,15 @@ import Testing
       "proxy": ["addresses": ["127.0.0.1", "10.0.0.0/8"], "client_certificate_header": "X-Client-Cert"],
     ])
     #expect(proxied.publicURL == "https://sluice.example.com/in")
+    #expect(proxied.edge.limits(filesMax: 1 << 20, isBehindProxy: true) == EdgeLimits())
     let bounded = try read([
       "sluice": 1, "host_names": ["Sluice.internal", "10.0.0.5:8080"],
+      "edge": ["connections_max": 600, "body_bytes_max": 4_194_304],
     ])
     #expect(bounded.hostNames == ["sluice.internal", "10.0.0.5:8080"] && bounded.json["host_names"]?.array?.count == 2)
+    // Half of the files that the process may open are for its own work, whatever was asked for.
+    let narrow = bounded.edge.limits(filesMax: 1024, isBehindProxy: false)
+    #expect(narrow.connectionsMax == 512 && narrow.addressConnectionsMax == 256 && narrow.bodyBytesMax == 4_194_304)
     #expect(proxied.proxy?.addresses.count == 2 && proxied.proxy?.clientCertificateHeader == "x-client-cert")
     let kept = try read([
       "sluice": 1, "journal": ["pack": false, "pack_bytes": 1_000_000],
@@ -59,6 +65,9 @@ import Testing
       (["sluice": 1, "public_url": "sluice.example.com"], "public_url"),
       (["sluice": 1, "public_url": "https://sluice.example.com?x"], "public_url"),
       (["sluice": 1, "host_names": ["https://sluice.internal"]], "host_names[0]"),
+      (["sluice": 1, "edge": ["connections_max": 0]], "edge.connections_max"),
+      (["sluice": 1, "edge": ["body_bytes_max": 1]], "edge.body_bytes_max"),
+      (["sluice": 1, "edge": ["connections": 1]], "edge.connections"),
       (["sluice": 1, "proxy": ["client_certificate_header": "x-c"]], "proxy.addresses"),
       (
         ["sluice": 1, "proxy": ["addresses": ["proxy.local"], "client_certificate_header": "x-c"]], "proxy.addresses[0]"

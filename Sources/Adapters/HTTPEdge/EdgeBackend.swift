@@ -8,6 +8,8 @@ package import Identity
 package protocol EdgeBackend: Sendable {
   /// A request to `/hooks/{hook}`: a delivery is answered only when it is durable, or refused.
   func receive(hook: String, _ request: EdgeRequest) async -> HookAnswer
+  /// Whether there is such an address for webhooks; a request to any other is refused, whatever it holds.
+  func knows(hook: String) -> Bool
   /// Prometheus' text format.
   func metricsText() async -> String
   /// Empty when the host can do its work, else what is in the way.

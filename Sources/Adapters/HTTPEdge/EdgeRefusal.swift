@@ -3,7 +3,7 @@ import Domain
 /// Why the doors do not pass a request on.
 package enum EdgeRefusal: OperatorError, Equatable {
   case notIdentified, unknown, notByGet, notJSON, failed
-  case unknownHost
+  case unknownHost, tooLarge, cutOff, tooSlow, busy
 
   package var code: String {
     switch self {
@@ -13,6 +13,10 @@ package enum EdgeRefusal: OperatorError, Equatable {
     case .notJSON: "api.not_json"
     case .failed: "api.failed"
     case .unknownHost: "edge.unknown_host"
+    case .tooLarge: "edge.too_large"
+    case .cutOff: "edge.cut_off"
+    case .tooSlow: "edge.too_slow"
+    case .busy: "edge.busy"
     }
   }
   package var message: String {
@@ -23,6 +27,10 @@ package enum EdgeRefusal: OperatorError, Equatable {
     case .notJSON: "The body is not JSON, or does not say so."
     case .failed: "The command failed in a way nobody has named."
     case .unknownHost: "The name under which this was asked (`Host`) is none of this host's."
+    case .tooLarge: "The body is larger than 1 MiB."
+    case .cutOff: "The body broke off, or is not what its headers say."
+    case .tooSlow: "The body did not come within 20 seconds."
+    case .busy: "Too much is being read at once. Nothing was done."
     }
   }
   package var remedy: String {
@@ -34,6 +42,9 @@ package enum EdgeRefusal: OperatorError, Equatable {
     case .failed: "Look into the host's log and report it."
     case .unknownHost:
       "Ask under the address of `listen`; for another name start the host with `--public-url` or `--host NAME`, or set `public_url` or `host_names` in sluice.yaml."
+    case .tooLarge: "Send less at once."
+    case .cutOff, .tooSlow: "Nothing was done: send it again, whole."
+    case .busy: "Send it again in a few seconds."
     }
   }
   var status: Int {
@@ -41,9 +52,12 @@ package enum EdgeRefusal: OperatorError, Equatable {
     case .notIdentified: 401
     case .unknown: 404
     case .notByGet: 405
-    case .notJSON: 400
+    case .notJSON, .cutOff: 400
     case .failed: 500
     case .unknownHost: 421
+    case .tooLarge: 413
+    case .tooSlow: 408
+    case .busy: 503
     }
   }
 }

@@ -1,6 +1,44 @@
 import Domain
+package import HTTPEdge
 
 extension HostSettings {
+  /// What the HTTP doors may bear at once; nil leaves it to the machine.
+  package struct Edge: Sendable, Equatable {
+    package var connectionsMax: Int?
+    package var addressConnectionsMax: Int?
+    package var bodyBytesMax = EdgeLimits().bodyBytesMax
+
+    /// - Parameters:
+    ///   - filesMax: How many files the process may have open.
+    ///   - isBehindProxy: Whether all come from one address.
+    package func limits(filesMax: Int, isBehindProxy: Bool) -> EdgeLimits {
+      var limits = EdgeLimits()
+      let room = max(1, filesMax / 2)
+      // What an operator says still leaves the host files for its work.
+      limits.connectionsMax = min(connectionsMax ?? limits.connectionsMax, room)
+      limits.addressConnectionsMax = addressConnectionsMax ?? (isBehindProxy ? nil : max(1, limits.connectionsMax / 2))
+      limits.bodyBytesMax = bodyBytesMax
+      return limits
+    }
+  }
+
+  /// Whether something in front of the host asks it in others' place.
+  var isBehindProxy: Bool { isBehindTLS || publicURL != nil || proxy != nil }
+
+  mutating func readEdge(_ r: DocumentReader, _ faults: inout DocumentFaultList) {
+    guard faults.allowIfPresent(["connections_max", "address_connections_max", "body_bytes_max"], in: r) else { return }
+    faults.reading(r["connections_max"]) { r throws(DocumentError) in
+      edge.connectionsMax = try r.integer(in: 1...1_000_000)
+    }
+    faults.reading(r["address_connections_max"]) { r throws(DocumentError) in
+      edge.addressConnectionsMax = try r.integer(in: 1...1_000_000)
+    }
+    // Less than two bodies' room would turn everybody away.
+    faults.reading(r["body_bytes_max"]) { r throws(DocumentError) in
+      edge.bodyBytesMax = try r.integer(in: 2 << 20...(1 << 40))
+    }
+  }
+
   static func hostNames(_ r: DocumentReader) throws(DocumentError) -> [String] {
     var names: [String] = []
     for item in try r.items() {
@@ -22,5 +60,13 @@ extension HostSettings {
       })
     else { return nil }
     return name
+  }
+
+  var edgeJSON: JSONValue {
+    [
+      "connections_max": edge.connectionsMax.map { .integer(Int64($0)) } ?? .null,
+      "address_connections_max": edge.addressConnectionsMax.map { .integer(Int64($0)) } ?? .null,
+      "body_bytes_max": .integer(Int64(edge.bodyBytesMax)),
+    ]
   }
 }

@@ -30,6 +30,7 @@ package struct HostSettings: Sendable, Equatable {
   package var publicURL: String?
   /// Further names under which people and machines may ask for pages, API and metrics.
   package var hostNames: [String] = []
+  package var edge = Edge()
   /// Who may tell what only the end of TLS can see.
   package var proxy: Proxy?
   /// Run although the kernel lacks a protection of the sandbox.
@@ -77,7 +78,8 @@ extension HostSettings {
     var faults = DocumentFaultList()
     let isMapping = faults.allow(
       [
-        "sluice", "listen", "behind_tls", "public_url", "host_names", "proxy", "sandbox", "control_groups", "disk", "intake",
+        "sluice", "listen", "behind_tls", "public_url", "host_names", "edge", "proxy", "sandbox", "control_groups",
+        "disk", "intake",
         "journal",
         "retention", "egress", "instances",
       ], in: root)
@@ -98,6 +100,7 @@ extension HostSettings {
       publicURL = url
     }
     faults.reading(root["host_names"]) { r throws(DocumentError) in hostNames = try Self.hostNames(r) }
+    readEdge(root["edge"], &faults)
     if root["proxy"].isPresent { proxy = Self.proxy(root["proxy"], &faults) }
     faults.reading(root["sandbox"]) { r throws(DocumentError) in
       isDegradedSandboxAllowed = try r.choice(Sandbox.self) == .degraded
@@ -226,7 +229,7 @@ extension HostSettings {
     [
       "listen": listen.map { .string($0) } ?? .null,
       "public_url": publicURL.map { .string($0) } ?? .null,
-      "host_names": .array(hostNames.map { .string($0) }),
+      "host_names": .array(hostNames.map { .string($0) }), "edge": edgeJSON,
       "proxy": proxy.map {
         [
           "addresses": .array($0.addresses.map { .string($0.text) }),

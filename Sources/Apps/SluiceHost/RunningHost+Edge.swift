@@ -6,12 +6,18 @@ package import Identity
 /// The host as its doors see it.
 package struct HostEdge: EdgeBackend {
   private let host: RunningHost
-  package init(host: RunningHost) { self.host = host }
+  private let load: EdgeLoad
+  package init(host: RunningHost, load: EdgeLoad) {
+    self.host = host
+    self.load = load
+  }
 
   package func receive(hook: String, _ request: EdgeRequest) async -> HookAnswer {
     await host.ingress.receive(hook: hook, request)
   }
+  package func knows(hook: String) -> Bool { host.ingress.knows(hook) }
   package func metricsText() async -> String {
+    host.metrics.edge(load.counts)
     await host.countWhatStands()
     await host.measureTenants()
     return host.metrics.text()
@@ -53,5 +59,28 @@ extension RunningHost {
       if let failure = await (try? self.tenant(tenant))?.failureText { obstacles.append("\(tenant): \(failure)") }
     }
     return obstacles
+  }
+}
+
+extension Metrics {
+  func edge(_ counts: EdgeLoad.Counts) {
+    set("sluice_edge_connections", counts.connections)
+    set("sluice_edge_body_bytes", counts.bodyBytes)
+    for (overload, count) in counts.turnedAway {
+      set("sluice_edge_turned_away_total", count, [("cause", "\(overload)")])
+    }
+  }
+}
+
+extension EdgeLoad {
+  /// What the doors of a host may bear: what its settings say, within the files that it may open. The rest is kept for
+  /// workers, databases, requests through the egress and the command line's socket.
+  package convenience init(_ settings: HostSettings, filesMax: Int, log: HostLog) {
+    self.init(
+      settings.edge.limits(filesMax: filesMax, isBehindProxy: settings.isBehindProxy), nowMs: SystemSources.monotonicMs
+    ) {
+      overload, count in
+      log.warning(overload.code, "\(overload.message) \(overload.remedy)", ["turned_away": "\(count)"])
+    }
   }
 }

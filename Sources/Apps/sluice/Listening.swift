@@ -2,6 +2,7 @@ import Domain
 import HTTPEdge
 import SluiceHost
 import Synchronization
+import UVLoop
 
 /// The host's HTTP doors, open.
 final class Listening: Sendable {
@@ -24,9 +25,10 @@ final class Listening: Sendable {
     self.running = running
     let settings = running.options.settings
     names = EdgeNames(publicURL: settings.publicURL, more: settings.hostNames)
+    let load = EdgeLoad(settings, filesMax: HostProcess.raiseFilesMax(), log: running.options.log)
     let edge = Edge(
-      backend: HostEdge(host: running), isBehindTLS: settings.isBehindTLS, names: names)
-    server = EdgeServer(edge: edge, host: host, port: port)
+      backend: HostEdge(host: running, load: load), isBehindTLS: settings.isBehindTLS, names: names)
+    server = EdgeServer(edge: edge, load: load, host: host, port: port)
   }
 
   /// - Returns: The base address.

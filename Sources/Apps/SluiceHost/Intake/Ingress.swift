@@ -95,6 +95,8 @@ final class Ingress: Sendable {
     return nil
   }
 
+  func knows(_ id: String) -> Bool { hooks.withLock { $0[id] != nil } }
+
   func receive(hook id: String, _ asked: EdgeRequest) async -> HookAnswer {
     guard let hook = hooks.withLock({ $0[id] }) else { return refuse("unknown_address", nil) }
     let request = webhookRequest(asked)

@@ -185,6 +185,12 @@ package final class Metrics: Sendable {
       "sluice_dead_letters", "gauge",
       "Records and deliveries that wait for somebody to mend what refused them; of a tenant's deliveries 10,000 at most."
     ),
+    ("sluice_edge_connections", "gauge", "Connections that are open at the HTTP doors."),
+    ("sluice_edge_body_bytes", "gauge", "Bytes of requests' bodies that are being read or answered there."),
+    (
+      "sluice_edge_turned_away_total", "counter",
+      "Connections and requests that were turned away there since too much was under way, by cause."
+    ),
     ("sluice_rate_remaining", "gauge", "What the upstream says is left of an endpoint's request budget."),
     ("sluice_journal_position", "gauge", "The last durable position of a tenant."),
     (
