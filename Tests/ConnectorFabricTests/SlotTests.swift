@@ -168,7 +168,7 @@ private func credential(_ scheme: SlotScheme, _ secret: String, for target: Requ
       .object(oauth.merging(["scheme": "oauth2_client_credentials", "client_auth": "basic"]) { $1 }))
     let sigv4 = try scheme(["scheme": "sigv4", "endpoint": "crm", "service": "s3", "region": "a"])
     let wrong: [(SlotScheme, String)] = [
-      (.bearer, "CANARY\r\nX-Evil: 1"), (.bearer, "CANARY 1"), (.bearer, "CANARYé"), (.bearer, ""), (basic, ""),
+      (.bearer, "CANARY\r\nX-Evil: 1"), (.bearer, ""), (basic, ""),
       (.header("X-A"), "CANARY\n1"), (.query("k"), "CANARY\n"), (basic, "CANARY"),
       (refresh, "CANARY"), (refresh, #"{"client_id":"CANARY"}"#),
       (refresh, #"{"client_id":"a","refresh_token":"b","CANARY":"c"}"#),

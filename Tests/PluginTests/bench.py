@@ -54,7 +54,7 @@ def pull_rate(count=20000):
 
 
 if __name__ == "__main__":
-    tides = {language: f"examples/tides-{language}/build/tides.so" for language in ("c", "swift", "rust")}
+    tides = {language: f"examples/tides-{language}/build/tides.so" for language in ("c", "cpp", "swift", "rust")}
     # The same connector in each language there is a compiler for.
     examples = {f"tides-{language}": spawns(path, "sluice.source/1", '{"station":"dover"}')
                 for language, path in tides.items() if os.path.exists(os.path.join(BUILD, path))}
