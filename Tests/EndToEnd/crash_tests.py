@@ -32,7 +32,7 @@ class Sweep:
         if point.startswith("keystore."):
             return self.random.randint(1, 2)
         if point.startswith("ledger."):
-            return self.random.randint(1, 3)
+            return self.random.choice((1, 1, 2, 3))
         return self.random.choice((1, 2, self.random.randint(3, 25)))
 
     def run(self, plan, days, opportunities):
@@ -103,6 +103,12 @@ def test_death_at_every_crash_point(rig):
             order = [p for p in order if p in rest]
             if not order:
                 break
+    # What a quick pipeline publishes a few times only may not have come to its turn.
+    for _ in range(6):
+        left = [p for p in rest if sweep.hits[p] == 0]
+        if not left:
+            break
+        sweep.run(left, days, opportunities)
     missing = [p for p, hits in sweep.hits.items() if hits == 0]
     note = f"{sweep.runs} pipelines, {len(sweep.deaths)} deaths: " + ", ".join(f"{p} {n}" for p, n in sweep.hits.items())
     expect(not missing, f"never reached: {missing}; {note}")
