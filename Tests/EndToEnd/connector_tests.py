@@ -161,6 +161,15 @@ def test_quota_of_instances(rig):
     done = sluice("apply", "-f", folder, "--yes", "--data-dir", host.data)
     expect((done.returncode, "[tenant.instance_quota]" in done.stderr) == (1, True), f"apply beyond the quota: {done.stderr}")
     expect(host.head() == head and enabled() == sorted([*had, more]), "apply beyond the quota changed something")
+    # One place is left, and a folder and a command want it at once.
+    expect_equal(quota(str(len(had) + 2))[0], 0, "exit of a quota with one place left")
+    for _ in range(6):
+        trying = [subprocess.Popen([program("sluice"), *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+                  for words in (("apply", "-f", folder, "--yes", "--data-dir", host.data), enabling("at-once"))]
+        told = [process.communicate(timeout=60)[1] for process in trying]
+        expect(len(enabled()) <= len(had) + 2, f"more than the quota: {enabled()} ({told})")
+        for name in set(enabled()) - {*had, more}:
+            host.ask("connector.disable", instance=name)
     # A quota below what there is takes nothing away, and is in nobody's way.
     expect_equal(quota("0")[0], 0, "exit of a quota of none")
     expect_equal(sluice(*enabling(more, "--limit", "concurrency=1")).returncode, 0, "exit of a change at the quota")

@@ -372,24 +372,30 @@ def test_apply_and_death(rig):
     """a host that dies while a folder is applied has put all of its rules and connectors into force, or none"""
     host = ready(rig)
     host.ask("apply", folder=PROJECT)
-    folder, count, seen = rig.path("rules"), 40, []
+    folder, count, seen, deaths = rig.path("rules"), 40, [], 0
     shutil.copytree(os.path.join(PROJECT, "policies"), os.path.join(folder, "policies"))
     shutil.copytree(os.path.join(PROJECT, "playbooks"), os.path.join(folder, "playbooks"))
     os.makedirs(os.path.join(folder, "connectors"))
-    for trial, delay_ms in enumerate((20, 60, 100, 150, 220, 300)):
+    for trial, (point, visit) in enumerate((p, v) for v in (1, 2, 3, 10) for p in ("journal.before_commit", "journal.after_commit")):
         for number in range(count):
             with open(os.path.join(folder, "connectors", f"counter-{number}.yaml"), "w") as f:
-                json.dump({"connector": "counter", "config": {"records": trial + 1}, "schedule": {"interval_ms": 3_600_000}}, f)
-        applying = subprocess.Popen([program("sluice"), "apply", "-f", folder, "--yes", "--data-dir", host.data], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        # What differs between the trials is how far it has come.
-        time.sleep(delay_ms / 1_000)
-        host.kill()
-        told = applying.communicate(timeout=60)
+                json.dump({"connector": "counter", "config": {"records": trial + 1}, "pause": "only to be applied"}, f)
+        host.stop()
+        host.start(crash=f"{point}:{visit}")
+        told = sluice("apply", "-f", folder, "--yes", "--data-dir", host.data)
+        # Where it was not reached, the host has done the whole of it.
+        if told.returncode == 0:
+            host.kill()
+        else:
+            expect_equal(host.process.wait(20), -9, f"the host's end ({told.stderr})")
+            host.state.close()
+            deaths += 1
         host.start()
         changes = [row["change"] for row in host.ask("apply", folder=folder, plan=True) if row["kind"] == "instance"]
-        expect(len(set(changes)) == 1 and len(changes) == count, f"after {delay_ms} ms a part is in force: {sorted(changes)} ({told})")
+        expect(len(set(changes)) == 1 and len(changes) == count, f"at {point}:{visit} a part is in force: {sorted(changes)} ({told.stderr})")
         seen.append(changes[0])
-    return ", ".join(seen)
+    expect(deaths >= 2 and len(set(seen)) == 2, f"{deaths} deaths, of which some left all and some nothing: {seen}")
+    return f"{deaths} deaths: {', '.join(seen)}"
 
 
 def test_users_come_and_go(rig):

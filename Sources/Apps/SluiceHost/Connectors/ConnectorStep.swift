@@ -84,6 +84,9 @@ extension RunningHost {
     let sets = try wanted.map { enabling in
       (kind: Activation.Kind.instance, name: enabling.instance.rawValue, document: try JSONValue(encoding: enabling))
     }
+    // Once more: while others gave way, somebody may have enabled what cannot be in force beside it. Nobody comes between this
+    // and `change`, by which the next one counts what is journaled here.
+    try checkInForce(after: steps, of: tenant)
     try await change(wanted.map(\.instance), of: tenant) {
       try await activate(rules + sets, for: tenant, by: user)
     }

@@ -91,7 +91,7 @@ extension Throttle.Member {
 extension EgressGate.Route {
   func base(of endpoint: String) -> String? { places.base(of: endpoint) }
 
-  /// Where a request goes; nil also where its access token could be asked for nowhere.
+  /// Where a request goes; nil when the instance has no address for it, or none for the token that it must bear.
   func base(for request: Manifest.Request) -> String? {
     if case .oauth2(let grant) = request.slot.flatMap(manifest.slot)?.scheme, base(of: grant.endpoint) == nil {
       return nil
